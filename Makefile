@@ -1,0 +1,44 @@
+# Each target sets up what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help repro test ui lint clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+repro: $(READY)  ## build the whole study and print its table
+	bonexray check
+	dvc repro
+	bonexray sync
+	bonexray table
+
+test: $(READY)  ## run all tests, the real pipeline on a tiny cohort among them
+	pytest
+
+ui: $(READY)  ## compare the runs in the browser (MLflow, http://127.0.0.1:5000)
+	bonexray sync
+	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+lint: $(READY)  ## style, and a docstring on everything public
+	ruff check .
+	ruff format --check .
+	interrogate src stages
+
+clean:  ## remove the virtual environment and every cache of tools; data, models and runs stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis src/*.egg-info logs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: Python 3.11 or newer is needed, $(PYTHON) is older; use make PYTHON=python3.12" >&2; exit 1; }
+	@if command -v uv >/dev/null; then \
+		uv venv -q --allow-existing --python $(PYTHON) $(VENV) && \
+		uv pip install -q --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
+	else \
+		$(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
+	fi
+	@touch $@

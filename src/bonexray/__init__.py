@@ -1,0 +1,1 @@
+"""bonexray: leak-free, reproducible comparison of networks on bone X-rays."""

@@ -1,0 +1,83 @@
+"""What can be known to be wrong before any work is done: settings, dataset, smallest images, weights files.
+
+Nothing here reads a pixel or imports Keras.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bonexray.config import PARAMS, Settings, load_settings, setting_findings
+from bonexray.data.sources import SPLITS, class_order, list_sources
+from bonexray.data.splits import require_enough_groups
+from bonexray.errors import BonexrayError
+from bonexray.models.registry import BACKBONES, model_row, require_px
+from bonexray.preprocess.filters import require_filter
+
+
+def require_sound_settings(settings: Settings) -> None:
+    """Raise the first thing that is wrong with the settings as a whole; every stage does this before its work."""
+    for finding in settings_findings(settings):
+        raise finding
+
+
+def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
+    """Everything that is wrong with the study, one error a finding."""
+    findings = setting_findings(path)
+    if findings:
+        yield from findings
+        return
+    settings = load_settings(path)
+    yield from settings_findings(settings)
+    yield from _raised(_require_dataset, settings)
+    for name in settings.backbones:
+        yield from _raised(_require_weights, name, settings)
+
+
+def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
+    """What is wrong with the settings beyond their types: unknown models and filters, images too small."""
+    yield from _raised(require_filter, settings.denoise.method)
+    for name, model in settings.models.items():
+        wrong = list(_raised(require_px, name, settings.prepare.img_px))
+        yield from wrong or _raised(_require_composed, name, model.inputs)
+    for name in {*settings.weights.files, *settings.backbones} - set(BACKBONES):
+        yield BonexrayError(
+            "weights.files", expected=f"backbones among {', '.join(BACKBONES)}", received=repr(name), do="correct the name"
+        )
+
+
+def _raised(action: Callable[..., None], *arguments: object) -> Iterator[BonexrayError]:
+    try:
+        action(*arguments)
+    except BonexrayError as error:
+        yield error
+
+
+def _require_composed(name: str, inputs: list[str]) -> None:
+    if inputs != model_row(name).inputs:
+        raise BonexrayError(
+            f"models.{name}.inputs", expected=model_row(name).inputs, received=inputs, do="take it from conf/model/"
+        )
+
+
+def _require_weights(name: str, settings: Settings) -> None:
+    path = settings.weights.files.get(name)
+    if path is not None and not Path(path).is_file():
+        raise BonexrayError(
+            f"weights.files.{name}", expected="a weights file (.h5) without top", received=f"no such file: {path}",
+            do="correct the path, or take it out to use weights.source",
+        )  # fmt: skip
+
+
+def _require_dataset(settings: Settings) -> None:
+    if settings.dataset.simulated:
+        return  # the phantom stage makes it
+    sources = list_sources(settings.dataset)
+    classes = class_order(settings.dataset, sources)
+    groups = sorted({source.group or source.path for source in sources})
+    place = {name: number for number, name in enumerate(groups)}
+    counts = np.zeros((len(groups), len(classes)), int)
+    for source in sources:
+        counts[place[source.group or source.path], classes.index(source.label)] += 1
+    require_enough_groups(classes, counts, len(SPLITS))

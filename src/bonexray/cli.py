@@ -1,0 +1,62 @@
+"""The command line: `bonexray check | sync | table`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bonexray.errors import BonexrayError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.command()
+def check() -> None:
+    """Validate params.yaml, the dataset, the models' smallest images and the weights, one line a finding."""
+    from bonexray.check import all_findings
+
+    findings = list(all_findings())
+    for finding in findings:
+        typer.echo(str(finding), err=True)
+    if findings:
+        raise typer.Exit(1)
+    typer.echo("check: settings, dataset, models and weights are sound")
+
+
+@app.command()
+def sync() -> None:
+    """Create the MLflow runs that are missing, from the files; twice creates nothing twice."""
+    from bonexray.config import load_settings
+    from bonexray.tracking import sync as sync_runs
+    from bonexray.tracking import tracking_uri
+
+    added = sync_runs(load_settings())
+    typer.echo(f"sync: added {', '.join(f'{count} {name}' for name, count in added.items())}; store: {tracking_uri()}")
+
+
+@app.command()
+def table(file: Annotated[Path | None, typer.Option(help="another comparison.csv")] = None) -> None:
+    """Print the ranked table of the study from the files in metrics/."""
+    import pandas as pd
+    from rich.console import Console
+
+    from bonexray.outputs import read_json
+    from bonexray.reporting.tables import COMPARISON, HEADLINE, terminal_table
+
+    source = file or COMPARISON
+    if not source.exists():
+        raise BonexrayError(str(source), expected="a finished study", received="no such file", do="run `dvc repro`")
+    Console(width=None if sys.stdout.isatty() else 140).print(
+        terminal_table(pd.read_csv(source), str(read_json(HEADLINE)["model"]))
+    )
+    typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: make ui")
+
+
+def main() -> None:
+    """Run a command; what the user has to put right is one line, without a stack trace."""
+    try:
+        app(standalone_mode=True)
+    except BonexrayError as error:
+        print(f"bonexray: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,238 @@
+"""`params.yaml` as typed, validated, frozen settings.
+
+One class a section, one field a knob; `conf/config.yaml` says what each knob means. An unknown key or a
+value out of range is refused with the key's full name before any work is done.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from bonexray.errors import BonexrayError
+
+PARAMS = Path("params.yaml")
+HOW_TO_CHANGE = "correct it in conf/config.yaml or with `dvc exp run -S`"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Dataset(Section):
+    """Where the images are and how a file's label, group and split are known."""
+
+    name: str
+    root: str
+    csv: str | None
+    image_column: str
+    label_column: str
+    group_column: str | None
+    split_column: str | None
+    group_pattern: str | None
+    classes: list[str] | None
+    reference: str | None
+    inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
+    simulated: dict[str, str]
+
+
+class Phantom(Section):
+    """The built-in simulated cohort."""
+
+    patients: Count
+    img_px: Annotated[int, Field(ge=32)]
+    photons: Positive
+    readout_sigma: Annotated[float, Field(ge=0)]
+    seed: Seed
+
+
+class Ratios(Section):
+    """Shares of the images in each split; they sum to 1."""
+
+    train: Share
+    val: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "Ratios":
+        shares = (self.train, self.val, self.test)
+        if abs(sum(shares) - 1) > 1e-6 or min(shares) <= 0:
+            raise ValueError("three shares above 0 that sum to 1")
+        return self
+
+
+class Split(Section):
+    """How images become training, validation and test."""
+
+    ratios: Ratios
+    subset: Annotated[float, Field(gt=0, le=1)]
+    max_bad_fraction: Share
+    seed: Seed
+
+
+class Denoise(Section):
+    """The filter, and how its quality is measured."""
+
+    method: str
+    sigma: Positive | None
+    working_px: Annotated[int, Field(ge=32)]
+    quality_images: Count
+    quality_sigma: Positive
+    seed: Seed
+
+
+class Prepare(Section):
+    """The size and shape of what the networks see."""
+
+    img_px: Annotated[int, Field(ge=8)]
+    resize: Literal["pad", "stretch"]
+
+
+class Weights(Section):
+    """Where the backbones' starting weights come from."""
+
+    source: Literal["random", "imagenet"]
+    files: dict[str, str]
+    seed: Seed
+
+
+class Features(Section):
+    """How the frozen backbones are run over the images."""
+
+    batch_images: Count
+
+
+class Train(Section):
+    """How a head or a network is fitted."""
+
+    head: Literal["standard", "bare"]
+    epochs: Count
+    batch_images: Count
+    optimizer: Literal["adam", "adamw", "adamax"]
+    learning_rate: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout_2: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["balanced", "none"]
+    patience: Count
+    lr_factor: Annotated[float, Field(gt=0, lt=1)]
+    lr_patience: Count
+    min_lr: Annotated[float, Field(ge=0)]
+    deterministic: bool
+    seed: Seed
+
+
+class Evaluate(Section):
+    """How sure the numbers are."""
+
+    resamples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed
+
+
+class Track(Section):
+    """What MLflow is told."""
+
+    experiment: str
+
+
+class Model(Section):
+    """A model of the study: the outputs of earlier stages that it is trained on."""
+
+    inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
+
+
+class Backbone(Section):
+    """A backbone of the study, and the file that its weights stage watches."""
+
+    watch: str
+
+
+class Settings(Section):
+    """All of `params.yaml`."""
+
+    dataset: Dataset
+    phantom: Phantom
+    split: Split
+    denoise: Denoise
+    prepare: Prepare
+    weights: Weights
+    features: Features
+    train: Train
+    evaluate: Evaluate
+    track: Track
+    models: Annotated[dict[str, Model], Field(min_length=1)]
+    backbones: dict[str, Backbone]
+    evaluated: dict[str, str]
+    curves: dict[str, list[str]]
+    confusion: dict[str, str]
+
+
+def load_settings(path: Path | str = PARAMS) -> Settings:
+    """Read and validate the settings.
+
+    Raises:
+        BonexrayError: the file is missing or no YAML, a key is unknown or missing, or a value is refused.
+    """
+    findings = setting_findings(path)
+    if findings:
+        raise findings[0]
+    return Settings.model_validate(_read(path))
+
+
+def setting_findings(path: Path | str = PARAMS) -> list[BonexrayError]:
+    """Everything that is wrong with the settings file itself, one error a finding."""
+    try:
+        Settings.model_validate(_read(path))
+    except BonexrayError as error:
+        return [error]
+    except ValidationError as error:
+        return [_finding(path, detail) for detail in error.errors()]
+    return []
+
+
+def _read(path: Path | str) -> dict:
+    do = "run this from the repository's root; `git checkout params.yaml` restores it"
+    try:
+        content = YAML(typ="safe").load(Path(path))  # as DVC reads it: 1e-3 is a number
+    except FileNotFoundError:
+        raise BonexrayError(str(path), expected="the study's settings", received="no such file", do=do) from None
+    except YAMLError as error:
+        where = " ".join(str(error).split())
+        raise BonexrayError(str(path), expected="YAML", received=where, do=do) from None
+    if not isinstance(content, dict):
+        raise BonexrayError(str(path), expected="sections", received=type(content).__name__, do=do)
+    return content
+
+
+def _finding(path: Path | str, detail: dict) -> BonexrayError:
+    key = ".".join(str(part) for part in detail["loc"])
+    what = f"{path}: {key}"
+    if detail["type"] == "extra_forbidden":
+        return BonexrayError(what, expected=_known_keys(detail["loc"]), received="an unknown key", do=HOW_TO_CHANGE)
+    if detail["type"] == "missing":
+        return BonexrayError(what, expected="a value", received="no such key", do=HOW_TO_CHANGE)
+    expected = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return BonexrayError(what, expected=expected, received=_shown(detail["input"]), do=HOW_TO_CHANGE)
+
+
+def _shown(value: object) -> str:
+    return " ".join(f"{value if isinstance(value, dict) else repr(value)}".split())[:120]
+
+
+def _known_keys(location: tuple) -> str:
+    section: object = Settings
+    for part in location[:-1]:
+        field = getattr(section, "model_fields", {}).get(str(part))
+        section = field.annotation if field else None
+    known = list(getattr(section, "model_fields", {}))
+    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"{near[0]!r}, perhaps" if near else f"one of {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""Numbers from probabilities: no network, no TensorFlow."""

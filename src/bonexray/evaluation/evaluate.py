@@ -1,0 +1,42 @@
+"""All numbers of one model from its predictions."""
+
+import numpy as np
+import pandas as pd
+
+from bonexray.config import Evaluate
+from bonexray.data.manifest import class_numbers
+from bonexray.evaluation.metrics import all_metrics, collapsed, confusion_counts, majority_baseline
+from bonexray.evaluation.statistics import bootstrap_intervals
+
+
+def evaluate(
+    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], settings: Evaluate
+) -> dict[str, object]:
+    """Test scores with intervals and baseline; validation scores, by which models are chosen, with `val_` before.
+
+    Args:
+        rows: label, group and split of every image.
+        probabilities: float (images, classes), in the same order.
+        classes: the class map.
+        settings: bootstrap resamples, confidence and seed.
+
+    Returns:
+        Flat numbers, and under `confusion` the counts by actual and predicted class.
+    """
+    labels = class_numbers(rows["label"], classes)
+    train, val, test = ((rows["split"] == split).to_numpy() for split in ("train", "val", "test"))
+    validation = all_metrics(labels[val], probabilities[val], classes)
+    chosen_by = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
+    return {
+        "n": int(test.sum()),
+        "n_groups": int(rows.loc[test, "group"].nunique()),
+        **all_metrics(labels[test], probabilities[test], classes),
+        **bootstrap_intervals(
+            labels[test], probabilities[test].argmax(axis=1), rows.loc[test, "group"].to_numpy(), len(classes), settings
+        ),
+        **majority_baseline(labels[train], labels[test], len(classes)),
+        "collapsed": int(collapsed(probabilities[test])),
+        "val_n": int(val.sum()),
+        **{f"val_{name}": validation[name] for name in chosen_by},
+        "confusion": confusion_counts(labels[test], probabilities[test], classes),
+    }

@@ -1,0 +1,1 @@
+"""What every image goes through before a network sees it."""

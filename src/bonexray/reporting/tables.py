@@ -1,0 +1,57 @@
+"""The comparison as a table: the file's columns, and how a terminal shows it."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from bonexray.models.registry import model_row
+
+COMPARISON = Path("metrics/comparison.csv")
+HEADLINE = Path("metrics/headline.json")
+MODELS = Path("metrics/models.json")
+COLUMNS = [
+    "rank", "model", "title", "n", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high",
+    "accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1", "roc_auc",
+    "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "val_balanced_accuracy", "val_log_loss", "epochs",
+]  # fmt: skip
+
+
+def comparison_table(models: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`."""
+    rows = pd.DataFrame([{"model": name, "title": model_row(name).title, **scores} for name, scores in models.items()])
+    rows = rows.sort_values(["balanced_accuracy", "model"], ascending=[False, True]).reset_index(drop=True)
+    rows.insert(0, "rank", rows["balanced_accuracy"].rank(ascending=False, method="min").astype(int))
+    return rows[COLUMNS]
+
+
+def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
+    """The model that validation prefers: balanced accuracy, then log loss; collapsed models only if all are."""
+    return min(models, key=lambda name: (
+        models[name]["collapsed"], -models[name]["val_balanced_accuracy"], models[name]["val_log_loss"], name
+    ))  # fmt: skip
+
+
+def terminal_table(comparison: pd.DataFrame, chosen: str) -> Table:
+    """The ranked table as a terminal shows it."""
+    table = Table(title="Comparison on test", caption="* chosen on validation   intervals: bootstrap over patients")
+    for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
+        table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
+    for row in comparison.to_dict("records"):
+        table.add_row(
+            str(row["rank"]), f"{row['title']}{' *' if row['model'] == chosen else ''}",
+            _interval(row, "balanced_accuracy"), _interval(row, "accuracy"),
+            f"{row['macro_f1']:.3f}", "–" if pd.isna(row["roc_auc"]) else f"{row['roc_auc']:.3f}",
+            "collapsed: one answer to everything" if row["collapsed"] else "",
+        )  # fmt: skip
+    first = comparison.iloc[0]
+    table.add_section()
+    table.add_row(
+        "", "always the majority class", f"{first['baseline_balanced_accuracy']:.3f}",
+        f"{first['baseline_accuracy']:.3f}", "", "", f"n = {int(first['n'])} images",
+    )  # fmt: skip
+    return table
+
+
+def _interval(row: dict, name: str) -> str:
+    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"

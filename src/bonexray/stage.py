@@ -1,0 +1,52 @@
+"""How a stage script runs: settings checked, a log kept, an error shown in one line."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from bonexray.check import require_sound_settings
+from bonexray.config import Settings, load_settings
+from bonexray.errors import BonexrayError
+
+log = logging.getLogger("bonexray")
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Call `main(settings, *arguments of the command line)` and exit, with 1 where the user has to act."""
+    script, *arguments = sys.argv
+    name = Path(script).stem
+    try:
+        settings = load_settings()
+        require_sound_settings(settings)
+        _start_log("@".join([name, *arguments]), name, settings)
+        main(settings, *arguments)
+    except BonexrayError as error:
+        log.debug("stopped", exc_info=True)
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _start_log(title: str, section: str, settings: Settings) -> None:
+    """Settings first, then what happens: briefly on the console, in full in logs/<stage>/log-<date>.log."""
+    file = log_root() / title / f"log-{datetime.now():%Y-%m-%d_%H-%M-%S}.log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    console, full = logging.StreamHandler(sys.stderr), logging.FileHandler(file, encoding="utf-8")
+    console.setLevel(logging.INFO)
+    full.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    log.handlers = [console, full]
+    for key, value in settings.model_dump().items():
+        log.log(logging.INFO if key == section else logging.DEBUG, "%s: %s", key, _line(value))
+
+
+def log_root() -> Path:
+    """logs/ of the main repository, also when an experiment runs in a copy of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / "logs"
+
+
+def _line(value: object) -> str:
+    return " ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)

@@ -1,0 +1,1 @@
+"""Features of frozen backbones, and the fitting of heads and networks."""

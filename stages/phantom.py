@@ -1,0 +1,58 @@
+"""Simulate the built-in cohort: noisy radiographs, their clean originals, and the truth behind each label."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bonexray.config import Settings
+from bonexray.data.images import write_png16
+from bonexray.data.phantom import CLASSES, Radiograph, simulate
+from bonexray.outputs import whole_folder
+from bonexray.progress import progress
+from bonexray.reporting.figures import image_gallery
+from bonexray.stage import run_stage
+
+SAMPLES = 5
+
+
+def main(settings: Settings) -> None:
+    """Write data/phantom/noisy and clean, a folder a class, truth.csv and a figure of the classes."""
+    options = settings.phantom
+    samples: dict[str, list] = {f"{name}\n{kind}": [] for name in CLASSES for kind in ("clean", "noisy")}
+    truth = []
+    with whole_folder("data/phantom") as folder:
+        cohort = simulate(options.patients, options.img_px, options.photons, options.readout_sigma, options.seed)
+        for patient in progress(_by_patient(cohort), "simulating", options.patients):
+            for image in patient:
+                truth.append(write_radiograph(folder, image))
+            if len(samples[f"{patient[0].label}\nclean"]) < SAMPLES:
+                for kind in ("clean", "noisy"):
+                    samples[f"{patient[0].label}\n{kind}"].append(getattr(patient[0], kind))
+        pd.DataFrame(truth).to_csv(folder / "truth.csv", index=False, lineterminator="\n")
+        image_gallery({name: images for name, images in samples.items() if images}, "The simulated cohort", folder / "classes.png")
+
+
+def write_radiograph(folder: Path, image: Radiograph) -> dict[str, object]:
+    """Write an image and its clean original; return its line of the truth."""
+    path = Path(image.label, f"{image.patient}_{image.view}.png")
+    for kind, pixels in (("noisy", image.noisy), ("clean", image.clean)):
+        (folder / kind / image.label).mkdir(parents=True, exist_ok=True)
+        write_png16(folder / kind / path, pixels)
+    return {
+        "path": path.as_posix(), "patient": image.patient, "label": image.label, "t_score": f"{image.t_score:.4f}",
+        "volume_fraction": f"{image.volume_fraction:.4f}", "cortical_mm": f"{image.cortical_mm:.4f}",
+    }  # fmt: skip
+
+
+def _by_patient(cohort):
+    patient: list[Radiograph] = []
+    for image in cohort:
+        if patient and image.patient != patient[0].patient:
+            yield patient
+            patient = []
+        patient.append(image)
+    yield patient
+
+
+if __name__ == "__main__":
+    run_stage(main)
