@@ -28,7 +28,10 @@ def main(settings: Settings) -> None:
         figures.evaluation_grid(table, folder / "models_evaluation_grid.png")
         figures.confusion_grid(confusion, folder / "models_confusion_grid.png")
     write_json(MODELS, scores)
-    write_json(HEADLINE, {"model": chosen, "models": len(scores), **{name: scores[chosen][name] for name in HEADLINES}})
+    write_json(
+        HEADLINE,
+        {"model": chosen, "models": len(scores), **{name: scores[chosen][name] for name in HEADLINES}},
+    )
     with whole_file(COMPARISON) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     log.info("chosen on validation: %s", chosen)

@@ -8,7 +8,7 @@ from bonexray.data.manifest import read_manifest
 from bonexray.data.sources import dataset_root
 from bonexray.outputs import whole_folder, write_json
 from bonexray.preprocess.denoise import denoise_images
-from bonexray.preprocess.quality import filter_quality
+from bonexray.preprocess.quality import added_noise_quality, phantom_quality
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
@@ -19,10 +19,13 @@ def main(settings: Settings) -> None:
     manifest = read_manifest()
     images = dict(zip(manifest["id"], manifest["path"], strict=True))
     root = dataset_root(settings.dataset)
-    reference = Path(settings.dataset.reference) if settings.dataset.reference else None
     with whole_folder("data/denoised") as folder:
         denoise_images(root, images, folder, settings.denoise)
-    quality = filter_quality(root, reference, images, settings.denoise)
+    if settings.dataset.reference:
+        reference = Path(settings.dataset.reference)
+        quality = phantom_quality(root, reference, Path("data/denoised"), images, settings.denoise)
+    else:
+        quality = added_noise_quality(root, images, settings.denoise)
     write_json("metrics/denoise.json", quality)
     log.info("PSNR %.1f to %.1f dB", quality["psnr_before_db"], quality["psnr_after_db"])
     log.info("SSIM %.2f to %.2f", quality["ssim_before"], quality["ssim_after"])

@@ -27,7 +27,9 @@ def main(settings: Settings, name: str) -> None:
     scores = {**evaluate(rows, probabilities, classes, settings.evaluate), "epochs": len(history)}
     title = model_row(name).title
     with whole_folder(f"reports/models/{name}") as folder:
-        figures.confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")
+        figures.confusion_matrix(
+            scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png"
+        )
         figures.learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
         draw_samples(rows, probabilities, title, folder / f"{name}_sample_predictions.png")
         write_results(rows, probabilities, classes, folder / f"results_{name}.csv")
@@ -51,7 +53,10 @@ def write_results(rows: pd.DataFrame, probabilities, classes: list[str], path: P
     test = rows["split"] == "test"
     files = [Path(name) for name in rows.loc[test, "path"]]
     table = pd.DataFrame({"directory": [f.parent.as_posix() for f in files], "file": [f.name for f in files]})
-    table["prediction"], table["actual"] = rows.loc[test, "predicted"].to_numpy(), rows.loc[test, "label"].to_numpy()
+    table["prediction"], table["actual"] = (
+        rows.loc[test, "predicted"].to_numpy(),
+        rows.loc[test, "label"].to_numpy(),
+    )
     for number, name in enumerate(classes):
         table[f"prob_{name}"] = probabilities[test, number]
     table.to_csv(path, index=False, lineterminator="\n", float_format="%.6f")

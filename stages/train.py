@@ -25,7 +25,12 @@ def main(settings: Settings, name: str) -> None:
     with whole_folder(f"models/{name}") as folder, live_run(settings, card) as run:
 
         def on_epoch(number: int, metrics: dict[str, float]) -> None:
-            log.info("epoch %2d/%d  %s", number, options.epochs, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+            log.info(
+                "epoch %2d/%d  %s",
+                number,
+                options.epochs,
+                "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()),
+            )
             run.epoch(number, metrics)
 
         network, history = train_model(card, cohort, options, folder, on_epoch)

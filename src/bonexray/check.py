@@ -43,7 +43,10 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
         yield from wrong or _raised(_require_composed, name, model.inputs)
     for name in {*settings.weights.files, *settings.backbones} - set(BACKBONES):
         yield BonexrayError(
-            "weights.files", expected=f"backbones among {', '.join(BACKBONES)}", received=repr(name), do="correct the name"
+            "weights.files",
+            expected=f"backbones among {', '.join(BACKBONES)}",
+            received=repr(name),
+            do="correct the name",
         )
 
 
@@ -57,7 +60,10 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
 def _require_composed(name: str, inputs: list[str]) -> None:
     if inputs != model_row(name).inputs:
         raise BonexrayError(
-            f"models.{name}.inputs", expected=model_row(name).inputs, received=inputs, do="take it from conf/model/"
+            f"models.{name}.inputs",
+            expected=model_row(name).inputs,
+            received=inputs,
+            do="take it from conf/model/",
         )
 
 

@@ -115,6 +115,7 @@ class Train(Section):
     """How a head or a network is fitted."""
 
     head: Literal["standard", "bare"]
+    standardize: bool
     epochs: Count
     batch_images: Count
     optimizer: Literal["adam", "adamw", "adamax"]
@@ -204,7 +205,9 @@ def _read(path: Path | str) -> dict:
     try:
         content = YAML(typ="safe").load(Path(path))  # as DVC reads it: 1e-3 is a number
     except FileNotFoundError:
-        raise BonexrayError(str(path), expected="the study's settings", received="no such file", do=do) from None
+        raise BonexrayError(
+            str(path), expected="the study's settings", received="no such file", do=do
+        ) from None
     except YAMLError as error:
         where = " ".join(str(error).split())
         raise BonexrayError(str(path), expected="YAML", received=where, do=do) from None
@@ -217,7 +220,9 @@ def _finding(path: Path | str, detail: dict) -> BonexrayError:
     key = ".".join(str(part) for part in detail["loc"])
     what = f"{path}: {key}"
     if detail["type"] == "extra_forbidden":
-        return BonexrayError(what, expected=_known_keys(detail["loc"]), received="an unknown key", do=HOW_TO_CHANGE)
+        return BonexrayError(
+            what, expected=_known_keys(detail["loc"]), received="an unknown key", do=HOW_TO_CHANGE
+        )
     if detail["type"] == "missing":
         return BonexrayError(what, expected="a value", received="no such key", do=HOW_TO_CHANGE)
     expected = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")

@@ -81,7 +81,9 @@ class LiveRun:
         """End the run; a finished one replaces earlier runs of the same training."""
         with _a_warning():
             if self._run_id:
-                earlier = _runs(self._store, FINGERPRINT, self._card["fingerprint"]) if status == "FINISHED" else []
+                earlier = (
+                    _runs(self._store, FINGERPRINT, self._card["fingerprint"]) if status == "FINISHED" else []
+                )
                 self._store.client.set_terminated(self._run_id, status)
                 for run_id in earlier:
                     self._store.client.delete_run(run_id)
@@ -110,7 +112,9 @@ def sync(settings: Settings) -> dict[str, int]:
     for name in settings.models:
         card_file = Path(f"models/{name}/model.json")
         if not card_file.exists():
-            log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", card_file.parent)
+            log.warning(
+                "%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", card_file.parent
+            )
             continue
         card = read_json(card_file)
         runs = _runs(store, FINGERPRINT, card["fingerprint"])
@@ -188,7 +192,12 @@ def _add_study(store: Store, settings: Settings) -> bool:
     version = digest({"models": read_json("metrics/models.json"), "headline": read_json(headline)})
     if _runs(store, FINGERPRINT, version):
         return False
-    tags = {STAGE: "aggregate", "dataset": settings.dataset.name, FINGERPRINT: version, "git_commit": _git_commit()}
+    tags = {
+        STAGE: "aggregate",
+        "dataset": settings.dataset.name,
+        FINGERPRINT: version,
+        "git_commit": _git_commit(),
+    }
     run_id = _create_run(store, f"study of {len(settings.models)} on {settings.dataset.name}", tags)
     content = dict(_flat(read_json(headline)))
     params = [Param("models", ", ".join(settings.models)), Param("chosen", str(content.get("model")))]

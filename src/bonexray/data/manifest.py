@@ -74,7 +74,10 @@ def require_disjoint(rows: pd.DataFrame) -> None:
 def regrouped(examined: list[Examined], rows: pd.DataFrame) -> int:
     """How many images were moved from the split they came with, because their group stood in several."""
     given = {item.source.path: item.source.split for item in examined}
-    return sum(given[path] is not None and given[path] != split for path, split in zip(rows["path"], rows["split"], strict=True))
+    return sum(
+        given[path] is not None and given[path] != split
+        for path, split in zip(rows["path"], rows["split"], strict=True)
+    )
 
 
 def image_id(path: str) -> str:

@@ -32,7 +32,11 @@ def evaluate(
         "n_groups": int(rows.loc[test, "group"].nunique()),
         **all_metrics(labels[test], probabilities[test], classes),
         **bootstrap_intervals(
-            labels[test], probabilities[test].argmax(axis=1), rows.loc[test, "group"].to_numpy(), len(classes), settings
+            labels[test],
+            probabilities[test].argmax(axis=1),
+            rows.loc[test, "group"].to_numpy(),
+            len(classes),
+            settings,
         ),
         **majority_baseline(labels[train], labels[test], len(classes)),
         "collapsed": int(collapsed(probabilities[test])),

@@ -36,7 +36,10 @@ def bootstrap_intervals(
     draws = np.vstack([np.ones(n_groups), draws])  # the first row is the sample itself: the estimate
     total, right = draws @ total, draws @ right
     recall = np.divide(right, total, out=np.full_like(right, np.nan), where=total > 0)
-    scores = {"accuracy": right.sum(axis=1) / total.sum(axis=1), "balanced_accuracy": np.nanmean(recall, axis=1)}
+    scores = {
+        "accuracy": right.sum(axis=1) / total.sum(axis=1),
+        "balanced_accuracy": np.nanmean(recall, axis=1),
+    }
     tails = [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2]
     found = {}
     for name, (estimate, *resampled) in scores.items():

@@ -9,7 +9,10 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
     "caffe": ([255.0] * 3, [-mean for mean in _CAFFE_MEAN]),
-    "torch": ([1 / std for std in _TORCH_STD], [-m / s for m, s in zip(_TORCH_MEAN, _TORCH_STD, strict=True)]),
+    "torch": (
+        [1 / std for std in _TORCH_STD],
+        [-m / s for m, s in zip(_TORCH_MEAN, _TORCH_STD, strict=True)],
+    ),
     "tf": ([2.0] * 3, [-1.0] * 3),
 }
 
@@ -46,4 +49,6 @@ def build_encoder(name: str, img_px: int) -> keras.Model:
     body.trainable = False
     image = keras.Input((img_px, img_px, 1), name="image")
     maps = body(to_convention(image, BACKBONES[name].convention), training=False)
-    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="features")(maps), name=f"{name}_encoder")
+    return keras.Model(
+        image, keras.layers.GlobalAveragePooling2D(name="features")(maps), name=f"{name}_encoder"
+    )

@@ -6,6 +6,9 @@ from keras import layers
 from bonexray.config import Train
 from bonexray.models import cnns
 from bonexray.models.registry import BACKBONES, model_row
+from bonexray.models.standardize import Standardize
+
+STANDARDIZE = "standardize"
 
 
 def build_trainable(name: str, img_px: int, classes: int, settings: Train) -> keras.Model:
@@ -24,13 +27,16 @@ def build_trainable(name: str, img_px: int, classes: int, settings: Train) -> ke
     row = model_row(name)
     if row.builder:
         return getattr(cnns, row.builder)(img_px, classes, settings.dropout)
-    return build_head({backbone: BACKBONES[backbone].features for backbone in row.backbones}, classes, settings)
+    return build_head(
+        {backbone: BACKBONES[backbone].features for backbone in row.backbones}, classes, settings
+    )
 
 
 def build_head(widths: dict[str, int], classes: int, settings: Train) -> keras.Model:
     """A head on the pooled features of one backbone, or on those of several side by side.
 
-    `standard` is dropout, dense 128 ReLU, dropout, classes; `bare` is dropout, classes.
+    `standard` is dropout, dense 128 ReLU, dropout, classes; `bare` is dropout, classes. Either may begin by
+    standardising the features, whose scale differs by orders of magnitude from backbone to backbone.
 
     Args:
         widths: backbone to number of its features.
@@ -39,6 +45,8 @@ def build_head(widths: dict[str, int], classes: int, settings: Train) -> keras.M
     """
     features = [keras.Input((width,), name=backbone) for backbone, width in widths.items()]
     x = layers.Concatenate(name="fusion")(features) if len(features) > 1 else features[0]
+    if settings.standardize:
+        x = Standardize(name=STANDARDIZE)(x)
     x = layers.Dropout(settings.dropout, name="dropout")(x)
     if settings.head == "standard":
         x = layers.Dense(128, activation="relu", name="dense")(x)

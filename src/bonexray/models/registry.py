@@ -93,7 +93,9 @@ def model_row(name: str) -> Model:
         BonexrayError: no such model.
     """
     if name not in REGISTRY:
-        raise BonexrayError("model", expected=f"one of {', '.join(REGISTRY)}", received=repr(name), do="correct the name")
+        raise BonexrayError(
+            "model", expected=f"one of {', '.join(REGISTRY)}", received=repr(name), do="correct the name"
+        )
     return REGISTRY[name]
 
 

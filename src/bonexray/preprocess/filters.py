@@ -65,5 +65,8 @@ def require_filter(name: str) -> None:
     """Refuse a filter that the table does not have."""
     if name not in FILTERS:
         raise BonexrayError(
-            "denoise.method", expected=f"one of {', '.join(FILTERS)}", received=repr(name), do="correct the name"
+            "denoise.method",
+            expected=f"one of {', '.join(FILTERS)}",
+            received=repr(name),
+            do="correct the name",
         )

@@ -32,35 +32,67 @@ def ssim(clean: np.ndarray, image: np.ndarray) -> float:
     )  # fmt: skip
 
 
-def filter_quality(root: Path, reference: Path | None, images: dict[str, str], settings: Denoise) -> dict[str, float]:
-    """Mean PSNR and SSIM before and after the filter, over a random sample of the images.
+def phantom_quality(
+    root: Path, reference: Path, denoised: Path, images: dict[str, str], settings: Denoise
+) -> dict[str, float]:
+    """Mean PSNR and SSIM before and after the filter, over all images, against their clean originals.
 
     Args:
         root: the dataset's folder.
-        reference: a folder with the clean originals by the same names; None adds noise to the images themselves.
+        reference: a folder with the clean originals by the same names.
+        denoised: the folder with what the filter made of them, `<id>.png`.
         images: id to path below the root.
-        settings: filter, and size, sigma and seed of the sample.
+        settings: the working size.
 
     Returns:
-        images, psnr_before_db, psnr_after_db, ssim_before, ssim_after; with added noise also added_sigma.
+        images, psnr_before_db, psnr_after_db, ssim_before, ssim_after.
+    """
+
+    def measure(name: str, path: str) -> tuple[float, ...]:
+        clean, noisy = (
+            bounded(read_image(folder / path), settings.working_px) for folder in (reference, root)
+        )
+        return _compared(clean, noisy, read_image(denoised / f"{name}.png"))
+
+    measured = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
+        delayed(measure)(*image) for image in images.items()
+    )
+    return _means(list(progress(measured, "PSNR and SSIM", len(images))))
+
+
+def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise) -> dict[str, float]:
+    """Mean PSNR and SSIM before and after the filter, where noise of a known sigma is added to a sample of images.
+
+    Args:
+        root: the dataset's folder.
+        images: id to path below the root.
+        settings: filter, working size, and size, sigma and seed of the sample.
+
+    Returns:
+        images, psnr_before_db, psnr_after_db, ssim_before, ssim_after, added_sigma.
     """
     rng = np.random.default_rng(settings.seed)
-    count = min(settings.quality_images, len(images))
-    names = sorted(rng.choice(sorted(images), count, replace=False))
-    jobs = (delayed(_quality)(root, reference, images[name], settings, seed) for seed, name in enumerate(names))
+    names = sorted(rng.choice(sorted(images), min(settings.quality_images, len(images)), replace=False))
+    jobs = (
+        delayed(_with_added_noise)(root / images[name], settings, seed) for seed, name in enumerate(names)
+    )
     measured = Parallel(n_jobs=-1, return_as="generator")(jobs)
-    means = np.mean(list(progress(measured, "PSNR and SSIM", count)), axis=0)
-    keys = ("psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after")
-    added = {} if reference else {"added_sigma": settings.quality_sigma}
-    return {"images": count, **added, **dict(zip(keys, (float(mean) for mean in means), strict=True))}
+    means = _means(list(progress(measured, "PSNR and SSIM", len(names))))
+    return {**means, "added_sigma": settings.quality_sigma}
 
 
-def _quality(root: Path, reference: Path | None, path: str, settings: Denoise, seed: int) -> tuple[float, ...]:
-    clean = bounded(read_image((reference or root) / path), settings.working_px)
-    if reference:
-        noisy = bounded(read_image(root / path), settings.working_px)
-    else:
-        noise = np.random.default_rng([settings.seed, seed]).normal(0, settings.quality_sigma, clean.shape)
-        noisy = np.clip(clean + noise, 0, 1).astype(np.float32)
-    after = FILTERS[settings.method](noisy, settings.sigma)
+def _with_added_noise(path: Path, settings: Denoise, seed: int) -> tuple[float, ...]:
+    clean = bounded(read_image(path), settings.working_px)
+    noise = np.random.default_rng([settings.seed, seed]).normal(0, settings.quality_sigma, clean.shape)
+    noisy = np.clip(clean + noise, 0, 1).astype(np.float32)
+    return _compared(clean, noisy, FILTERS[settings.method](noisy, settings.sigma))
+
+
+def _compared(clean: np.ndarray, noisy: np.ndarray, after: np.ndarray) -> tuple[float, ...]:
     return psnr_db(clean, noisy), psnr_db(clean, after), ssim(clean, noisy), ssim(clean, after)
+
+
+def _means(measured: list[tuple[float, ...]]) -> dict[str, float]:
+    keys = ("psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after")
+    means = (float(mean) for mean in np.mean(measured, axis=0))
+    return {"images": len(measured), **dict(zip(keys, means, strict=True))}

@@ -22,7 +22,9 @@ SCORES = {"accuracy": "Accuracy", "macro_precision": "Precision", "macro_recall"
 Counts = Mapping[str, Mapping[str, int]]
 
 
-def figure(rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None) -> tuple[Figure, np.ndarray]:
+def figure(
+    rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None
+) -> tuple[Figure, np.ndarray]:
     """A figure without a display and its axes, (rows, columns), about `INCHES` a panel unless a size is given."""
     with mpl.rc_context(STYLE):
         canvas = FigureCanvasAgg(Figure(figsize=(width or INCHES * columns, height or INCHES * rows)))
@@ -45,7 +47,9 @@ def confusion_matrix(counts: Counts, title: str, path: Path) -> None:
 def confusion_grid(models: Mapping[str, Counts], path: Path) -> None:
     """The confusion matrices of all models side by side."""
     columns = min(3, len(models))
-    drawing, axes = figure(-(-len(models) // columns), columns, width=3.9 * columns, height=3.6 * -(-len(models) // columns))
+    drawing, axes = figure(
+        -(-len(models) // columns), columns, width=3.9 * columns, height=3.6 * -(-len(models) // columns)
+    )
     for axis, (title, counts) in zip(axes.flat, models.items(), strict=False):
         _confusion(axis, counts, title)
     for axis in axes.flat[len(models) :]:
@@ -59,7 +63,14 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
     best = history.loc[history["val_loss"].idxmin(), "epoch"]
     for axis, name in zip(axes[0], ("accuracy", "loss"), strict=True):
         axis.plot(history["epoch"], history[name], color=BLUE, marker=".", label="training")
-        axis.plot(history["epoch"], history[f"val_{name}"], color=ORANGE, marker=".", linestyle="--", label="validation")
+        axis.plot(
+            history["epoch"],
+            history[f"val_{name}"],
+            color=ORANGE,
+            marker=".",
+            linestyle="--",
+            label="validation",
+        )
         axis.axvline(best, color=GRAY, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
         axis.set(xlabel="epoch", ylabel=name)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
@@ -79,7 +90,9 @@ def sample_predictions(images: Sequence[np.ndarray], rows: pd.DataFrame, title: 
         path: the PNG to write.
     """
     columns = min(4, len(images))
-    drawing, axes = figure(-(-len(images) // columns), columns, width=2.6 * columns, height=3.1 * -(-len(images) // columns))
+    drawing, axes = figure(
+        -(-len(images) // columns), columns, width=2.6 * columns, height=3.1 * -(-len(images) // columns)
+    )
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.set_axis_off()
@@ -119,16 +132,31 @@ def model_comparison(table: pd.DataFrame, chosen: str, path: Path) -> None:
     axis = axes[0, 0]
     for place, row in table.iterrows():
         colour = VERMILION if row["collapsed"] else (BLUE if row["title"] == chosen else GRAY)
-        axis.plot([row["balanced_accuracy_low"], row["balanced_accuracy_high"]], [place, place], color=colour, linewidth=2)
+        axis.plot(
+            [row["balanced_accuracy_low"], row["balanced_accuracy_high"]],
+            [place, place],
+            color=colour,
+            linewidth=2,
+        )
         axis.plot(row["balanced_accuracy"], place, "o", color=colour)
         axis.annotate(
             f"{row['balanced_accuracy']:.2f}", (row["balanced_accuracy"], place), xytext=(0, 6),
             textcoords="offset points", ha="center", fontsize=9,
         )  # fmt: skip
     baseline = table["baseline_balanced_accuracy"].iloc[0]
-    axis.axvline(baseline, color=ORANGE, linestyle="--", linewidth=1.2, label=f"always the majority class ({baseline:.2f})")
+    axis.axvline(
+        baseline,
+        color=ORANGE,
+        linestyle="--",
+        linewidth=1.2,
+        label=f"always the majority class ({baseline:.2f})",
+    )
     axis.set_yticks(range(len(table)), [f"{t} *" if t == chosen else t for t in table["title"]])
-    axis.set(xlim=(0, 1), ylim=(-0.6, len(table) - 0.2), xlabel="balanced accuracy on test, with its bootstrap interval over patients")
+    axis.set(
+        xlim=(0, 1),
+        ylim=(-0.6, len(table) - 0.2),
+        xlabel="balanced accuracy on test, with its bootstrap interval over patients",
+    )
     axis.set_title(f"{int(table['n'].iloc[0])} test images; * chosen on validation", loc="left")
     axis.legend(loc="lower left", fontsize=9)
     save(drawing, path)
@@ -155,7 +183,14 @@ def _confusion(axis: Axes, counts: Counts, title: str) -> None:
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):
-        axis.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
+        axis.text(
+            column,
+            row,
+            count,
+            ha="center",
+            va="center",
+            color="white" if share[row, column] > 0.5 else "black",
+        )
     axis.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel="predicted", ylabel="actual", title=title)

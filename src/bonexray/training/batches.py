@@ -23,7 +23,10 @@ class Batches(keras.utils.PyDataset):
     ) -> None:  # fmt: skip
         super().__init__()
         self._inputs, self._labels, self._batch_images = inputs, labels, batch_images
-        self._rows, self._rng = rows.copy(), None if shuffle_seed is None else np.random.default_rng(shuffle_seed)
+        self._rows, self._rng = (
+            rows.copy(),
+            None if shuffle_seed is None else np.random.default_rng(shuffle_seed),
+        )
         self.on_epoch_end()
 
     def __len__(self) -> int:

@@ -63,7 +63,10 @@ def fit(
 def balanced_weights(labels: np.ndarray) -> dict[int, float]:
     """Weights that make every class count the same in the loss: images / (classes x images of the class)."""
     present = np.unique(labels)
-    return {int(c): float(w) for c, w in zip(present, compute_class_weight("balanced", classes=present, y=labels), strict=True)}
+    return {
+        int(c): float(w)
+        for c, w in zip(present, compute_class_weight("balanced", classes=present, y=labels), strict=True)
+    }
 
 
 def probabilities(network: keras.Model, batches: Batches) -> np.ndarray:
@@ -84,7 +87,9 @@ class _History(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        metrics = {name: float((logs or {})[name]) for name in names}  # a missing one is an error, not a warning
+        metrics = {
+            name: float((logs or {})[name]) for name in names
+        }  # a missing one is an error, not a warning
         metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._require_finite("val_loss", metrics["val_loss"])
         self.rows.append({"epoch": epoch + 1, **metrics})

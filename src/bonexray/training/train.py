@@ -10,7 +10,7 @@ import pandas as pd
 
 from bonexray.config import Model, Train
 from bonexray.data.manifest import MANIFEST, class_numbers, read_classes, read_manifest
-from bonexray.models.heads import build_trainable
+from bonexray.models.heads import STANDARDIZE, build_trainable
 from bonexray.models.registry import model_row
 from bonexray.outputs import digest, sha256_of
 from bonexray.preprocess.prepare import IMAGES
@@ -36,13 +36,19 @@ class Cohort:
 
     def batches(self, split: str | None, batch_images: int, shuffle_seed: int | None = None) -> Batches:
         """Batches of one split, or of every image in order."""
-        rows = np.arange(len(self.manifest)) if split is None else np.flatnonzero(self.manifest["split"] == split)
+        rows = (
+            np.arange(len(self.manifest))
+            if split is None
+            else np.flatnonzero(self.manifest["split"] == split)
+        )
         return Batches(self.inputs, self.labels, rows, batch_images, shuffle_seed)
 
 
 def open_cohort(model: Model) -> Cohort:
     """Open the features or the prepared images that a model is trained on."""
-    files = [Path(folder, IMAGES.name if folder == str(IMAGES.parent) else FEATURES) for folder in model.inputs]
+    files = [
+        Path(folder, IMAGES.name if folder == str(IMAGES.parent) else FEATURES) for folder in model.inputs
+    ]
     inputs = [np.load(file, mmap_mode="r") for file in files]
     inputs = [array[..., None] if array.ndim == 3 else array for array in inputs]
     img_px = inputs[0].shape[1] if inputs[0].ndim == 4 else 0
@@ -61,7 +67,9 @@ def model_card(name: str, cohort: Cohort, settings: Train) -> dict[str, object]:
         "model": name,
         "trained": "head" if row.backbones else "network",
         "classes": cohort.classes,
-        "backbones": {b: weights_hash(file.parent) for b, file in zip(row.backbones, cohort.files, strict=False)},
+        "backbones": {
+            b: weights_hash(file.parent) for b, file in zip(row.backbones, cohort.files, strict=False)
+        },
         "manifest_sha256": sha256_of(MANIFEST),
         "inputs_sha256": {str(file): sha256_of(file) for file in cohort.files},
         "train": settings.model_dump(),
@@ -93,10 +101,22 @@ def train_model(
     labels = cohort.labels[np.flatnonzero(cohort.manifest["split"] == "train")]
     weight = balanced_weights(labels) if settings.class_weights == "balanced" else None
     checkpoint, kept = folder / "checkpoint.weights.h5", folder / "model.weights.h5"
-    history = fit(build(), train, val, weight, settings, checkpoint, on_epoch)
+    network = build()
+    adapt(network, train)
+    history = fit(network, train, val, weight, settings, checkpoint, on_epoch)
     best = build()
-    best.load_weights(checkpoint, skip_mismatch=False)
+    best.load_weights(checkpoint)
     best.save_weights(kept)  # without the optimiser's state, which the checkpoint carries
     checkpoint.unlink()
     best.load_weights(kept)
     return best, history
+
+
+def adapt(network: keras.Model, train: Batches) -> None:
+    """Give a head that standardises its features the statistics of the training split."""
+    if STANDARDIZE not in {layer.name for layer in network.layers}:
+        return
+    inputs = (train[number][0] for number in range(len(train)))
+    network.get_layer(STANDARDIZE).adapt(
+        np.concatenate(batch, axis=1) if isinstance(batch, tuple) else batch for batch in inputs
+    )
