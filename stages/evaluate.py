@@ -27,9 +27,7 @@ def main(settings: Settings, name: str) -> None:
     scores = {**evaluate(rows, probabilities, classes, settings.evaluate), "epochs": len(history)}
     title = model_row(name).title
     with whole_folder(f"reports/models/{name}") as folder:
-        figures.confusion_matrix(
-            scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png"
-        )
+        figures.confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")
         figures.learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
         draw_samples(rows, probabilities, title, folder / f"{name}_sample_predictions.png")
         write_results(rows, probabilities, classes, folder / f"results_{name}.csv")

@@ -21,12 +21,9 @@ def main(settings: Settings) -> None:
     samples: dict[str, list] = {f"{name}\n{kind}": [] for name in CLASSES for kind in ("clean", "noisy")}
     truth = []
     with whole_folder("data/phantom") as folder:
-        cohort = simulate(
-            options.patients, options.img_px, options.photons, options.readout_sigma, options.seed
-        )
+        cohort = simulate(options.patients, options.img_px, options.photons, options.readout_sigma, options.seed)
         for patient in progress(_by_patient(cohort), "simulating", options.patients):
-            for image in patient:
-                truth.append(write_radiograph(folder, image))
+            truth += [write_radiograph(folder, image) for image in patient]
             if len(samples[f"{patient[0].label}\nclean"]) < SAMPLES:
                 for kind in ("clean", "noisy"):
                     samples[f"{patient[0].label}\n{kind}"].append(getattr(patient[0], kind))

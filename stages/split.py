@@ -27,9 +27,7 @@ def main(settings: Settings) -> None:
     write_manifest(manifest, classes)
     summary = summarise(examined, manifest, classes)
     write_json("metrics/data.json", summary)
-    log.info(
-        "%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"]
-    )
+    log.info("%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"])
     for split in SPLITS:
         log.info("%5s: %s", split, summary[split])
     log.info("no group and no image's bytes in two splits: checked")
@@ -39,9 +37,7 @@ def write_quarantine(examined: list[Examined]) -> None:
     """List the images that are not used, each with its reason."""
     bad = [(item.source.path, item.source.label, item.reason) for item in examined if item.reason is not None]
     with whole_file("data/split/quarantine.csv") as partial:
-        pd.DataFrame(bad, columns=["path", "label", "reason"]).to_csv(
-            partial, index=False, lineterminator="\n"
-        )
+        pd.DataFrame(bad, columns=["path", "label", "reason"]).to_csv(partial, index=False, lineterminator="\n")
     for path, _, reason in bad:
         log.info("quarantined: %s: %s", path, reason)
 
@@ -61,9 +57,7 @@ def summarise(examined: list[Examined], manifest: pd.DataFrame, classes: list[st
     usable = [item for item in examined if item.reason is None]
     repeats = Counter(item.sha256 for item in usable)
     by_split = {
-        split: {
-            name: int(((manifest["split"] == split) & (manifest["label"] == name)).sum()) for name in classes
-        }
+        split: {name: int(((manifest["split"] == split) & (manifest["label"] == name)).sum()) for name in classes}
         for split in SPLITS
     }
     return {

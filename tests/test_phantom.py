@@ -10,9 +10,7 @@ from bonexray.data.phantom import CLASSES, Radiograph, simulate, who_label
 PX = 32
 
 
-def cohort(
-    patients: int = 4, photons: float = 120.0, readout_sigma: float = 2.0, seed: int = 7
-) -> list[Radiograph]:
+def cohort(patients: int = 4, photons: float = 120.0, readout_sigma: float = 2.0, seed: int = 7) -> list[Radiograph]:
     return list(simulate(patients, PX, photons, readout_sigma, seed))
 
 

@@ -32,9 +32,7 @@ def sync() -> None:
     from bonexray.tracking import tracking_uri
 
     added = sync_runs(load_settings())
-    typer.echo(
-        f"sync: added {', '.join(f'{count} {name}' for name, count in added.items())}; store: {tracking_uri()}"
-    )
+    typer.echo(f"sync: added {', '.join(f'{count} {name}' for name, count in added.items())}; store: {tracking_uri()}")
 
 
 @app.command()
@@ -48,9 +46,7 @@ def table(file: Annotated[Path | None, typer.Option(help="another comparison.csv
 
     source = file or COMPARISON
     if not source.exists():
-        raise BonexrayError(
-            str(source), expected="a finished study", received="no such file", do="run `dvc repro`"
-        )
+        raise BonexrayError(str(source), expected="a finished study", received="no such file", do="run `dvc repro`")
     Console(width=None if sys.stdout.isatty() else 140).print(
         terminal_table(pd.read_csv(source), str(read_json(HEADLINE)["model"]))
     )

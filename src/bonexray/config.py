@@ -205,9 +205,7 @@ def _read(path: Path | str) -> dict:
     try:
         content = YAML(typ="safe").load(Path(path))  # as DVC reads it: 1e-3 is a number
     except FileNotFoundError:
-        raise BonexrayError(
-            str(path), expected="the study's settings", received="no such file", do=do
-        ) from None
+        raise BonexrayError(str(path), expected="the study's settings", received="no such file", do=do) from None
     except YAMLError as error:
         where = " ".join(str(error).split())
         raise BonexrayError(str(path), expected="YAML", received=where, do=do) from None
@@ -220,9 +218,7 @@ def _finding(path: Path | str, detail: dict) -> BonexrayError:
     key = ".".join(str(part) for part in detail["loc"])
     what = f"{path}: {key}"
     if detail["type"] == "extra_forbidden":
-        return BonexrayError(
-            what, expected=_known_keys(detail["loc"]), received="an unknown key", do=HOW_TO_CHANGE
-        )
+        return BonexrayError(what, expected=_known_keys(detail["loc"]), received="an unknown key", do=HOW_TO_CHANGE)
     if detail["type"] == "missing":
         return BonexrayError(what, expected="a value", received="no such key", do=HOW_TO_CHANGE)
     expected = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")

@@ -81,9 +81,7 @@ class LiveRun:
         """End the run; a finished one replaces earlier runs of the same training."""
         with _a_warning():
             if self._run_id:
-                earlier = (
-                    _runs(self._store, FINGERPRINT, self._card["fingerprint"]) if status == "FINISHED" else []
-                )
+                earlier = _runs(self._store, FINGERPRINT, self._card["fingerprint"]) if status == "FINISHED" else []
                 self._store.client.set_terminated(self._run_id, status)
                 for run_id in earlier:
                     self._store.client.delete_run(run_id)
@@ -112,9 +110,7 @@ def sync(settings: Settings) -> dict[str, int]:
     for name in settings.models:
         card_file = Path(f"models/{name}/model.json")
         if not card_file.exists():
-            log.warning(
-                "%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", card_file.parent
-            )
+            log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", card_file.parent)
             continue
         card = read_json(card_file)
         runs = _runs(store, FINGERPRINT, card["fingerprint"])

@@ -86,9 +86,7 @@ def who_label(t_score: float) -> str:
     return "osteoporosis" if t_score <= -2.5 else "osteopenia"
 
 
-def simulate(
-    patients: int, img_px: int, photons: float, readout_sigma: float, seed: int
-) -> Iterator[Radiograph]:
+def simulate(patients: int, img_px: int, photons: float, readout_sigma: float, seed: int) -> Iterator[Radiograph]:
     """Simulate a cohort with one or two radiographs a patient, patient by patient.
 
     `patients` >= 1; `img_px` >= 32 is the side of the square image, which always shows
@@ -107,11 +105,7 @@ def simulate(
     _require(0 < photons < math.inf, "photons", "a finite number above 0", photons)
     _require(0 <= readout_sigma < math.inf, "readout_sigma", "a finite number >= 0", readout_sigma)
     _require(seed >= 0, "seed", "at least 0", seed)
-    return (
-        image
-        for number in range(patients)
-        for image in _patient(number, img_px, photons, readout_sigma, seed)
-    )
+    return (image for number in range(patients) for image in _patient(number, img_px, photons, readout_sigma, seed))
 
 
 def _require(holds: bool, argument: str, expected: str, received: object) -> None:
@@ -119,9 +113,7 @@ def _require(holds: bool, argument: str, expected: str, received: object) -> Non
         raise ValueError(f"{argument}: expected {expected}. Received: {received!r}")
 
 
-def _patient(
-    number: int, img_px: int, photons: float, readout_sigma: float, seed: int
-) -> Iterator[Radiograph]:
+def _patient(number: int, img_px: int, photons: float, readout_sigma: float, seed: int) -> Iterator[Radiograph]:
     # A stream each, so that the image size does not change who the patient is.
     of_patient, *of_views = map(np.random.default_rng, np.random.SeedSequence([seed, number]).spawn(3))
     anatomy = _draw_anatomy(of_patient)

@@ -100,11 +100,7 @@ def _from_csv(dataset: Dataset, root: Path) -> list[Source]:
         for key in ("image_column", "label_column", "group_column", "split_column"):
             _require_column(dataset, key, reader.fieldnames or [])
         rows = list(reader)
-    return [
-        _row_source(dataset, root, number, row)
-        for number, row in enumerate(rows, 2)
-        if row[dataset.label_column]
-    ]
+    return [_row_source(dataset, root, number, row) for number, row in enumerate(rows, 2) if row[dataset.label_column]]
 
 
 def _existing_csv(dataset: Dataset) -> Path:
@@ -129,9 +125,7 @@ def _row_source(dataset: Dataset, root: Path, number: int, row: dict[str, str]) 
     what, do = f"{dataset.csv}, line {number}", "correct the path or take the row out"
     path = PurePosixPath(os.path.normpath(row[dataset.image_column]).replace(os.sep, "/"))
     if path.is_absolute() or ".." in path.parts or leaves(root, root / path):
-        raise BonexrayError(
-            what, expected=f"a file inside {dataset.root}", received=f"{path}, outside", do=do
-        )
+        raise BonexrayError(what, expected=f"a file inside {dataset.root}", received=f"{path}, outside", do=do)
     if not (root / path).is_file():
         raise BonexrayError(what, expected="an image file", received=f"no such file: {root / path}", do=do)
     group = row[dataset.group_column] if dataset.group_column else _matched_group(dataset, str(path))
@@ -141,9 +135,7 @@ def _row_source(dataset: Dataset, root: Path, number: int, row: dict[str, str]) 
 
 def _named_split(what: str, name: str) -> str | None:
     if name and name.lower() not in _SPLIT_NAMES:
-        raise BonexrayError(
-            what, expected="train, val or test", received=repr(name), do="correct the split's name"
-        )
+        raise BonexrayError(what, expected="train, val or test", received=repr(name), do="correct the split's name")
     return _SPLIT_NAMES.get(name.lower())
 
 

@@ -79,15 +79,10 @@ def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, classes: int) -
     return float((right[total > 0] / total[total > 0]).mean())
 
 
-def confusion_counts(
-    labels: np.ndarray, probabilities: np.ndarray, classes: list[str]
-) -> dict[str, dict[str, int]]:
+def confusion_counts(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict[str, dict[str, int]]:
     """Images by actual class, then by predicted class."""
     matrix = sk.confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(classes)))
-    return {
-        actual: dict(zip(classes, map(int, row), strict=True))
-        for actual, row in zip(classes, matrix, strict=True)
-    }
+    return {actual: dict(zip(classes, map(int, row), strict=True)) for actual, row in zip(classes, matrix, strict=True)}
 
 
 def majority_baseline(train_labels: np.ndarray, test_labels: np.ndarray, classes: int) -> dict[str, float]:

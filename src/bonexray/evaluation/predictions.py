@@ -9,9 +9,7 @@ PREDICTIONS = "predictions.csv"
 FIXED = ["id", "path", "group", "split", "label", "predicted"]
 
 
-def write_predictions(
-    path: Path, manifest: pd.DataFrame, probabilities: np.ndarray, classes: list[str]
-) -> None:
+def write_predictions(path: Path, manifest: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> None:
     """Write a row an image: what the manifest says of it, the predicted class and the probabilities.
 
     Args:
@@ -32,6 +30,4 @@ def read_predictions(path: Path, classes: list[str]) -> tuple[pd.DataFrame, np.n
     columns = [f"prob_{name}" for name in classes]
     rows = pd.read_csv(path, dtype=dict.fromkeys(FIXED, str), keep_default_na=False)
     values = rows[columns].to_numpy(dtype=float)
-    return rows[FIXED], values / values.sum(
-        axis=1, keepdims=True
-    )  # the digits in the file sum to 1 but for rounding
+    return rows[FIXED], values / values.sum(axis=1, keepdims=True)  # the digits in the file sum to 1 but for rounding

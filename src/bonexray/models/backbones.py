@@ -49,6 +49,4 @@ def build_encoder(name: str, img_px: int) -> keras.Model:
     body.trainable = False
     image = keras.Input((img_px, img_px, 1), name="image")
     maps = body(to_convention(image, BACKBONES[name].convention), training=False)
-    return keras.Model(
-        image, keras.layers.GlobalAveragePooling2D(name="features")(maps), name=f"{name}_encoder"
-    )
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="features")(maps), name=f"{name}_encoder")

@@ -32,6 +32,4 @@ def compact_cnn(img_px: int, classes: int, dropout: float) -> keras.Model:
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(1024, activation="relu", name="dense", **regular)(x)
     x = layers.Dropout(0.3, name="dense_dropout")(x)
-    return keras.Model(
-        image, layers.Dense(classes, activation="softmax", name="classes")(x), name="compact_cnn"
-    )
+    return keras.Model(image, layers.Dense(classes, activation="softmax", name="classes")(x), name="compact_cnn")

@@ -27,9 +27,7 @@ def build_trainable(name: str, img_px: int, classes: int, settings: Train) -> ke
     row = model_row(name)
     if row.builder:
         return getattr(cnns, row.builder)(img_px, classes, settings.dropout)
-    return build_head(
-        {backbone: BACKBONES[backbone].features for backbone in row.backbones}, classes, settings
-    )
+    return build_head({backbone: BACKBONES[backbone].features for backbone in row.backbones}, classes, settings)
 
 
 def build_head(widths: dict[str, int], classes: int, settings: Train) -> keras.Model:

@@ -28,9 +28,7 @@ class Standardize(keras.layers.Layer):
         count, total, squares, shift = 0, 0.0, 0.0, None
         for batch in batches:
             batch = np.asarray(batch, np.float64)
-            shift = (
-                batch.mean(axis=0) if shift is None else shift
-            )  # near the mean, so that squares lose nothing
+            shift = batch.mean(axis=0) if shift is None else shift  # near the mean, so that squares lose nothing
             count += len(batch)
             total = total + (batch - shift).sum(axis=0)
             squares = squares + ((batch - shift) ** 2).sum(axis=0)

@@ -42,9 +42,7 @@ def _published_file(name: str) -> Path:
     file = Path(urlparse(row.weights_url).path).name
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"  # where Keras looks first
     try:
-        return Path(
-            keras.utils.get_file(file, row.weights_url, cache_subdir="models", file_hash=row.weights_md5)
-        )
+        return Path(keras.utils.get_file(file, row.weights_url, cache_subdir="models", file_hash=row.weights_md5))
     except ValueError as error:  # Keras's word for a file whose hash is not the published one
         raise BonexrayError(
             f"weights of {name}", expected=f"a file with MD5 {row.weights_md5}", received="another file",

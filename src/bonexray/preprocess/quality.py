@@ -49,9 +49,7 @@ def phantom_quality(
     """
 
     def measure(name: str, path: str) -> tuple[float, ...]:
-        clean, noisy = (
-            bounded(read_image(folder / path), settings.working_px) for folder in (reference, root)
-        )
+        clean, noisy = (bounded(read_image(folder / path), settings.working_px) for folder in (reference, root))
         return _compared(clean, noisy, read_image(denoised / f"{name}.png"))
 
     measured = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
@@ -73,9 +71,7 @@ def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise) -
     """
     rng = np.random.default_rng(settings.seed)
     names = sorted(rng.choice(sorted(images), min(settings.quality_images, len(images)), replace=False))
-    jobs = (
-        delayed(_with_added_noise)(root / images[name], settings, seed) for seed, name in enumerate(names)
-    )
+    jobs = (delayed(_with_added_noise)(root / images[name], settings, seed) for seed, name in enumerate(names))
     measured = Parallel(n_jobs=-1, return_as="generator")(jobs)
     means = _means(list(progress(measured, "PSNR and SSIM", len(names))))
     return {**means, "added_sigma": settings.quality_sigma}

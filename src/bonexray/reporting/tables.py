@@ -19,9 +19,7 @@ COLUMNS = [
 
 def comparison_table(models: dict[str, dict[str, float]]) -> pd.DataFrame:
     """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`."""
-    rows = pd.DataFrame(
-        [{"model": name, "title": model_row(name).title, **scores} for name, scores in models.items()]
-    )
+    rows = pd.DataFrame([{"model": name, "title": model_row(name).title, **scores} for name, scores in models.items()])
     rows = rows.sort_values(["balanced_accuracy", "model"], ascending=[False, True]).reset_index(drop=True)
     rows.insert(0, "rank", rows["balanced_accuracy"].rank(ascending=False, method="min").astype(int))
     return rows[COLUMNS]
@@ -36,13 +34,9 @@ def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
 
 def terminal_table(comparison: pd.DataFrame, chosen: str) -> Table:
     """The ranked table as a terminal shows it."""
-    table = Table(
-        title="Comparison on test", caption="* chosen on validation   intervals: bootstrap over patients"
-    )
+    table = Table(title="Comparison on test", caption="* chosen on validation   intervals: bootstrap over patients")
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
-        table.add_column(
-            name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note"
-        )
+        table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
     for row in comparison.to_dict("records"):
         table.add_row(
             str(row["rank"]), f"{row['title']}{' *' if row['model'] == chosen else ''}",

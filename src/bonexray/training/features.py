@@ -25,9 +25,7 @@ def extract_features(encoder: keras.Model, images: np.ndarray, target: Path, bat
     starts = range(0, len(images), batch_images)
     for start in progress(starts, encoder.name, len(starts)):
         batch = np.asarray(images[start : start + batch_images])[..., None]
-        filler = np.zeros(
-            (batch_images - len(batch), *batch.shape[1:]), batch.dtype
-        )  # one shape: compiled once
+        filler = np.zeros((batch_images - len(batch), *batch.shape[1:]), batch.dtype)  # one shape: compiled once
         seen = encoder.predict_on_batch(np.concatenate([batch, filler]))
         features[start : start + len(batch)] = seen[: len(batch)]
     features.flush()

@@ -87,9 +87,7 @@ class _History(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        metrics = {
-            name: float((logs or {})[name]) for name in names
-        }  # a missing one is an error, not a warning
+        metrics = {name: float((logs or {})[name]) for name in names}  # a missing one is an error, not a warning
         metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._require_finite("val_loss", metrics["val_loss"])
         self.rows.append({"epoch": epoch + 1, **metrics})

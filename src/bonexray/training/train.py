@@ -36,19 +36,13 @@ class Cohort:
 
     def batches(self, split: str | None, batch_images: int, shuffle_seed: int | None = None) -> Batches:
         """Batches of one split, or of every image in order."""
-        rows = (
-            np.arange(len(self.manifest))
-            if split is None
-            else np.flatnonzero(self.manifest["split"] == split)
-        )
+        rows = np.arange(len(self.manifest)) if split is None else np.flatnonzero(self.manifest["split"] == split)
         return Batches(self.inputs, self.labels, rows, batch_images, shuffle_seed)
 
 
 def open_cohort(model: Model) -> Cohort:
     """Open the features or the prepared images that a model is trained on."""
-    files = [
-        Path(folder, IMAGES.name if folder == str(IMAGES.parent) else FEATURES) for folder in model.inputs
-    ]
+    files = [Path(folder, IMAGES.name if folder == str(IMAGES.parent) else FEATURES) for folder in model.inputs]
     inputs = [np.load(file, mmap_mode="r") for file in files]
     inputs = [array[..., None] if array.ndim == 3 else array for array in inputs]
     img_px = inputs[0].shape[1] if inputs[0].ndim == 4 else 0
@@ -67,9 +61,7 @@ def model_card(name: str, cohort: Cohort, settings: Train) -> dict[str, object]:
         "model": name,
         "trained": "head" if row.backbones else "network",
         "classes": cohort.classes,
-        "backbones": {
-            b: weights_hash(file.parent) for b, file in zip(row.backbones, cohort.files, strict=False)
-        },
+        "backbones": {b: weights_hash(file.parent) for b, file in zip(row.backbones, cohort.files, strict=False)},
         "manifest_sha256": sha256_of(MANIFEST),
         "inputs_sha256": {str(file): sha256_of(file) for file in cohort.files},
         "train": settings.model_dump(),
