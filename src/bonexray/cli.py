@@ -36,21 +36,26 @@ def sync() -> None:
 
 
 @app.command()
-def table(file: Annotated[Path | None, typer.Option(help="another comparison.csv")] = None) -> None:
+def table(
+    into: Annotated[Path | None, typer.Option(help="write it between this Markdown file's markers")] = None,
+) -> None:
     """Print the ranked table of the study from the files in metrics/."""
     import pandas as pd
     from rich.console import Console
 
     from bonexray.outputs import read_json
-    from bonexray.reporting.tables import COMPARISON, HEADLINE, terminal_table
+    from bonexray.reporting import tables
 
-    source = file or COMPARISON
-    if not source.exists():
-        raise BonexrayError(str(source), expected="a finished study", received="no such file", do="run `dvc repro`")
-    Console(width=None if sys.stdout.isatty() else 140).print(
-        terminal_table(pd.read_csv(source), str(read_json(HEADLINE)["model"]))
-    )
-    typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: make ui")
+    if not tables.COMPARISON.exists():
+        what = str(tables.COMPARISON)
+        raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
+    comparison, chosen = pd.read_csv(tables.COMPARISON), str(read_json(tables.HEADLINE)["model"])
+    if into:
+        results = tables.markdown_table(comparison, chosen, read_json(tables.DENOISE))
+        into.write_text(tables.with_results(into.read_text(encoding="utf-8"), results), encoding="utf-8")
+        return
+    Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, chosen))
+    typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
 
 
 def main() -> None:

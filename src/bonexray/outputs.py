@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ def whole_folder(target: Path | str) -> Iterator[Path]:
     partial.mkdir(parents=True)
     yield partial
     shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    partial.replace(target)
 
 
 @contextmanager
@@ -31,7 +30,7 @@ def whole_file(target: Path | str) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{PARTIAL}-{target.name}")
     yield partial
-    os.replace(partial, target)
+    partial.replace(target)
 
 
 def write_json(target: Path | str, content: Mapping[str, object]) -> None:

@@ -10,6 +10,8 @@ from bonexray.models.registry import model_row
 COMPARISON = Path("metrics/comparison.csv")
 HEADLINE = Path("metrics/headline.json")
 MODELS = Path("metrics/models.json")
+DENOISE = Path("metrics/denoise.json")
+BEGIN, END = "<!-- results: written by `bonexray table --into README.md` -->", "<!-- end of results -->"
 COLUMNS = [
     "rank", "model", "title", "n", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high",
     "accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1", "roc_auc",
@@ -51,6 +53,36 @@ def terminal_table(comparison: pd.DataFrame, chosen: str) -> Table:
         f"{first['baseline_accuracy']:.3f}", "", "", f"n = {int(first['n'])} images",
     )  # fmt: skip
     return table
+
+
+def markdown_table(comparison: pd.DataFrame, chosen: str, denoise: dict[str, float]) -> str:
+    """The same for a README: the ranked table and what the filter did to the images."""
+    lines = [
+        "| | model | balanced accuracy (95 % interval) | accuracy | macro F1 | ROC AUC |",
+        "| --: | --- | --- | --- | --: | --: |",
+    ]
+    for row in comparison.to_dict("records"):
+        name = f"**{row['title']}** (chosen on validation)" if row["model"] == chosen else row["title"]
+        name += ", collapsed" if row["collapsed"] else ""
+        scores = f"{_interval(row, 'balanced_accuracy')} | {_interval(row, 'accuracy')}"
+        lines.append(f"| {row['rank']} | {name} | {scores} | {row['macro_f1']:.3f} | {row['roc_auc']:.3f} |")
+    first = comparison.iloc[0]
+    lines.append(
+        f"| | always the majority class | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
+    )
+    quality = (
+        f"n = {int(first['n'])} test images. The filter took the images from {denoise['psnr_before_db']:.1f} to "
+        f"{denoise['psnr_after_db']:.1f} dB PSNR and from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f} SSIM "
+        f"(n = {denoise['images']})."
+    )
+    return "\n".join([*lines, "", quality])
+
+
+def with_results(text: str, table: str) -> str:
+    """A document with the lines between its two markers replaced by a table."""
+    before, rest = text.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
 def _interval(row: dict, name: str) -> str:

@@ -1,0 +1,219 @@
+"""Bad input is named in one line, by `bonexray check` and by the stage itself, and leaves nothing behind."""
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bonexray.data.images import write_png16
+
+CSV = {"dataset.csv": "data/raw/index.csv", "dataset.inputs": ["data/raw", "data/raw/index.csv"]}
+ROWS = [f"{name}/{number}.png,{name}" for name in ("normal", "osteoporosis") for number in range(3)]
+
+
+class Case(NamedTuple):
+    """What is wrong with a study, what the line has to name, and the stage that meets it."""
+
+    spoil: Callable
+    names: list[str]
+    stage: tuple[str, ...] = ("split",)
+
+
+def without_images(study) -> None:
+    shutil.rmtree(study.folder / "data/raw")
+    (study.folder / "data/raw/normal").mkdir(parents=True)
+
+
+def with_one_class(study) -> None:
+    shutil.rmtree(study.folder / "data/raw/osteoporosis")
+
+
+def with_two_images_of_a_class(study) -> None:
+    (study.folder / "data/raw/osteoporosis/0.png").unlink()
+
+
+def outside_by_a_relative_path(study) -> None:
+    outside = study.folder.with_name(f"{study.folder.name}_outside")
+    shutil.copytree(study.folder / "data/raw", outside)
+    study.change({"dataset.root": f"../{outside.name}"})
+
+
+def with_csv(*rows: str, header: str = "image,label", **settings: str):
+    def spoil(study) -> None:
+        study.image("data/outside.png", seed=99)
+        lines = [header, *ROWS, *(row.replace("<study>", str(study.folder)) for row in rows)]
+        study.write("data/raw/index.csv", "\n".join(lines) + "\n")
+        study.change({**CSV, **{f"dataset.{key}": value for key, value in settings.items()}})
+
+    return spoil
+
+
+def changed(**settings: object):
+    return lambda study: study.change({name.replace("__", "."): value for name, value in settings.items()})
+
+
+def presplit_without_val(study) -> None:
+    """A class with one image in train, from which val would have to be taken."""
+    for name in ("normal", "osteoporosis"):
+        for number in range(3):
+            split = "test" if name == "osteoporosis" and number else "train"
+            study.image(f"data/presplit/{split}/{name}/{number}.png", seed=number + 50 * len(name))
+    study.change({"dataset.root": "data/presplit"})
+
+
+CASES = {
+    "folder missing": Case(changed(dataset__root="data/nowhere"), ["dataset.root", "no such folder: data/nowhere"]),
+    "folder is a file": Case(changed(dataset__root="params.yaml"), ["dataset.root", "a file"]),
+    "folder empty": Case(without_images, ["data/raw", "no image"]),
+    "one class": Case(with_one_class, ["data/raw", "at least two classes", "only 'normal'"]),
+    "too few of a class": Case(with_two_images_of_a_class, ["class 'osteoporosis'", "at least 3", "received 2"]),
+    "other classes": Case(changed(dataset__classes=["normal", "fracture"]), ["dataset.classes", "normal, fracture"]),
+    "root outside": Case(outside_by_a_relative_path, ["dataset.root", "inside the repository", "../study", "dvc add"]),
+    "no CSV": Case(changed(dataset__csv="data/none.csv"), ["dataset.csv", "no such file: data/none.csv"]),
+    "CSV without label": Case(
+        with_csv(header="image,grade"), ["data/raw/index.csv: dataset.label_column", "image, grade", "'label'"]
+    ),
+    "CSV without group": Case(with_csv(group_column="patient"), ["dataset.group_column", "image, label", "'patient'"]),
+    "CSV names no file": Case(
+        with_csv("normal/9.png,normal"), ["data/raw/index.csv, line 8", "no such file: data/raw/normal/9.png"]
+    ),
+    "CSV leaves by ..": Case(with_csv("../outside.png,normal"), ["line 8", "inside data/raw", "../outside.png"]),
+    "CSV leaves by /": Case(
+        with_csv("<study>/data/outside.png,normal"), ["line 8", "inside data/raw", "/data/outside.png, outside"]
+    ),
+    "CSV names another split": Case(
+        with_csv("normal/2.png,normal,holdout", header="image,label,split", split_column="split"),
+        ["line 8", "train, val or test", "'holdout'"],
+    ),
+    "CSV row cut short": Case(with_csv("normal", header="label,image"), ["data/raw/index.csv, line", "no such file"]),
+    "unknown filter": Case(
+        changed(denoise__method="median"), ["denoise.method", "none, bm3d", "'median'"], ("denoise",)
+    ),
+    "unknown model": Case(
+        changed(models={"alexnet": {"inputs": ["data/prepared"]}}), ["model", "compact_cnn", "'alexnet'"], ("prepare",)
+    ),
+    "too small for a model": Case(
+        changed(models={"xception": {"inputs": ["data/features/xception"]}}, prepare__img_px=64),
+        ["prepare.img_px", "at least 71 for xception", "received 64"],
+        ("prepare",),
+    ),
+    "weights file missing": Case(
+        changed(backbones={"mobilenet_v2": {"watch": "own.h5"}}, weights__files={"mobilenet_v2": "own.h5"}),
+        ["own.h5", "without top"],
+        ("weights", "mobilenet_v2"),
+    ),
+}
+
+
+def findings(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if ": expected " in line and ", received " in line and "; " in line]
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_bad_input_is_one_line_and_nothing_else(study, case: Case) -> None:
+    case.spoil(study)
+    before = study.files()
+    checked, staged = study.check(), study.stage(*case.stage)
+    for done in (checked, staged):
+        assert done.returncode == 1, done
+        assert "Traceback" not in done.stdout + done.stderr
+        assert len(findings(done.stderr)) == 1, done.stderr
+        assert [name for name in case.names if name not in findings(done.stderr)[0]] == []
+    assert checked.stderr.splitlines() == findings(checked.stderr)
+    assert findings(staged.stderr)[0].startswith(f"{case.stage[0]}: ")
+    assert study.files() - before <= {"data/split/quarantine.csv"}
+
+
+def test_a_split_that_cannot_be_completed_is_one_line(study) -> None:
+    presplit_without_val(study)
+    done = study.stage("split")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(findings(done.stderr)) == 1
+    assert not (study.folder / "data/split/manifest.csv").exists()
+
+
+def test_an_absolute_root_may_be_anywhere(study) -> None:
+    outside = study.folder.with_name(f"{study.folder.name}_absolute")
+    shutil.copytree(study.folder / "data/raw", outside)
+    study.change({"dataset.root": str(outside)})
+    assert study.check().returncode == 0
+
+
+@pytest.fixture(scope="module")
+def spoiled(make_study):
+    """A study with sixteen good images and nine bad ones, after its split stage."""
+    study = make_study()
+    for number in range(3, 8):
+        study.image(f"data/raw/normal/{number}.png", seed=number)
+        study.image(f"data/raw/osteoporosis/{number}.png", seed=10 + number)
+    good = (study.folder / "data/raw/normal/0.png").read_bytes()
+    jpeg = study.folder / "whole.jpg"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)).save(jpeg)
+    study.write("data/raw/normal/empty.png", b"")
+    study.write("data/raw/normal/text.jpg", "this is no image\n")
+    study.write("data/raw/normal/notes.txt", "neither is this\n")
+    study.write("data/raw/normal/cut.png", good[: len(good) // 2])
+    study.write("data/raw/osteoporosis/cut.jpg", jpeg.read_bytes()[: jpeg.stat().st_size // 2])
+    write_png16(study.folder / "data/raw/osteoporosis/constant.png", np.full((32, 32), 0.5))
+    (study.folder / "data/raw/osteoporosis/link.png").symlink_to(jpeg)
+    study.image("data/raw/normal/both.png", seed=77)
+    study.image("data/raw/osteoporosis/both.png", seed=77)
+    study.image("data/raw/normal/again.png", seed=0)  # the bytes of normal/0.png
+    study.change({"split.max_bad_fraction": 0.5})
+    done = study.stage("split")
+    assert done.returncode == 0, done.stderr
+    return study
+
+
+def test_bad_images_are_quarantined_with_their_reason(spoiled) -> None:
+    table = pd.read_csv(spoiled.folder / "data/split/quarantine.csv").set_index("path")
+    reasons = {
+        "normal/empty.png": "empty file",
+        "normal/text.jpg": "cannot identify image file the file",
+        "normal/notes.txt": "cannot identify",
+        "normal/cut.png": "",
+        "normal/both.png": "the same image under 2 labels: normal, osteoporosis",
+        "osteoporosis/both.png": "the same image under 2 labels: normal, osteoporosis",
+        "osteoporosis/cut.jpg": "truncated",
+        "osteoporosis/constant.png": "every pixel has the same value",
+        "osteoporosis/link.png": "a link that leaves the dataset's folder",
+    }
+    assert set(table.index) == set(reasons)
+    assert [path for path, reason in reasons.items() if reason not in table.loc[path, "reason"]] == []
+    assert table["reason"].str.len().min() > 0
+    assert not table["reason"].str.contains(str(spoiled.folder), regex=False).any()
+
+
+def test_bad_images_are_counted_and_left_out(spoiled) -> None:
+    metrics = json.loads((spoiled.folder / "metrics/data.json").read_text())
+    manifest = pd.read_csv(spoiled.folder / "data/split/manifest.csv")
+    counts = ("images", "groups", "quarantined", "contradictory_labels", "duplicated_images", "duplicate_groups")
+    assert [metrics[name] for name in counts] == [17, 16, 9, 2, 1, 1]
+    assert len(manifest) == 17
+    assert manifest["path"].str.contains("both|cut|empty|text|notes|constant|link").sum() == 0
+    assert sum(metrics[split][name] for split in ("train", "val", "test") for name in ("normal", "osteoporosis")) == 17
+
+
+def test_images_with_the_same_bytes_share_a_group_and_a_split(spoiled) -> None:
+    manifest = pd.read_csv(spoiled.folder / "data/split/manifest.csv").set_index("path")
+    one, other = manifest.loc["normal/0.png"], manifest.loc["normal/again.png"]
+    assert one[["group", "split", "sha256"]].tolist() == other[["group", "split", "sha256"]].tolist()
+    assert one["id"] != other["id"]
+
+
+def test_too_many_bad_images_stop_the_split_in_one_line(spoiled) -> None:
+    (spoiled.folder / "data/split/manifest.csv").unlink()
+    spoiled.change({"split.max_bad_fraction": 0.3})
+    done = spoiled.stage("split")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(findings(done.stderr)) == 1
+    for name in ("at most 30%", "9 of 26", "split.max_bad_fraction"):
+        assert name in findings(done.stderr)[0]
+    assert not (spoiled.folder / "data/split/manifest.csv").exists()

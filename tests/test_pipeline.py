@@ -1,0 +1,192 @@
+"""The real DVC pipeline, end to end, on a tiny cohort in a repository of its own."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+ROOT = Path(__file__).parents[1]
+TINY = {
+    "phantom.patients": 24, "phantom.img_px": 32, "prepare.img_px": 32, "train.epochs": 2, "evaluate.resamples": 200,
+}  # fmt: skip
+TINY_STUDY = [f"-S{key}={value}" for key, value in TINY.items()]
+BOTH = "model=[compact_cnn,mobilenet_v2]"
+pytestmark = pytest.mark.pipeline
+
+
+class Workspace:
+    """A repository with the project's files and nothing else; commands run in it as a user types them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        dropped = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "PYTHONPATH")
+        return {key: value for key, value in os.environ.items() if key not in dropped} | {"PATH": path}
+
+    def run(self, *command: str, code: int = 0) -> str:
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=900
+        )  # fmt: skip
+        assert done.returncode == code, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done.stdout + done.stderr
+
+    def study(self, *overrides: str, flags: tuple[str, ...] = ()) -> str:
+        return self.run("dvc", "exp", "run", *flags, *TINY_STUDY, *(f"-S{text}" for text in overrides))
+
+    def metrics(self, name: str) -> dict:
+        return json.loads((self.root / "metrics" / name).read_text())
+
+    def bytes_of(self, *patterns: str) -> dict[str, str]:
+        files = (file for pattern in patterns for file in self.root.glob(pattern) if file.is_file())
+        return {str(f.relative_to(self.root)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    def results(self) -> dict[str, str]:
+        return self.bytes_of("dvc.lock", "metrics/**/*", "data/**/*", "models/**/*", "weights/*", "reports/**/*")
+
+    def trainings(self) -> int:
+        return len(list(self.root.glob("logs/train@*/*.log")))
+
+    def runs(self, filter_string: str = "") -> list:
+        client = MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+        found = client.get_experiment_by_name("bonexray")
+        return client.search_runs([found.experiment_id], filter_string, max_results=1000)
+
+    def kill_when(self, *command: str, appears: str) -> None:
+        """Run a command and kill it with all its children as soon as a file appears."""
+        process = subprocess.Popen(
+            command, cwd=self.root, env=self.environment(), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 300
+        while not any(self.root.glob(appears)):
+            assert process.poll() is None and time.monotonic() < deadline, f"{appears} never appeared"
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Workspace:
+    root = tmp_path_factory.mktemp("study")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/")) and name != "dvc.lock":
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    place = Workspace(root)
+    place.run("git", "init", "-q", "-b", "main")
+    place.run("git", "config", "user.email", "tests@example.org")
+    place.run("git", "config", "user.name", "tests")
+    place.run("git", "add", "-A")
+    place.run("git", "commit", "-qm", "the project")
+    place.study(BOTH)
+    place.run("git", "add", "-A")
+    place.run("git", "commit", "-qm", "a study of two")
+    return place
+
+
+def test_the_study_has_its_files_and_its_table(workspace):
+    assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2"}
+    assert workspace.metrics("data.json")["images"] >= 24
+    assert workspace.metrics("headline.json")["model"] in {"compact_cnn", "mobilenet_v2"}
+    for name in ("comparison", "evaluation_grid", "confusion_grid"):
+        assert (workspace.root / f"reports/comparison/models_{name}.png").stat().st_size > 5000
+    for name in ("xception_no", "compact_cnn"):
+        exists = (workspace.root / f"reports/models/{name}/{name}_confusion_matrix.png").exists()
+        assert exists == (name == "compact_cnn")
+    table = workspace.run("bonexray", "table")
+    assert "Compact CNN" in table and "always the majority class" in table
+    assert "sound" in workspace.run("bonexray", "check")
+
+
+def test_dvc_shows_metrics_and_plots(workspace):
+    assert "balanced_accuracy" in workspace.run("dvc", "metrics", "show")
+    workspace.run("dvc", "plots", "show", "-o", "dvc_plots")
+    page = (workspace.root / "dvc_plots/index.html").read_text()
+    assert "val_loss" in page and "Test images by actual and predicted class" in page
+
+
+def test_a_second_repro_runs_no_stage(workspace):
+    assert "up to date" in workspace.run("dvc", "repro")
+
+
+def test_killed_runs_go_on_and_give_the_bytes_of_an_undisturbed_one(workspace):
+    changed = ("dvc", "exp", "run", *TINY_STUDY, f"-S{BOTH}", "-Sdenoise.sigma=0.07")
+    workspace.kill_when(*changed, appears="data/denoised.partial/*.png")
+    assert not list(workspace.root.glob("data/denoised/*"))
+    workspace.kill_when("dvc", "repro", appears="models/compact_cnn.partial/*.h5")
+    assert not list(workspace.root.glob("models/compact_cnn/*"))
+    workspace.run("dvc", "repro")
+    disturbed = workspace.results()
+    workspace.run("dvc", "repro", "--force")
+    assert workspace.results() == disturbed
+    assert len(disturbed) > 60
+    workspace.study(BOTH)
+
+
+def test_a_study_of_one_trains_nothing_new_and_stands_alone(workspace):
+    trained = workspace.trainings()
+    workspace.study("model=mobilenet_v2")
+    assert workspace.trainings() == trained
+    assert set(workspace.metrics("models.json")) == {"mobilenet_v2"}
+    assert re.search(r"headline\.json\s+models\s+2\s+1\s+-1", workspace.run("dvc", "metrics", "diff", "HEAD"))
+    workspace.study(BOTH)
+    assert workspace.trainings() == trained
+    assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2"}
+
+
+def test_every_run_comes_back_from_the_files(workspace):
+    workspace.run("bonexray", "sync")
+    (workspace.root / "mlflow.db").unlink()
+    assert "2 trainings, 2 evaluations, 1 studies" in workspace.run("bonexray", "sync")
+    assert "0 trainings, 0 evaluations, 0 studies" in workspace.run("bonexray", "sync")
+    (run,) = workspace.runs("tags.model = 'mobilenet_v2'")
+    assert run.data.params["train.epochs"] == "2"
+    assert {"val_loss", "test/balanced_accuracy"} <= set(run.data.metrics)
+    client = MlflowClient(f"sqlite:///{workspace.root / 'mlflow.db'}")
+    assert len(client.get_metric_history(run.info.run_id, "val_loss")) == 2
+    figures = {item.path for item in client.list_artifacts(run.info.run_id, "evaluation")}
+    assert "evaluation/mobilenet_v2_confusion_matrix.png" in figures
+
+
+def test_queued_experiments_share_one_new_store(workspace):
+    (workspace.root / "mlflow.db").unlink()
+    workspace.study("model=mobilenet_v2", "train.dropout=0.3,0.6", flags=("--queue",))
+    workspace.run("dvc", "queue", "start", "-j", "2")
+    deadline = time.monotonic() + 400
+    while re.search(r"Queued|Running", status := workspace.run("dvc", "queue", "status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    assert status.count("Success") == 2, status
+    dropouts = {run.data.params["train.dropout"] for run in workspace.runs("tags.stage = 'train'")}
+    assert dropouts == {"0.3", "0.6"}
+    assert not list(workspace.root.glob(".dvc/tmp/exps/*/mlflow.db"))
+
+
+def test_a_temporary_experiment_leaves_the_workspace_alone(workspace):
+    before = workspace.bytes_of("metrics/*", "params.yaml")
+    shown = workspace.study("model=compact_cnn", flags=("--temp", "--name", "alone"))
+    assert "alone" in shown
+    assert workspace.bytes_of("metrics/*", "params.yaml") == before
+    models = json.loads(
+        workspace.run("git", "show", "refs/exps/" + _exp_ref(workspace, "alone") + ":metrics/models.json")
+    )
+    assert set(models) == {"compact_cnn"}
+
+
+def _exp_ref(workspace: Workspace, name: str) -> str:
+    refs = workspace.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    return next(ref.removeprefix("refs/exps/") for ref in refs if ref.endswith(f"/{name}"))

@@ -1,0 +1,34 @@
+"""The README against the files and the code it speaks of."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from bonexray.outputs import read_json
+from bonexray.reporting import tables
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_results_are_those_in_metrics():
+    chosen = read_json(ROOT / tables.HEADLINE)["model"]
+    table = tables.markdown_table(pd.read_csv(ROOT / tables.COMPARISON), chosen, read_json(ROOT / tables.DENOISE))
+    assert tables.with_results(README, table) == README, "run `bonexray table --into README.md`"
+
+
+def test_its_pictures_and_files_exist():
+    for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README):
+        assert (ROOT / path).stat().st_size > 5000
+    for path in re.findall(r"`((?:src|conf|stages)/[\w/.]+)`", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_its_make_targets_and_commands_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^)make (\w+)", README, re.M):
+        assert f"\n{target}:" in makefile, target
+    cli = (ROOT / "src/bonexray/cli.py").read_text()
+    for command in re.findall(r"`bonexray (\w+)", README):
+        assert f"def {command}(" in cli, command

@@ -1,0 +1,180 @@
+"""Figures that are the same bytes for the same numbers, the comparison table, and the choice by validation."""
+
+import io
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from bonexray.models.registry import REGISTRY, Model
+from bonexray.reporting import figures
+from bonexray.reporting.tables import COLUMNS, chosen_on_validation, comparison_table, terminal_table
+
+LONG = "A network with a name that is far longer than any axis has room for"
+
+
+def scores(balanced: float, **others: float) -> dict[str, float]:
+    """One model's scores, by default of a model that learnt something."""
+    return {
+        "n": 36, "balanced_accuracy": balanced, "balanced_accuracy_low": balanced - 0.1,
+        "balanced_accuracy_high": balanced + 0.1, "accuracy": balanced, "accuracy_low": balanced - 0.1,
+        "accuracy_high": balanced + 0.1, "macro_precision": 0.5, "macro_recall": balanced, "macro_f1": 0.45,
+        "roc_auc": 0.7, "baseline_accuracy": 0.4, "baseline_balanced_accuracy": 1 / 3, "collapsed": 0,
+        "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, **others,
+    }  # fmt: skip
+
+
+def table_of(models: int) -> pd.DataFrame:
+    rows = [{"title": f"{LONG} {i}", **scores(0.2 + 0.03 * i, collapsed=int(i == 1))} for i in range(models)]
+    return pd.DataFrame(rows)
+
+
+def counts_of(classes: int) -> dict[str, dict[str, int]]:
+    names = [f"a class with a long name, number {i}" for i in range(classes)]
+    return {actual: {predicted: i + 3 * j for j, predicted in enumerate(names)} for i, actual in enumerate(names)}
+
+
+def history(epochs: int) -> pd.DataFrame:
+    falling = np.linspace(1.1, 0.4, epochs)
+    return pd.DataFrame({
+        "epoch": range(1, epochs + 1), "loss": falling, "accuracy": 1 - falling / 2, "val_loss": falling,
+        "val_accuracy": 1 - falling / 2, "learning_rate": 1e-3,
+    })  # fmt: skip
+
+
+def images(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(7).random((count, 32, 32)))
+
+
+def answers(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"label": "normal", "predicted": ["normal", LONG] * count, "probability": 0.5}).head(count)
+
+
+DRAWINGS: dict[str, Callable[[Path], None]] = {
+    "confusion of 2": lambda path: figures.confusion_matrix(counts_of(2), LONG, path),
+    "confusion of 6": lambda path: figures.confusion_matrix(counts_of(6), LONG, path),
+    "confusions of 1": lambda path: figures.confusion_grid({LONG: counts_of(2)}, path),
+    "confusions of 19": lambda path: figures.confusion_grid({f"{i}": counts_of(3) for i in range(19)}, path),
+    "curves of 1 epoch": lambda path: figures.learning_curves(history(1), LONG, path),
+    "curves of 25 epochs": lambda path: figures.learning_curves(history(25), LONG, path),
+    "1 sample": lambda path: figures.sample_predictions(images(1), answers(1), LONG, path),
+    "5 samples": lambda path: figures.sample_predictions(images(5), answers(5), LONG, path),
+    "gallery of 2": lambda path: figures.image_gallery({"a": images(1), LONG: images(3)}, LONG, path),
+    "gallery of 6": lambda path: figures.image_gallery({f"{i}": images(2) for i in range(6)}, LONG, path),
+    "comparison of 1": lambda path: figures.model_comparison(table_of(1), f"{LONG} 0", path),
+    "comparison of 19": lambda path: figures.model_comparison(table_of(19), f"{LONG} 3", path),
+    "evaluation of 1": lambda path: figures.evaluation_grid(table_of(1), path),
+    "evaluation of 19": lambda path: figures.evaluation_grid(table_of(19), path),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_is_a_picture_of_something(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "figure.png"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DRAWINGS[name](path)
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 100
+        assert np.asarray(image.convert("L")).std() > 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["confusion of 2", "confusions of 1", "curves of 25 epochs", "5 samples", "gallery of 2", "comparison of 19",
+     "evaluation of 1"],
+)  # fmt: skip
+def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path: Path) -> None:
+    for copy in ("one.png", "two.png"):
+        DRAWINGS[name](tmp_path / copy)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_other_numbers_give_another_figure(tmp_path: Path) -> None:
+    figures.confusion_matrix(counts_of(2), "", tmp_path / "one.png")
+    figures.confusion_matrix(counts_of(3), "", tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "two.png").read_bytes()
+
+
+# Tables
+
+MODELS = {"xception": scores(0.4), "densenet121": scores(0.6), "compact_cnn": scores(0.4), "resnet50": scores(0.3)}
+
+
+def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
+    table = comparison_table(MODELS)
+    assert list(table.columns) == COLUMNS
+    assert list(table["model"]) == ["densenet121", "compact_cnn", "xception", "resnet50"]
+    assert list(table["rank"]) == [1, 2, 2, 4]
+    assert list(table["title"])[:2] == ["DenseNet121", "Compact CNN"]
+
+
+def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"model_{i:02d}" for i in range(19)]
+    for name in names:
+        monkeypatch.setitem(REGISTRY, name, Model(f"{LONG} {name}", builder="compact_cnn"))
+    table = comparison_table({name: scores(0.2 + 0.03 * i) for i, name in enumerate(names)})
+    assert list(table["rank"]) == list(range(1, 20))
+    assert list(table["model"]) == names[::-1]
+
+
+def shown(models: dict[str, dict[str, float]], chosen: str) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(terminal_table(comparison_table(models), chosen))
+    return console.file.getvalue()
+
+
+def line_of(text: str, title: str) -> str:
+    return next(line for line in text.splitlines() if title in line)
+
+
+def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
+    text = shown(MODELS, "xception")
+    assert "0.600 (0.500 to 0.700)" in line_of(text, "DenseNet121")
+    assert "Xception *" in text
+    assert "DenseNet121 *" not in text
+    assert "0.333" in line_of(text, "always the majority class")
+    assert "n = 36 images" in text
+
+
+@pytest.mark.parametrize("absent", [None, float("nan")])
+def test_the_terminal_shows_a_collapse_and_an_area_that_is_not_there(absent: float | None) -> None:
+    line = line_of(shown({"xception": scores(0.4, collapsed=1, roc_auc=absent)}, "xception"), "Xception")
+    assert "collapsed" in line
+    assert "–" in line
+
+
+# The choice
+
+
+def test_validation_chooses_whatever_the_test_scores_say() -> None:
+    validation = {"xception": 0.5, "densenet121": 0.7, "resnet50": 0.6}
+    for best_on_test in validation:
+        models = {
+            name: scores(0.9 if name == best_on_test else 0.4, val_balanced_accuracy=value)
+            for name, value in validation.items()
+        }
+        assert chosen_on_validation(models) == "densenet121"
+
+
+def test_the_lower_log_loss_of_validation_decides_between_equals() -> None:
+    models = {"xception": scores(0.4, val_log_loss=1.2), "resnet50": scores(0.3, val_log_loss=0.8)}
+    assert chosen_on_validation(models) == "resnet50"
+
+
+def test_the_order_of_the_models_does_not_decide() -> None:
+    assert chosen_on_validation(MODELS) == chosen_on_validation(dict(reversed(MODELS.items())))
+
+
+def test_a_collapsed_model_is_chosen_only_where_all_are() -> None:
+    fallen = scores(0.4, collapsed=1, val_balanced_accuracy=0.9)
+    assert chosen_on_validation({"xception": fallen, "resnet50": scores(0.4)}) == "resnet50"
+    assert (
+        chosen_on_validation({"xception": fallen, "resnet50": {**fallen, "val_balanced_accuracy": 0.3}}) == "xception"
+    )

@@ -1,0 +1,99 @@
+"""Which module may import which: one direction, and the heavy libraries in one place each."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "bonexray"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+STAGES = sorted((ROOT / "stages").glob("*.py"))
+NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
+
+PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "reporting"}
+ENTRANCES = {"check", "stage", "tracking", "cli"}  # what a user or a stage script starts from
+MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config, errors, outputs, progress
+    "config": set(),
+    "data": set(),
+    "preprocess": {"data"},
+    "models": {"data"},
+    "evaluation": {"data", "preprocess", "models"},
+    "training": {"data", "preprocess", "models", "evaluation"},
+    "reporting": {"data", "preprocess", "models", "evaluation"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def libraries(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def unit(path: Path) -> str:
+    """The package or top-level module that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def units_imported(path: Path) -> set[str]:
+    parts = (name.split(".") for name in imported(path) if name.startswith("bonexray."))
+    return {part[1] for part in parts} & ({unit(module) for module in MODULES})
+
+
+def importers(library: str) -> set[str]:
+    return {name for name, path in zip(NAMES, MODULES, strict=True) if library in libraries(path)}
+
+
+def test_the_modules_are_found() -> None:
+    assert {"config.py", "data/images.py", "training/runtime.py", "tracking.py"} <= set(NAMES)
+    assert PACKAGES <= {unit(path) for path in MODULES}
+    assert units_imported(PACKAGE / "data" / "manifest.py") == {"config", "data", "errors", "outputs"}
+
+
+def test_tensorflow_is_imported_by_the_runtime_and_the_exports_only() -> None:
+    assert "training/runtime.py" in importers("tensorflow")
+    assert importers("tensorflow") <= {"training/runtime.py", "models/export.py"}
+
+
+def test_mlflow_is_imported_by_tracking_only() -> None:
+    assert importers("mlflow") == {"tracking.py"}
+
+
+def test_stage_scripts_import_neither() -> None:
+    assert [path.name for path in STAGES if libraries(path) & {"tensorflow", "mlflow"}] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_imports_point_one_way(path: Path) -> None:
+    own = unit(path)
+    if own in MAY_IMPORT:
+        assert units_imported(path) & (PACKAGES | ENTRANCES) - {own} <= MAY_IMPORT[own]
+
+
+def test_no_two_parts_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        graph.setdefault(unit(path), set()).update(units_imported(path) - {unit(path), "__init__"})
+    while graph:
+        free = {name for name, needs in graph.items() if not needs & set(graph)}
+        assert free, f"a circle among {', '.join(sorted(graph))}"
+        graph = {name: needs for name, needs in graph.items() if name not in free}
+
+
+def test_nothing_imports_the_command_line() -> None:
+    assert [path.name for path in [*MODULES, *STAGES] if "bonexray.cli" in imported(path)] == []
+
+
+def test_stages_are_imported_by_nobody() -> None:
+    scripts = {"stages"} | {path.stem for path in STAGES}
+    assert [path.name for path in [*MODULES, *STAGES] if libraries(path) & scripts] == []
