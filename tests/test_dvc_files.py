@@ -83,7 +83,7 @@ def test_conf_follows_the_registry(tmp_path, name):
     assert study["backbones"] == {b: {"watch": "src/bonexray/models"} for b in row.backbones}
     assert study["curves"] == {f"models/{name}/history.csv": ["loss", "val_loss"]}
     assert study["confusion"] == {f"reports/models/{name}/results_{name}.csv": "prediction"}
-    others = {other: "data/split/manifest.csv" for other in REGISTRY}
+    others = dict.fromkeys(REGISTRY, "data/split/manifest.csv")
     assert study["evaluated"] == {**others, name: f"metrics/models/{name}.json"}
 
 

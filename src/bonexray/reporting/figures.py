@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, VERMILION, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 STYLE = {
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "axes.spines.top": False, "axes.spines.right": False,
-    "legend.frameon": False, "figure.constrained_layout.use": True, "svg.hashsalt": "bonexray",
+    "figure.constrained_layout.use": True, "svg.hashsalt": "bonexray",
 }  # fmt: skip
 INCHES = 2.6  # side of one panel
 SCORES = {"accuracy": "Accuracy", "macro_precision": "Precision", "macro_recall": "Recall", "macro_f1": "F1"}
@@ -75,7 +75,7 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
         axis.set(xlabel="epoch", ylabel=name)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     axes[0, 0].set_ylim(0, 1)
-    axes[0, 1].legend()
+    axes[0, 1].legend(frameon=False)
     drawing.suptitle(title)
     save(drawing, path)
 
@@ -158,7 +158,7 @@ def model_comparison(table: pd.DataFrame, chosen: str, path: Path) -> None:
         xlabel="balanced accuracy on test, with its bootstrap interval over patients",
     )
     axis.set_title(f"{int(table['n'].iloc[0])} test images; * chosen on validation", loc="left")
-    axis.legend(loc="lower left", fontsize=9)
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
     save(drawing, path)
 
 
