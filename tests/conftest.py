@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from ruamel.yaml import YAML
 
 from bonexray.data.images import write_png16
+
+settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine is no failure
+settings.load_profile("bonexray")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 YAML_FILE = YAML(typ="safe")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,18 +11,23 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bonexray.cli import main
 from bonexray.data.images import write_png16
 
 CSV = {"dataset.csv": "data/raw/index.csv", "dataset.inputs": ["data/raw", "data/raw/index.csv"]}
-ROWS = [f"{name}/{number}.png,{name}" for name in ("normal", "osteoporosis") for number in range(3)]
+ROWS = [
+    {"image": f"{name}/{number}.png", "label": name, "grade": name}
+    for name in ("normal", "osteoporosis")
+    for number in range(3)
+]
 
 
 class Case(NamedTuple):
-    """What is wrong with a study, what the line has to name, and the stage that meets it."""
+    """What is wrong with a study, what the line has to name, and the stage that meets it; none where one like it does."""
 
     spoil: Callable
     names: list[str]
-    stage: tuple[str, ...] = ("split",)
+    stage: tuple[str, ...] | None = ("split",)
 
 
 def without_images(study) -> None:
@@ -46,7 +52,8 @@ def outside_by_a_relative_path(study) -> None:
 def with_csv(*rows: str, header: str = "image,label", **settings: str):
     def spoil(study) -> None:
         study.image("data/outside.png", seed=99)
-        lines = [header, *ROWS, *(row.replace("<study>", str(study.folder)) for row in rows)]
+        sound = [",".join(row.get(column, "") for column in header.split(",")) for row in ROWS]
+        lines = [header, *sound, *(row.replace("<study>", str(study.folder)) for row in rows)]
         study.write("data/raw/index.csv", "\n".join(lines) + "\n")
         study.change({**CSV, **{f"dataset.{key}": value for key, value in settings.items()}})
 
@@ -68,17 +75,19 @@ def presplit_without_val(study) -> None:
 
 CASES = {
     "folder missing": Case(changed(dataset__root="data/nowhere"), ["dataset.root", "no such folder: data/nowhere"]),
-    "folder is a file": Case(changed(dataset__root="params.yaml"), ["dataset.root", "a file"]),
+    "folder is a file": Case(changed(dataset__root="params.yaml"), ["dataset.root", "a file"], None),
     "folder empty": Case(without_images, ["data/raw", "no image"]),
     "one class": Case(with_one_class, ["data/raw", "at least two classes", "only 'normal'"]),
     "too few of a class": Case(with_two_images_of_a_class, ["class 'osteoporosis'", "at least 3", "received 2"]),
     "other classes": Case(changed(dataset__classes=["normal", "fracture"]), ["dataset.classes", "normal, fracture"]),
     "root outside": Case(outside_by_a_relative_path, ["dataset.root", "inside the repository", "../study", "dvc add"]),
-    "no CSV": Case(changed(dataset__csv="data/none.csv"), ["dataset.csv", "no such file: data/none.csv"]),
+    "no CSV": Case(changed(dataset__csv="data/none.csv"), ["dataset.csv", "no such file: data/none.csv"], None),
     "CSV without label": Case(
         with_csv(header="image,grade"), ["data/raw/index.csv: dataset.label_column", "image, grade", "'label'"]
     ),
-    "CSV without group": Case(with_csv(group_column="patient"), ["dataset.group_column", "image, label", "'patient'"]),
+    "CSV without group": Case(
+        with_csv(group_column="patient"), ["dataset.group_column", "image, label", "'patient'"], None
+    ),
     "CSV names no file": Case(
         with_csv("normal/9.png,normal"), ["data/raw/index.csv, line 8", "no such file: data/raw/normal/9.png"]
     ),
@@ -89,8 +98,11 @@ CASES = {
     "CSV names another split": Case(
         with_csv("normal/2.png,normal,holdout", header="image,label,split", split_column="split"),
         ["line 8", "train, val or test", "'holdout'"],
+        None,
     ),
-    "CSV row cut short": Case(with_csv("normal", header="label,image"), ["data/raw/index.csv, line", "no such file"]),
+    "CSV row cut short": Case(
+        with_csv("normal", header="label,image"), ["data/raw/index.csv, line 8", "no such file"], None
+    ),
     "unknown filter": Case(
         changed(denoise__method="median"), ["denoise.method", "none, bm3d", "'median'"], ("denoise",)
     ),
@@ -109,23 +121,41 @@ CASES = {
     ),
 }
 
+STAGED = {name: case for name, case in CASES.items() if case.stage}
+
 
 def findings(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if ": expected " in line and ", received " in line and "; " in line]
 
 
+def require_one_line(stderr: str, case: Case) -> None:
+    assert len(findings(stderr)) == 1, stderr
+    assert [name for name in case.names if name not in findings(stderr)[0]] == []
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_bad_input_is_one_line_and_nothing_else(study, case: Case) -> None:
+def test_check_names_bad_input_in_one_line(study, case: Case, monkeypatch, capsys) -> None:
     case.spoil(study)
     before = study.files()
-    checked, staged = study.check(), study.stage(*case.stage)
-    for done in (checked, staged):
-        assert done.returncode == 1, done
-        assert "Traceback" not in done.stdout + done.stderr
-        assert len(findings(done.stderr)) == 1, done.stderr
-        assert [name for name in case.names if name not in findings(done.stderr)[0]] == []
-    assert checked.stderr.splitlines() == findings(checked.stderr)
-    assert findings(staged.stderr)[0].startswith(f"{case.stage[0]}: ")
+    monkeypatch.chdir(study.folder)
+    monkeypatch.setattr(sys, "argv", ["bonexray", "check"])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    stderr = capsys.readouterr().err
+    assert stderr.splitlines() == findings(stderr)
+    require_one_line(stderr, case)
+    assert study.files() == before
+
+
+@pytest.mark.parametrize("case", STAGED.values(), ids=STAGED)
+def test_a_stage_names_bad_input_in_one_line_and_writes_nothing(study, case: Case) -> None:
+    case.spoil(study)
+    before = study.files()
+    done = study.stage(*case.stage)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    require_one_line(done.stderr, case)
+    assert findings(done.stderr)[0].startswith(f"{case.stage[0]}: ")
     assert study.files() - before <= {"data/split/quarantine.csv"}
 
 

@@ -26,6 +26,8 @@ WRONG = {
         ["split.ratios", "sum to 1", "'train': 0.7", "conf/config.yaml"],
     ),
     "a share of 0": ({"split.ratios": {"train": 0.8, "val": 0.0, "test": 0.2}}, ["split.ratios", "above 0", "'val': 0.0"]),
+    "a pattern without parenthesis": ({"dataset.group_pattern": "p\\d+"}, ["dataset.group_pattern", "parenthesis", "p"]),
+    "a pattern that is none": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "parenthesis", "'(p'"]),
     "no model": ({"models": {}}, ["models", "at least 1 item", "{}"]),
 }  # fmt: skip
 

@@ -5,10 +5,11 @@ value out of range is refused with the key's full name before any work is done.
 """
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 from bonexray.errors import BonexrayError
@@ -43,6 +44,17 @@ class Dataset(Section):
     reference: str | None
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     simulated: dict[str, str]
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _captures_the_group(cls, pattern: str | None) -> str | None:
+        try:
+            captures = pattern is None or re.compile(pattern).groups > 0
+        except re.error:
+            captures = False
+        if not captures:
+            raise ValueError("a regular expression whose first parenthesis is the patient")
+        return pattern
 
 
 class Phantom(Section):

@@ -19,6 +19,7 @@ from filelock import FileLock
 from mlflow.entities import Dataset, DatasetInput, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from bonexray.config import Settings
 from bonexray.outputs import digest, read_json
@@ -131,7 +132,7 @@ def try_to_sync(settings: Settings) -> None:
 def _a_warning() -> Iterator[None]:
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:  # also a broken file, a missing driver
         reason = " ".join(str(error).split())[:200]
         log.warning("MLflow: %s; nothing is lost, `bonexray sync` completes the record", reason)
 

@@ -158,4 +158,12 @@ def _take_subset(chosen: pd.Series, counts: pd.DataFrame, settings: Split) -> pd
 
 
 def _assigned(counts: pd.DataFrame, ratios, seed: int, complete=None) -> np.ndarray:
-    return assign_groups(counts.to_numpy(), list(ratios), seed, complete=complete)
+    present = counts.loc[:, counts.any()]  # a split that came with the dataset may lack a class
+    try:
+        return assign_groups(present.to_numpy(), list(ratios), seed, complete=complete)
+    except ValueError:
+        scarce = (present > 0).sum().idxmin()
+        raise BonexrayError(
+            "the splits", expected="a patient or unrelated image of every class for each",
+            received=f"too few of {scarce!r}", do="add images of this class, or have another split made",
+        ) from None  # fmt: skip

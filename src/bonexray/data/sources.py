@@ -75,8 +75,8 @@ def leaves(root: Path, path: Path) -> bool:
 
 
 def _from_folders(dataset: Dataset, root: Path) -> list[Source]:
-    tops = [folder.name for folder in _visible(root) if folder.is_dir()]
-    presplit = "train" in tops and all(name.lower() in _SPLIT_NAMES for name in tops)
+    tops = {_SPLIT_NAMES.get(folder.name.lower()) for folder in _visible(root) if folder.is_dir()}
+    presplit = "train" in tops and None not in tops
     found = []
     for folder, _, names in os.walk(root):
         for name in names:
@@ -96,10 +96,18 @@ def _visible(folder: Path) -> list[Path]:
 
 def _from_csv(dataset: Dataset, root: Path) -> list[Source]:
     with _existing_csv(dataset).open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        for key in ("image_column", "label_column", "group_column", "split_column"):
-            _require_column(dataset, key, reader.fieldnames or [])
-        rows = list(reader)
+        reader = csv.DictReader(stream, restval="")  # a row cut short has empty values
+        try:
+            header, rows = reader.fieldnames or [], list(reader)
+        except UnicodeDecodeError as error:
+            raise BonexrayError(
+                str(dataset.csv),
+                expected="UTF-8 text",
+                received=f"byte {error.object[error.start]:#x}",
+                do="save it as UTF-8",
+            ) from None
+    for key in ("image_column", "label_column", "group_column", "split_column"):
+        _require_column(dataset, key, header)
     return [_row_source(dataset, root, number, row) for number, row in enumerate(rows, 2) if row[dataset.label_column]]
 
 

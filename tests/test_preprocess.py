@@ -1,0 +1,215 @@
+"""What every image goes through: the filter, its measured quality, and the square the networks see."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from bonexray.config import Denoise, Prepare
+from bonexray.data.images import bounded, read_image, write_png16
+from bonexray.data.phantom import Radiograph, simulate
+from bonexray.errors import BonexrayError
+from bonexray.preprocess.denoise import denoise_images
+from bonexray.preprocess.filters import FILTERS, bm3d, estimated_sigma, require_filter, unfiltered
+from bonexray.preprocess.prepare import open_prepared, prepare_image, prepare_images
+from bonexray.preprocess.quality import added_noise_quality, phantom_quality, psnr_db, ssim
+
+
+def prepare(img_px: int, resize: str = "pad") -> Prepare:
+    return Prepare.model_validate({"img_px": img_px, "resize": resize})
+
+
+def denoise(**changes: object) -> Denoise:
+    plain = {
+        "method": "bm3d", "sigma": None, "working_px": 32, "quality_images": 3, "quality_sigma": 0.1, "seed": 7,
+    }  # fmt: skip
+    return Denoise.model_validate({**plain, **changes})
+
+
+def random_image(seed: int, height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(seed).random((height, width)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Radiograph:
+    return next(simulate(1, 64, 120.0, 2.0, 7))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """noisy/ and clean/ with four images, and their ids."""
+    root = tmp_path_factory.mktemp("cohort")
+    images = {}
+    for number, radiograph in zip(range(4), simulate(4, 48, 120.0, 2.0, 7), strict=False):
+        for kind in ("noisy", "clean"):
+            (root / kind).mkdir(exist_ok=True)
+            write_png16(root / kind / f"{number}.png", getattr(radiograph, kind))
+        images[f"id{9 - number}"] = f"{number}.png"
+    return root, images
+
+
+# The square
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), height=st.integers(2, 50), width=st.integers(2, 50), side=st.integers(8, 40),
+    resize=st.sampled_from(["pad", "stretch"]),
+)  # fmt: skip
+def test_a_prepared_image_is_square_and_within_0_and_1(
+    seed: int, height: int, width: int, side: int, resize: str
+) -> None:
+    square = prepare_image(random_image(seed, height, width), prepare(side, resize))
+    assert square.shape == (side, side)
+    assert square.dtype == np.float32
+    assert 0 <= square.min() <= square.max() <= 1
+
+
+@pytest.mark.parametrize("resize", ["pad", "stretch"])
+def test_contrast_reaches_0_and_1(resize: str) -> None:
+    pixels = 0.4 + 0.1 * random_image(0, 32, 32)
+    square = prepare_image(pixels, prepare(32, resize))
+    assert (square.min(), square.max()) == (0, 1)
+    np.testing.assert_allclose(square, (pixels - pixels.min()) / np.ptp(pixels), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(48, 24), (24, 48)], ids=["upright", "lying"])
+def test_padding_is_black_centred_and_does_not_distort(shape: tuple[int, int]) -> None:
+    pixels = np.full(shape, 0.9, np.float32)
+    pixels[::2] = 0.5
+    pixels[0, 0] = 0.1  # so that what is neither black nor padding is well above 0
+    square = prepare_image(pixels, prepare(24))
+    inside = square[:, 6:18] if shape[0] > shape[1] else square[6:18, :]
+    assert square.sum() == inside.sum()
+    assert inside.ravel()[1:].min() > 0.3
+    assert inside.shape == (shape[0] // 2, shape[1] // 2)
+
+
+def test_a_circle_stays_round_when_padded_and_not_when_stretched() -> None:
+    y, x = np.mgrid[:96, :48]
+    disk = (np.hypot(y - 47.5, x - 23.5) < 20).astype(np.float32)
+    for resize, ratio in (("pad", 1), ("stretch", 0.5)):
+        square = prepare_image(disk, prepare(48, resize)) > 0.5
+        height, width = (int(square.any(axis=axis).sum()) for axis in (1, 0))
+        assert height / width == pytest.approx(ratio, abs=0.06)
+
+
+def test_prepared_images_follow_the_order_they_are_named_in(tmp_path: Path) -> None:
+    names = ["c", "a", "d", "b"]
+    (tmp_path / "prepared").mkdir()
+    for seed, name in enumerate(names):
+        write_png16(tmp_path / f"{name}.png", random_image(seed, 20, 30))
+    prepare_images(tmp_path, names, tmp_path / "prepared", prepare(32))
+    array = open_prepared(tmp_path / "prepared" / "images.npy")
+    assert array.shape == (4, 32, 32)
+    assert array.dtype == np.float32
+    for row, name in enumerate(names):
+        np.testing.assert_array_equal(array[row], prepare_image(read_image(tmp_path / f"{name}.png"), prepare(32)))
+    assert (tmp_path / "prepared" / "index.csv").read_text() == "row,id\n0,c\n1,a\n2,d\n3,b\n"
+
+
+# The filters
+
+
+def test_bm3d_makes_a_phantom_better_by_more_than_3_db(phantom: Radiograph) -> None:
+    smooth = bm3d(phantom.noisy, None)
+    assert psnr_db(phantom.clean, smooth) > psnr_db(phantom.clean, phantom.noisy) + 3
+    assert ssim(phantom.clean, smooth) > ssim(phantom.clean, phantom.noisy)
+
+
+def test_bm3d_follows_the_sigma_it_is_given(phantom: Radiograph) -> None:
+    little, much = (bm3d(phantom.noisy, sigma) for sigma in (0.001, 0.3))
+    assert np.abs(little - phantom.noisy).mean() < 0.005 < np.abs(much - phantom.noisy).mean()
+
+
+def test_an_image_without_noise_is_left_by_bm3d() -> None:
+    square = np.zeros((32, 32), np.float32)
+    square[10:20, 10:20] = 1
+    np.testing.assert_allclose(bm3d(square, None), square, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", FILTERS)
+def test_a_filter_keeps_shape_and_range_and_gives_the_same_bytes_again(method: str, phantom: Radiograph) -> None:
+    pixels = phantom.noisy[:32, :40]
+    before = pixels.copy()
+    one, other = (FILTERS[method](pixels, 0.08) for _ in range(2))
+    assert one.shape == pixels.shape
+    assert one.dtype == np.float32
+    assert 0 <= one.min() < one.max() <= 1
+    assert one.tobytes() == other.tobytes()
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_none_leaves_the_image_as_it_is(phantom: Radiograph) -> None:
+    np.testing.assert_array_equal(unfiltered(phantom.noisy, 0.1), phantom.noisy)
+
+
+def test_an_unknown_filter_is_refused() -> None:
+    with pytest.raises(BonexrayError, match=r"denoise\.method: expected one of none, bm3d, received 'median'"):
+        require_filter("median")
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.1])
+def test_noise_is_estimated_within_a_tenth(sigma: float) -> None:
+    ramp = np.tile(np.linspace(0.2, 0.8, 128), (128, 1))
+    noisy = ramp + np.random.default_rng(0).normal(0, sigma, ramp.shape)
+    assert estimated_sigma(noisy) == pytest.approx(sigma, rel=0.1)
+
+
+@pytest.mark.parametrize("method", FILTERS)
+def test_many_images_come_out_as_from_the_filter_itself(tmp_path: Path, folders, method: str) -> None:
+    root, images = folders
+    denoise_images(root / "noisy", images, tmp_path, denoise(method=method))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.png" for name in images)
+    for name, path in images.items():
+        expected = FILTERS[method](bounded(read_image(root / "noisy" / path), 32), None)
+        write_png16(tmp_path / "expected.png", expected)
+        assert (tmp_path / f"{name}.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
+
+
+# How much they help
+
+
+@given(seed=st.integers(0, 2**32 - 1), sigma=st.floats(0.01, 0.5))
+def test_psnr_and_ssim_equal_those_of_scikit_image(seed: int, sigma: float) -> None:
+    rng = np.random.default_rng(seed)
+    clean = rng.random((16, 20))
+    noisy = np.clip(clean + rng.normal(0, sigma, clean.shape), 0, 1)
+    wang = {"data_range": 1.0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    assert psnr_db(clean, noisy) == pytest.approx(peak_signal_noise_ratio(clean, noisy, data_range=1.0))
+    assert psnr_db(clean, noisy) == pytest.approx(-10 * np.log10(np.mean((clean - noisy) ** 2)))
+    assert ssim(clean, noisy) == pytest.approx(structural_similarity(clean, noisy, **wang))
+    assert ssim(clean, clean) == pytest.approx(1)
+
+
+def test_the_quality_on_a_phantom_is_the_mean_against_its_clean_original(tmp_path: Path, folders) -> None:
+    root, images = folders
+    settings = denoise(working_px=48)
+    for name, path in images.items():
+        write_png16(tmp_path / f"{name}.png", bm3d(read_image(root / "noisy" / path), None))
+    quality = phantom_quality(root / "noisy", root / "clean", tmp_path, images, settings)
+    pairs = [(read_image(root / "clean" / path), read_image(root / "noisy" / path)) for path in images.values()]
+    assert quality["images"] == 4
+    assert quality["psnr_before_db"] == pytest.approx(np.mean([psnr_db(*pair) for pair in pairs]))
+    assert quality["ssim_before"] == pytest.approx(np.mean([ssim(*pair) for pair in pairs]))
+    assert quality["psnr_after_db"] > quality["psnr_before_db"] + 3
+    assert quality["ssim_after"] > quality["ssim_before"]
+
+
+def test_the_quality_on_real_images_comes_from_noise_of_a_known_sigma(folders) -> None:
+    root, images = folders
+    quality = added_noise_quality(root / "clean", images, denoise(working_px=48))
+    assert quality["images"] == 3
+    assert quality["added_sigma"] == 0.1
+    assert quality["psnr_before_db"] == pytest.approx(20, abs=1)  # 20 log10(1 / 0.1), less what clipping takes
+    assert quality["psnr_after_db"] > quality["psnr_before_db"] + 3
+    assert quality == added_noise_quality(root / "clean", images, denoise(working_px=48))
+
+
+def test_no_filter_makes_nothing_better(folders) -> None:
+    root, images = folders
+    quality = added_noise_quality(root / "clean", images, denoise(method="none"))
+    assert quality["psnr_after_db"] == quality["psnr_before_db"]
+    assert quality["ssim_after"] == quality["ssim_before"]

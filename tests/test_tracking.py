@@ -1,0 +1,330 @@
+"""The record in MLflow: live runs, runs made from the files, two processes at once, and stores that fail."""
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bonexray.config import Settings
+from bonexray.outputs import read_json, write_json
+from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync
+
+CARD = {"model": "densenet121", "fingerprint": "f" * 64, "manifest_sha256": "a" * 64}
+EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
+EXPERIMENT = "study"
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """A study of two models."""
+    return Settings.model_validate({
+        "dataset": {
+            "name": "phantom", "root": "data/raw", "csv": None, "image_column": "image", "label_column": "label",
+            "group_column": None, "split_column": None, "group_pattern": None, "classes": None, "reference": None,
+            "inputs": ["data/raw"], "simulated": {},
+        },
+        "phantom": {"patients": 4, "img_px": 32, "photons": 120.0, "readout_sigma": 2.0, "seed": 7},
+        "split": {
+            "ratios": {"train": 0.6, "val": 0.2, "test": 0.2}, "subset": 1.0, "max_bad_fraction": 0.2, "seed": 7,
+        },
+        "denoise": {
+            "method": "none", "sigma": None, "working_px": 32, "quality_images": 2, "quality_sigma": 0.1, "seed": 7,
+        },
+        "prepare": {"img_px": 32, "resize": "pad"},
+        "weights": {"source": "random", "files": {}, "seed": 7},
+        "features": {"batch_images": 4},
+        "train": {
+            "head": "standard", "standardize": True, "epochs": 2, "batch_images": 4, "optimizer": "adam",
+            "learning_rate": 0.001, "dropout": 0.5, "dropout_2": 0.3, "class_weights": "balanced", "patience": 2,
+            "lr_factor": 0.5, "lr_patience": 1, "min_lr": 0.0, "deterministic": True, "seed": 7,
+        },
+        "evaluate": {"resamples": 100, "confidence": 0.95, "seed": 7},
+        "track": {"experiment": EXPERIMENT},
+        "models": {
+            "compact_cnn": {"inputs": ["data/prepared"]}, "densenet121": {"inputs": ["data/features/densenet121"]},
+        },
+        "backbones": {"densenet121": {"watch": "src"}}, "evaluated": {}, "curves": {}, "confusion": {},
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and no experiment of the study; it takes a while to make."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The main repository with a store of its own, in which the test runs."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(new_store, tmp_path / "mlflow.db")
+    return tmp_path
+
+
+@pytest.fixture
+def warnings_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What the library has warned of so far."""
+    monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
+    return lambda: [r.getMessage() for r in caplog.records if r.name == "bonexray" and r.levelno >= logging.WARNING]
+
+
+def runs(stage: str | None = None) -> list[Run]:
+    client = MlflowClient(tracking_uri())
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    return [run for run in found if stage in (None, run.data.tags.get("stage"))]
+
+
+def steps_of(run: Run, metric: str) -> list[tuple[int, float]]:
+    return [(m.step, m.value) for m in MlflowClient(tracking_uri()).get_metric_history(run.info.run_id, metric)]
+
+
+def artifacts_of(run: Run, folder: str | None = None) -> list[str]:
+    return sorted(entry.path for entry in MlflowClient(tracking_uri()).list_artifacts(run.info.run_id, folder))
+
+
+# The store
+
+OPENING = """
+import sys
+from bonexray.tracking import open_store
+print("ready", flush=True)
+sys.stdin.readline()
+print(open_store("study").experiment_id)
+"""
+
+
+def test_two_processes_can_create_the_same_new_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPENING], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for _ in range(2)
+    ]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    found = [(*process.communicate(timeout=120), process.returncode) for process in processes]
+    assert [code for _, _, code in found] == [0, 0], "\n".join(errors for _, errors, _ in found)
+    assert found[0][0] == found[1][0]
+    assert [e.name for e in MlflowClient(tracking_uri()).search_experiments(filter_string="name = 'study'")] == [
+        "study"
+    ]
+
+
+def test_the_store_is_the_main_repositorys_also_from_a_copy_of_it(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("copy"))
+    assert tracking_uri() == f"sqlite:///{root / 'mlflow.db'}"
+    store = open_store(EXPERIMENT)
+    place = store.client.get_experiment(store.experiment_id).artifact_location
+    assert place == (root / "mlartifacts").as_uri()
+    assert open_store(EXPERIMENT).experiment_id == store.experiment_id
+
+
+def test_the_address_in_the_environment_has_the_first_word(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert tracking_uri() == "http://127.0.0.1:9"
+
+
+# Live runs
+
+
+def train_live(settings: Settings, epochs: int = 2, card: dict[str, object] = CARD) -> None:
+    with live_run(settings, card) as run:
+        for number in range(1, epochs + 1):
+            run.epoch(number, {**EPOCH, "loss": 1 / number})
+
+
+def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings: Settings) -> None:
+    train_live(settings)
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert (run.info.run_name, run.data.params["model"]) == ("densenet121", "densenet121")
+    assert run.data.params["train.learning_rate"] == "0.001"
+    assert run.data.params["split.ratios.train"] == "0.6"
+    assert {"prepare.img_px", "denoise.method", "weights.source", "evaluate.resamples"} <= set(run.data.params)
+    assert steps_of(run, "loss") == [(1, 1.0), (2, 0.5)]
+    assert set(run.data.metrics) == set(EPOCH)
+    tags = {"model": "densenet121", "dataset": "phantom", "stage": "train", "fingerprint": CARD["fingerprint"]}
+    assert tags.items() <= run.data.tags.items()
+    assert run.inputs.dataset_inputs[0].dataset.name == "phantom"
+
+
+def test_a_run_whose_training_raises_is_failed_and_the_error_goes_on(root: Path, settings: Settings) -> None:
+    with pytest.raises(KeyboardInterrupt), live_run(settings, CARD) as run:
+        run.epoch(1, EPOCH)
+        raise KeyboardInterrupt
+    assert [run.info.status for run in runs()] == ["FAILED"]
+
+
+def test_the_same_training_again_takes_the_earlier_ones_place(root: Path, settings: Settings) -> None:
+    train_live(settings, epochs=1)
+    (first,) = runs()
+    train_live(settings, epochs=2)
+    (second,) = runs()
+    assert second.info.run_id != first.info.run_id
+    assert len(steps_of(second, "loss")) == 2
+
+
+def test_another_training_or_a_failed_one_takes_no_place(root: Path, settings: Settings) -> None:
+    train_live(settings)
+    train_live(settings, card={**CARD, "fingerprint": "e" * 64})
+    with pytest.raises(RuntimeError), live_run(settings, CARD):
+        raise RuntimeError
+    assert sorted(run.info.status for run in runs()) == ["FAILED", "FINISHED", "FINISHED"]
+
+
+def test_no_secret_of_the_environment_is_recorded(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "correct-horse-battery"
+    for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, secret)
+    train_live(settings)
+    write_study(root)
+    sync(settings)
+    for run in runs():
+        assert secret not in str(run.to_dictionary())
+
+
+# Stores that fail
+
+
+def broken(root: Path) -> str:
+    (root / "broken.db").write_text("this is no database")
+    return f"sqlite:///{root / 'broken.db'}"
+
+
+STORES: dict[str, Callable[[Path], str]] = {
+    "unreachable": lambda root: "http://127.0.0.1:9",
+    "unknown": lambda root: "nothing://here",
+    "damaged": broken,
+    "without a driver": lambda root: "mysql+absent://127.0.0.1:9/mlflow",
+}
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_store_that_fails_costs_one_warning_and_training_goes_on(
+    kind: str, root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", STORES[kind](root))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    train_live(settings)
+    assert len(warnings_of()) == 1
+    assert "bonexray sync" in warnings_of()[0]
+    try_to_sync(settings)
+    assert len(warnings_of()) == 2
+
+
+def test_a_store_lost_in_the_middle_warns_once(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
+) -> None:
+    def lost(*_arguments: object, **_options: object) -> None:
+        raise ConnectionError("gone")
+
+    with live_run(settings, CARD) as run:
+        run.epoch(1, EPOCH)
+        monkeypatch.setattr(MlflowClient, "log_batch", lost)
+        run.epoch(2, EPOCH)
+        run.epoch(3, EPOCH)
+    assert len(warnings_of()) == 1
+
+
+# From the files
+
+SCORES = {
+    "n": 6, "accuracy": 0.5, "balanced_accuracy": 0.4, "roc_auc": None, "val_accuracy": 0.9,
+    "confusion": {"normal": {"normal": 2, "osteoporosis": 1}, "osteoporosis": {"normal": 1, "osteoporosis": 2}},
+    "epochs": 2,
+}  # fmt: skip
+HEADLINE = {"model": "densenet121", "models": 2, "balanced_accuracy": 0.4, "roc_auc": None}
+
+
+def write_study(root: Path) -> None:
+    """The files of a study of two models that have been trained, evaluated and compared."""
+    for number, name in enumerate(("compact_cnn", "densenet121")):
+        write_json(root / f"models/{name}/model.json", {**CARD, "model": name, "fingerprint": f"{number}" * 64})
+        lines = ["epoch,loss,val_loss,learning_rate", "1,1.0,1.2,0.001", "2,0.5,1.1,0.0005"]
+        (root / f"models/{name}/history.csv").write_text("\n".join(lines) + "\n")
+        write_json(root / f"metrics/models/{name}.json", SCORES)
+        (root / f"reports/models/{name}").mkdir(parents=True)
+        (root / f"reports/models/{name}/{name}_confusion_matrix.png").write_bytes(b"png")
+    write_json(root / "metrics/headline.json", HEADLINE)
+    write_json(root / "metrics/models.json", {"compact_cnn": {"n": 6}, "densenet121": {"n": 6}})
+    (root / "metrics/comparison.csv").write_text("rank,model\n1,densenet121\n")
+    (root / "reports/comparison").mkdir(parents=True)
+    (root / "reports/comparison/models_comparison.png").write_bytes(b"png")
+
+
+def test_sync_makes_every_run_from_the_files(root: Path, settings: Settings) -> None:
+    write_study(root)
+    assert sync(settings) == {"trainings": 2, "evaluations": 2, "studies": 1}
+    training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
+    assert training.info.status == "FINISHED"
+    assert training.data.params["train.optimizer"] == "adam"
+    assert steps_of(training, "loss") == [(1, 1.0), (2, 0.5)]
+    assert steps_of(training, "learning_rate") == [(1, 0.001), (2, 0.0005)]
+    assert training.data.metrics["test/balanced_accuracy"] == 0.4
+    assert training.data.metrics["test/confusion.normal.osteoporosis"] == 1
+    assert not {"test/roc_auc", "test/val_accuracy"} & set(training.data.metrics)
+    assert artifacts_of(training, "evaluation") == ["evaluation/densenet121_confusion_matrix.png"]
+
+
+def test_sync_makes_one_run_of_the_study(root: Path, settings: Settings) -> None:
+    write_study(root)
+    sync(settings)
+    (study,) = runs("aggregate")
+    assert study.info.status == "FINISHED"
+    assert study.data.params == {"models": "compact_cnn, densenet121", "chosen": "densenet121"}
+    assert study.data.metrics == {"models": 2, "balanced_accuracy": 0.4}
+    assert artifacts_of(study) == ["comparison.csv", "figures"]
+    assert artifacts_of(study, "figures") == ["figures/models_comparison.png"]
+
+
+def test_a_second_sync_adds_nothing(root: Path, settings: Settings) -> None:
+    write_study(root)
+    sync(settings)
+    before = {run.info.run_id for run in runs()}
+    assert sync(settings) == {"trainings": 0, "evaluations": 0, "studies": 0}
+    assert {run.info.run_id for run in runs()} == before
+
+
+def test_sync_puts_the_evaluation_onto_the_live_run(root: Path, settings: Settings) -> None:
+    write_study(root)
+    train_live(settings, card=read_json(root / "models/densenet121/model.json"))
+    (live,) = runs()
+    assert sync(settings) == {"trainings": 1, "evaluations": 2, "studies": 1}
+    after = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
+    assert after.info.run_id == live.info.run_id
+    assert after.data.metrics["test/accuracy"] == 0.5
+
+
+def test_a_new_evaluation_is_added_to_the_same_run(root: Path, settings: Settings) -> None:
+    write_study(root)
+    sync(settings)
+    write_json(root / "metrics/models/densenet121.json", {**SCORES, "accuracy": 0.6})
+    assert sync(settings) == {"trainings": 0, "evaluations": 1, "studies": 0}
+    training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
+    assert training.data.metrics["test/accuracy"] == 0.6
+
+
+def test_a_model_that_is_not_trained_is_left_out_with_a_warning(
+    root: Path, settings: Settings, warnings_of: Callable[[], list[str]]
+) -> None:
+    write_study(root)
+    shutil.rmtree(root / "models/compact_cnn")
+    assert sync(settings) == {"trainings": 1, "evaluations": 1, "studies": 1}
+    assert "models/compact_cnn is not here" in warnings_of()[0]
