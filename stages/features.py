@@ -18,7 +18,7 @@ def main(settings: Settings, backbone: str) -> None:
     encoder.get_layer(backbone).load_weights(weights_path(backbone))
     with whole_folder(f"data/features/{backbone}") as folder:
         extract_features(encoder, images, folder / FEATURES, settings.features.batch_images)
-        write_features_card(folder, backbone, weights_path(backbone))
+        write_features_card(folder, backbone, weights_path(backbone), images.shape[1])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def scores(balanced: float, **others: float) -> dict[str, float]:
         "balanced_accuracy_high": balanced + 0.1, "accuracy": balanced, "accuracy_low": balanced - 0.1,
         "accuracy_high": balanced + 0.1, "macro_precision": 0.5, "macro_recall": balanced, "macro_f1": 0.45,
         "roc_auc": 0.7, "baseline_accuracy": 0.4, "baseline_balanced_accuracy": 1 / 3, "collapsed": 0,
-        "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, **others,
+        "val_collapsed": 0, "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, **others,
     }  # fmt: skip
 
 
@@ -157,7 +157,9 @@ def test_validation_chooses_whatever_the_test_scores_say() -> None:
     validation = {"xception": 0.5, "densenet121": 0.7, "resnet50": 0.6}
     for best_on_test in validation:
         models = {
-            name: scores(0.9 if name == best_on_test else 0.4, val_balanced_accuracy=value)
+            name: scores(
+                0.9 if name == best_on_test else 0.4, collapsed=int(name != best_on_test), val_balanced_accuracy=value
+            )
             for name, value in validation.items()
         }
         assert chosen_on_validation(models) == "densenet121"
@@ -173,7 +175,7 @@ def test_the_order_of_the_models_does_not_decide() -> None:
 
 
 def test_a_collapsed_model_is_chosen_only_where_all_are() -> None:
-    fallen = scores(0.4, collapsed=1, val_balanced_accuracy=0.9)
+    fallen = scores(0.4, val_collapsed=1, val_balanced_accuracy=0.9)
     assert chosen_on_validation({"xception": fallen, "resnet50": scores(0.4)}) == "resnet50"
     assert (
         chosen_on_validation({"xception": fallen, "resnet50": {**fallen, "val_balanced_accuracy": 0.3}}) == "xception"

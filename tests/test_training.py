@@ -20,7 +20,7 @@ from bonexray.models.heads import STANDARDIZE, build_head
 from bonexray.models.standardize import Standardize
 from bonexray.outputs import write_json
 from bonexray.training.batches import Batches
-from bonexray.training.features import FEATURES, extract_features, weights_hash, write_features_card
+from bonexray.training.features import FEATURES, extract_features, read_features_card, write_features_card
 from bonexray.training.fit import MONITOR, balanced_weights, fit, probabilities
 from bonexray.training.runtime import prepare_runtime
 from bonexray.training.train import Cohort, adapt, model_card, open_cohort, train_model
@@ -247,7 +247,7 @@ def lay_out(folder: Path) -> None:
         target = folder / "data/features" / backbone
         target.mkdir(parents=True)
         np.save(target / FEATURES, (shade[:, None] / 50 + rng.random((30, width))).astype(np.float32) * 1e-9)
-        write_json(target / "features.json", {"backbone": backbone, "weights_sha256": "0" * 64})
+        write_json(target / "features.json", {"backbone": backbone, "weights_sha256": "0" * 64, "img_px": 32})
 
 
 @pytest.fixture
@@ -424,7 +424,9 @@ def add_noise(file: Path) -> None:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "features": lambda data: add_noise(data / "features/densenet121/features.npy"),
-    "weights": lambda data: write_json(data / "features/densenet121/features.json", {"weights_sha256": "1" * 64}),
+    "weights": lambda data: write_json(
+        data / "features/densenet121/features.json", {"weights_sha256": "1" * 64, "img_px": 32}
+    ),
     "manifest": lambda data: (data / "split/manifest.csv").open("a").write("a,a.png,normal,p,train,0\n"),
     "classes": lambda data: write_json(data / "split/classes.json", {"classes": sorted(CLASSES)}),
 }
@@ -466,5 +468,13 @@ def test_features_are_those_of_the_encoder_also_in_a_partial_last_batch(count: i
 
 def test_the_features_card_names_the_weights(tmp_path: Path) -> None:
     (tmp_path / "a.weights.h5").write_bytes(b"weights")
-    write_features_card(tmp_path, "densenet121", tmp_path / "a.weights.h5")
-    assert weights_hash(tmp_path) == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    write_features_card(tmp_path, "densenet121", tmp_path / "a.weights.h5", 32)
+    card = read_features_card(tmp_path)
+    assert card["weights_sha256"] == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    assert (card["backbone"], card["img_px"]) == ("densenet121", 32)
+
+
+def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    images = np.full((3, 8, 8), np.nan, np.float32)
+    with pytest.raises(BonexrayError, match="expected finite features"):
+        extract_features(tiny_encoder(), images, tmp_path / FEATURES, batch_images=4)

@@ -41,6 +41,7 @@ def evaluate(
         **majority_baseline(labels[train], labels[test], len(classes)),
         "collapsed": int(collapsed(probabilities[test])),
         "val_n": int(val.sum()),
+        "val_collapsed": int(collapsed(probabilities[val])),
         **{f"val_{name}": validation[name] for name in chosen_by},
         "confusion": confusion_counts(labels[test], probabilities[test], classes),
     }

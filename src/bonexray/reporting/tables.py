@@ -28,9 +28,9 @@ def comparison_table(models: dict[str, dict[str, float]]) -> pd.DataFrame:
 
 
 def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
-    """The model that validation prefers: balanced accuracy, then log loss; collapsed models only if all are."""
+    """The model that validation prefers: balanced accuracy, then log loss; what collapsed there only if all did."""
     return min(models, key=lambda name: (
-        models[name]["collapsed"], -models[name]["val_balanced_accuracy"], models[name]["val_log_loss"], name
+        models[name]["val_collapsed"], -models[name]["val_balanced_accuracy"], models[name]["val_log_loss"], name
     ))  # fmt: skip
 
 

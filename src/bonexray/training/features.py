@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from bonexray.errors import BonexrayError
 from bonexray.outputs import read_json, sha256_of, write_json
 from bonexray.progress import progress
 
@@ -19,6 +20,9 @@ def extract_features(encoder: keras.Model, images: np.ndarray, target: Path, bat
         images: float32 (images, px, px) in [0, 1], usually memory-mapped.
         target: the .npy file to write, float32 (images, width).
         batch_images: images in one forward pass.
+
+    Raises:
+        BonexrayError: a feature is not a finite number.
     """
     shape = (len(images), encoder.output_shape[-1])
     features = np.lib.format.open_memmap(target, mode="w+", dtype=np.float32, shape=shape)
@@ -28,14 +32,19 @@ def extract_features(encoder: keras.Model, images: np.ndarray, target: Path, bat
         filler = np.zeros((batch_images - len(batch), *batch.shape[1:]), batch.dtype)  # one shape: compiled once
         seen = encoder.predict_on_batch(np.concatenate([batch, filler]))
         features[start : start + len(batch)] = seen[: len(batch)]
+        if not np.isfinite(seen).all():
+            raise BonexrayError(
+                encoder.name, expected="finite features", received=f"other values from image {start} on",
+                do="use other weights for this backbone",
+            )  # fmt: skip
     features.flush()
 
 
-def write_features_card(folder: Path, backbone: str, weights: Path) -> None:
-    """Say beside the features which weights they come from."""
-    write_json(folder / CARD, {"backbone": backbone, "weights_sha256": sha256_of(weights)})
+def write_features_card(folder: Path, backbone: str, weights: Path, img_px: int) -> None:
+    """Say beside the features which weights they come from, and the side of the images."""
+    write_json(folder / CARD, {"backbone": backbone, "weights_sha256": sha256_of(weights), "img_px": img_px})
 
 
-def weights_hash(folder: Path) -> str:
-    """SHA-256 of the weights file that a folder of features comes from."""
-    return read_json(folder / CARD)["weights_sha256"]
+def read_features_card(folder: Path) -> dict:
+    """What `write_features_card` wrote: backbone, weights_sha256, img_px."""
+    return read_json(folder / CARD)

@@ -15,7 +15,7 @@ from bonexray.models.registry import model_row
 from bonexray.outputs import digest, sha256_of
 from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.batches import Batches
-from bonexray.training.features import FEATURES, weights_hash
+from bonexray.training.features import FEATURES, read_features_card
 from bonexray.training.fit import EpochListener, balanced_weights, fit
 
 
@@ -45,7 +45,8 @@ def open_cohort(model: Model) -> Cohort:
     files = [Path(folder, IMAGES.name if folder == str(IMAGES.parent) else FEATURES) for folder in model.inputs]
     inputs = [np.load(file, mmap_mode="r") for file in files]
     inputs = [array[..., None] if array.ndim == 3 else array for array in inputs]
-    img_px = inputs[0].shape[1] if inputs[0].ndim == 4 else 0
+    from_images = inputs[0].ndim == 4
+    img_px = inputs[0].shape[1] if from_images else read_features_card(files[0].parent)["img_px"]
     return Cohort(read_manifest(), read_classes(), inputs, files, img_px)
 
 
@@ -61,7 +62,11 @@ def model_card(name: str, cohort: Cohort, settings: Train) -> dict[str, object]:
         "model": name,
         "trained": "head" if row.backbones else "network",
         "classes": cohort.classes,
-        "backbones": {b: weights_hash(file.parent) for b, file in zip(row.backbones, cohort.files, strict=False)},
+        "img_px": cohort.img_px,
+        "backbones": {
+            b: read_features_card(file.parent)["weights_sha256"]
+            for b, file in zip(row.backbones, cohort.files, strict=False)
+        },
         "manifest_sha256": sha256_of(MANIFEST),
         "inputs_sha256": {str(file): sha256_of(file) for file in cohort.files},
         "train": settings.model_dump(),
