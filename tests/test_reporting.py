@@ -126,7 +126,7 @@ def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.Monk
 
 def shown(models: dict[str, dict[str, float]], chosen: str) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(terminal_table(comparison_table(models), chosen))
+    console.print(terminal_table(comparison_table(models), chosen, "phantom"))
     return console.file.getvalue()
 
 

@@ -13,7 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
-from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync
+from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync, without_secret
 
 CARD = {"model": "densenet121", "fingerprint": "f" * 64, "manifest_sha256": "a" * 64}
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
@@ -328,3 +328,9 @@ def test_a_model_that_is_not_trained_is_left_out_with_a_warning(
     shutil.rmtree(root / "models/compact_cnn")
     assert sync(settings) == {"trainings": 1, "evaluations": 1, "studies": 1}
     assert "models/compact_cnn is not here" in warnings_of()[0]
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    assert (
+        without_secret("at https://me:secret@host:5000/x, twice http://b@c") == "at https://host:5000/x, twice http://c"
+    )

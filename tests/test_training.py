@@ -127,6 +127,17 @@ def test_standardising_takes_the_mean_and_deviation_of_the_features(scale: float
     assert seen.std(axis=0) == pytest.approx(1, abs=1e-4)
 
 
+def test_a_feature_that_hardly_varies_does_not_outweigh_the_others() -> None:
+    features = np.random.default_rng(7).normal(0, 1, (40, 9)).astype(np.float32)
+    features[:, 4] *= 1e-4
+    layer = Standardize()
+    layer.build((None, 9))
+    layer.adapt([features])
+    unusual = np.zeros((1, 9), np.float32)
+    unusual[0, 4] = 0.3
+    assert np.abs(numbers(layer(unusual))).max() < 10
+
+
 def test_a_feature_that_never_varies_keeps_its_scale() -> None:
     layer = Standardize()
     layer.build((None, 1))

@@ -29,10 +29,12 @@ def sync() -> None:
     """Create the MLflow runs that are missing, from the files; twice creates nothing twice."""
     from bonexray.config import load_settings
     from bonexray.tracking import sync as sync_runs
-    from bonexray.tracking import tracking_uri
+    from bonexray.tracking import tracking_uri, without_secret
 
     added = sync_runs(load_settings())
-    typer.echo(f"sync: added {', '.join(f'{count} {name}' for name, count in added.items())}; store: {tracking_uri()}")
+    typer.echo(
+        f"sync: added {', '.join(f'{count} {name}' for name, count in added.items())}; store: {without_secret(tracking_uri())}"
+    )
 
 
 @app.command()
@@ -49,12 +51,14 @@ def table(
     if not tables.COMPARISON.exists():
         what = str(tables.COMPARISON)
         raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
-    comparison, chosen = pd.read_csv(tables.COMPARISON), str(read_json(tables.HEADLINE)["model"])
+    comparison, headline = pd.read_csv(tables.COMPARISON), read_json(tables.HEADLINE)
     if into:
-        results = tables.markdown_table(comparison, chosen, read_json(tables.DENOISE))
+        results = tables.markdown_table(comparison, headline["model"], read_json(tables.DENOISE))
         into.write_text(tables.with_results(into.read_text(encoding="utf-8"), results), encoding="utf-8")
         return
-    Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, chosen))
+    Console(width=None if sys.stdout.isatty() else 140).print(
+        tables.terminal_table(comparison, headline["model"], headline["dataset"])
+    )
     typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
 
 

@@ -27,6 +27,9 @@ def run_stage(main: Callable[..., None]) -> None:
         log.debug("stopped", exc_info=True)
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
+        sys.exit(130)
 
 
 def _start_log(title: str, section: str, settings: Settings) -> None:

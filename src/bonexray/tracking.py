@@ -47,6 +47,11 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_root() / 'mlflow.db'}"
 
 
+def without_secret(text: str) -> str:
+    """A text with the user and password of any address in it left out."""
+    return re.sub(r"//[^/@\s]+@", "//", text)
+
+
 def open_store(experiment: str) -> Store:
     """Open the store and create what is missing; one process at a time, because two at once break a new database."""
     lock = store_root() / ".bonexray" / "store.lock"
@@ -125,7 +130,12 @@ def sync(settings: Settings) -> dict[str, int]:
 def try_to_sync(settings: Settings) -> None:
     """Sync where it works; a store that does not answer costs one warning, because the numbers are in files."""
     with _a_warning():
-        log.info("MLflow: %s", sync(settings))
+        added = sync(settings)
+        log.info(
+            "MLflow: %s; new: %s",
+            without_secret(tracking_uri()),
+            ", ".join(f"{count} {name}" for name, count in added.items()),
+        )
 
 
 @contextmanager
@@ -133,7 +143,7 @@ def _a_warning() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:  # also a broken file, a missing driver
-        reason = " ".join(str(error).split())[:200]
+        reason = without_secret(" ".join(str(error).split())[:200])
         log.warning("MLflow: %s; nothing is lost, `bonexray sync` completes the record", reason)
 
 

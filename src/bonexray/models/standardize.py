@@ -24,7 +24,11 @@ class Standardize(keras.layers.Layer):
         return (features - self.mean) / self.std
 
     def adapt(self, batches: Iterable[np.ndarray]) -> None:
-        """Take the statistics of batches (batch, features); a feature that never varies keeps the scale 1."""
+        """Take the statistics of batches (batch, features).
+
+        A feature that varies far less than the others do is scaled as if it varied a tenth of their median: divided
+        by its own deviation, one image in which it does vary would outweigh everything else.
+        """
         count, total, squares, shift = 0, 0.0, 0.0, None
         for batch in batches:
             batch = np.asarray(batch, np.float64)
@@ -34,4 +38,5 @@ class Standardize(keras.layers.Layer):
             squares = squares + ((batch - shift) ** 2).sum(axis=0)
         std = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))
         self.mean.assign(shift + total / count)
-        self.std.assign(np.where(std > 0, std, 1))
+        varying = std[std > 0]
+        self.std.assign(np.maximum(std, 0.1 * np.median(varying)) if varying.size else np.ones_like(std))

@@ -155,9 +155,9 @@ def model_comparison(table: pd.DataFrame, chosen: str, path: Path) -> None:
     axis.set(
         xlim=(0, 1),
         ylim=(-0.6, len(table) - 0.2),
-        xlabel="balanced accuracy on test, with its bootstrap interval over patients",
+        xlabel="balanced accuracy on test, with its bootstrap interval over groups",
     )
-    axis.set_title(f"{int(table['n'].iloc[0])} test images; * chosen on validation", loc="left")
+    axis.set_title(f"{int(table['n'].iloc[0])} test images; blue and *: chosen on validation", loc="left", fontsize=9)
     axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
     save(drawing, path)
 

@@ -34,9 +34,10 @@ def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
     ))  # fmt: skip
 
 
-def terminal_table(comparison: pd.DataFrame, chosen: str) -> Table:
+def terminal_table(comparison: pd.DataFrame, chosen: str, dataset: str) -> Table:
     """The ranked table as a terminal shows it."""
-    table = Table(title="Comparison on test", caption="* chosen on validation   intervals: bootstrap over patients")
+    caption = "* chosen on validation   intervals: bootstrap over groups of images (patients, sources)"
+    table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
     for row in comparison.to_dict("records"):
