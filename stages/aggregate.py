@@ -28,10 +28,8 @@ def main(settings: Settings) -> None:
         figures.evaluation_grid(table, folder / "models_evaluation_grid.png")
         figures.confusion_grid(confusion, folder / "models_confusion_grid.png")
     write_json(MODELS, scores)
-    write_json(
-        HEADLINE,
-        {"model": chosen, "models": len(scores), **{name: scores[chosen][name] for name in HEADLINES}},
-    )
+    headline = {name: scores[chosen][name] for name in HEADLINES}
+    write_json(HEADLINE, {"model": chosen, "dataset": settings.dataset.name, "models": len(scores), **headline})
     with whole_file(COMPARISON) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     log.info("chosen on validation: %s", chosen)
