@@ -144,21 +144,19 @@ def model_comparison(table: pd.DataFrame, chosen: str, path: Path) -> None:
             textcoords="offset points", ha="center", fontsize=9,
         )  # fmt: skip
     baseline = table["baseline_balanced_accuracy"].iloc[0]
-    axis.axvline(
-        baseline,
-        color=ORANGE,
-        linestyle="--",
-        linewidth=1.2,
-        label=f"always the majority class ({baseline:.2f})",
-    )
+    axis.axvline(baseline, color=ORANGE, linestyle="--", linewidth=1.2)
     axis.set_yticks(range(len(table)), [f"{t} *" if t == chosen else t for t in table["title"]])
     axis.set(
         xlim=(0, 1),
         ylim=(-0.6, len(table) - 0.2),
         xlabel="balanced accuracy on test, with its bootstrap interval over groups",
     )
-    axis.set_title(f"{int(table['n'].iloc[0])} test images; blue and *: chosen on validation", loc="left", fontsize=9)
-    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
+    fallen = "; vermilion: one answer to everything" if table["collapsed"].any() else ""
+    axis.set_title(
+        f"{int(table['n'].iloc[0])} test images; blue and *: chosen on validation{fallen}\n"
+        f"dashed: always the majority class ({baseline:.2f})",
+        loc="left", fontsize=9,
+    )  # fmt: skip
     save(drawing, path)
 
 
