@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bonexray.config import Prepare
+from bonexray.data.arrays import ArrayFile, rows_of
 from bonexray.data.images import read_image, resized
 from bonexray.progress import progress
 
@@ -37,7 +38,7 @@ def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
 
 
 def prepare_images(source: Path, names: Sequence[str], target: Path, settings: Prepare) -> None:
-    """Write the prepared images as one memory-mappable array and its index.
+    """Write the prepared images as one array and its index.
 
     Args:
         source: folder with `<id>.png`.
@@ -46,14 +47,13 @@ def prepare_images(source: Path, names: Sequence[str], target: Path, settings: P
         settings: side in pixels, and whether to pad or to stretch.
     """
     shape = (len(names), settings.img_px, settings.img_px)
-    array = np.lib.format.open_memmap(target / IMAGES.name, mode="w+", dtype=np.float32, shape=shape)
-    for row, name in enumerate(progress(names, "preparing", len(names))):
-        array[row] = prepare_image(read_image(source / f"{name}.png"), settings)
-    array.flush()
+    with rows_of(target / IMAGES.name, shape) as append:
+        for name in progress(names, "preparing", len(names)):
+            append(prepare_image(read_image(source / f"{name}.png"), settings))
     lines = ["row,id", *(f"{row},{name}" for row, name in enumerate(names))]
     (target / INDEX.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def open_prepared(path: Path = IMAGES) -> np.ndarray:
+def open_prepared(path: Path = IMAGES) -> ArrayFile:
     """The prepared images, float32 (images, img_px, img_px) in [0, 1], read from disk as they are used."""
-    return np.load(path, mmap_mode="r")
+    return ArrayFile(path)
