@@ -35,9 +35,9 @@ def dataset(root: Path, **changes: object) -> Dataset:
     return Dataset.model_validate({**plain, **changes})
 
 
-def settings(subset: float = 1.0, seed: int = 7) -> Split:
+def settings(subset: float = 1.0, seed: int = 7, max_images: int | None = None) -> Split:
     ratios = {"train": 0.6, "val": 0.2, "test": 0.2}
-    return Split.model_validate({"ratios": ratios, "subset": subset, "max_bad_fraction": 0.2, "seed": seed})
+    return Split(ratios=ratios, subset=subset, max_images=max_images, max_bad_fraction=0.2, seed=seed)
 
 
 def touch(root: Path, *paths: str) -> Path:
@@ -265,6 +265,13 @@ def test_a_subset_is_smaller_and_keeps_every_class_in_every_split(subset: float)
     assert len(part) == (20 if subset == 0.5 else 6)
     assert set(zip(part["split"], part["label"], strict=True)) == {(s, name) for s in SPLITS for name in CLASSES}
     assert splits_of(part).items() <= splits_of(whole).items()
+
+
+@pytest.mark.parametrize(("most", "expected"), [(None, 40), (1000, 40), (20, 20), (1, 6)])
+def test_a_study_may_be_bounded_by_its_number_of_images(most: int | None, expected: int) -> None:
+    rows = build_manifest(cohort(20), CLASSES, settings(max_images=most))
+    assert len(rows) == expected
+    assert set(zip(rows["split"], rows["label"], strict=True)) == {(s, name) for s in SPLITS for name in CLASSES}
 
 
 def test_a_subset_of_a_split_that_lacks_a_class_is_taken_all_the_same() -> None:

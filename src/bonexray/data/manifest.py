@@ -27,7 +27,7 @@ def build_manifest(examined: list[Examined], classes: list[str], settings: Split
     Args:
         examined: the images and what was found in them; those with a reason are left out.
         classes: the class map.
-        settings: ratios, subset and seed.
+        settings: ratios, subset or most images, and seed.
 
     Returns:
         One row an image, by path, with the columns id, path, label, group, split, sha256. With a subset, the
@@ -147,12 +147,13 @@ def _fill_splits(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.
 
 
 def _take_subset(chosen: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
-    if settings.subset == 1:
+    share = min(settings.subset, (settings.max_images or np.inf) / counts.to_numpy().sum())
+    if share == 1:
         return chosen
     taken = chosen.copy()
     for split in SPLITS:
         rows = chosen == split
-        part = _assigned(counts[rows], [settings.subset, 1 - settings.subset], settings.seed, complete=[0])
+        part = _assigned(counts[rows], [share, 1 - share], settings.seed, complete=[0])
         taken[chosen.index[rows][part == 1]] = None
     return taken
 
