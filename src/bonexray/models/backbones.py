@@ -1,7 +1,11 @@
-"""A frozen backbone as one network: a grayscale image in, globally average-pooled features out."""
+"""A backbone as one network: a grayscale image in, globally average-pooled features out."""
+
+import difflib
+from collections.abc import Iterator
 
 import keras
 
+from bonexray.errors import BonexrayError
 from bonexray.models.registry import BACKBONES
 
 # What published weights expect, as (scale, offset) a channel of an image in [0, 1]; `caffe` is in the order BGR.
@@ -14,7 +18,9 @@ CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
         [-m / s for m, s in zip(_TORCH_MEAN, _TORCH_STD, strict=True)],
     ),
     "tf": ([2.0] * 3, [-1.0] * 3),
+    "0-255": ([255.0] * 3, [0.0] * 3),  # the network normalises by itself
 }
+CONVENTION = "convention"
 
 
 def to_convention(gray, convention: str):
@@ -29,24 +35,81 @@ def to_convention(gray, convention: str):
     """
     scale, offset = CONVENTIONS[convention]
     rgb = keras.layers.Concatenate(name="gray_to_rgb")([gray, gray, gray])
-    return keras.layers.Rescaling(scale, offset, name=f"{convention}_convention")(rgb)
+    return keras.layers.Rescaling(scale, offset, name=CONVENTION)(rgb)
 
 
 def build_body(name: str, img_px: int) -> keras.Model:
     """The backbone alone, without top, its weights as Keras initialises them: the network the weights files fit.
 
+    It ends in feature maps; ConvNeXt in their averages, which it normalises.
+
     Args:
         name: a key of `BACKBONES`.
         img_px: side of the image.
     """
-    builder = getattr(keras.applications, BACKBONES[name].builder)
-    return builder(include_top=False, weights=None, input_shape=(img_px, img_px, 3), name=name)
+    row = BACKBONES[name]
+    if row.module is None:
+        from bonexray.models import hub  # KerasHub is imported only where one of its networks is built
+
+        return getattr(hub, row.builder)(img_px, name)
+    builder = getattr(keras.applications, row.builder)
+    body = builder(include_top=False, weights=None, input_shape=(img_px, img_px, 3), name=name)
+    return _normalised_after_pooling(body) if row.module == "convnext" else body
 
 
 def build_encoder(name: str, img_px: int) -> keras.Model:
-    """Grayscale image (batch, img_px, img_px, 1) in [0, 1] to features (batch, features), frozen."""
+    """Grayscale image (batch, img_px, img_px, 1) in [0, 1] to features (batch, features), frozen.
+
+    Args:
+        name: a key of `BACKBONES`.
+        img_px: side of the image.
+    """
     body = build_body(name, img_px)
     body.trainable = False
     image = keras.Input((img_px, img_px, 1), name="image")
-    maps = body(to_convention(image, BACKBONES[name].convention), training=False)
-    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="features")(maps), name=f"{name}_encoder")
+    features = body(to_convention(image, BACKBONES[name].convention))
+    if len(features.shape) == 4:
+        features = keras.layers.GlobalAveragePooling2D(name="features")(features)
+    return keras.Model(image, features, name=f"{name}_encoder")
+
+
+def unfreeze_from(body: keras.Model, first: str) -> None:
+    """Make a layer and all that come after it trainable, except batch normalisation, and only these.
+
+    Batch normalisation keeps its statistics, scales and offsets: they were fitted to more images than a batch holds.
+    It is made untrainable for that, because `fit` overrides a `training=False` given where the network was built.
+
+    Args:
+        body: a backbone, its layers in the order of the flow.
+        first: name of a layer, or of a block of a transformer.
+
+    Raises:
+        BonexrayError: it has no such layer.
+    """
+    layers = list(_layers_in_order(body))
+    names = [layer.name for layer in layers]
+    if first not in names:
+        near = difflib.get_close_matches(first, names, n=3) or names[-3:]
+        raise BonexrayError(
+            f"fine_tune.blocks.{body.name}", expected=f"a layer of it, perhaps {', '.join(near)}", received=repr(first),
+            do="correct the name",
+        )  # fmt: skip
+    body.trainable = True
+    for number, layer in enumerate(layers):
+        if number < names.index(first) or isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def _normalised_after_pooling(body: keras.Model) -> keras.Model:
+    """ConvNeXt as its weights know it: its last normalisation sees the averages, where Keras shows it the maps."""
+    norm = body.layers[-1]
+    maps = keras.layers.Identity(name="maps")(norm.input)
+    return keras.Model(body.input, norm(keras.layers.GlobalAveragePooling2D(name="pool")(maps)), name=body.name)
+
+
+def _layers_in_order(body: keras.Model) -> Iterator[keras.Layer]:
+    for layer in body.layers:
+        if hasattr(layer, "encoder_layers"):  # KerasHub keeps a transformer's blocks within one layer
+            yield from layer.encoder_layers
+        else:
+            yield layer

@@ -1,52 +1,48 @@
-"""What is trained: a head on pooled features of one or two backbones, or a whole network on images."""
+"""Heads on pooled features, and the layer of classes that every network ends in."""
 
 import keras
 from keras import layers
 
 from bonexray.config import Train
-from bonexray.models import cnns
-from bonexray.models.registry import BACKBONES, model_row
 from bonexray.models.standardize import Standardize
 
 STANDARDIZE = "standardize"
+# Between the features and the classes: a dense ReLU layer of so many units, or dropout at the rate of that setting.
+HEADS: dict[str, tuple[int | str, ...]] = {
+    "standard": ("dropout", 128, "dropout_2"),
+    "bare": ("dropout",),
+    "late_fusion": (256, "dropout"),
+}
 
 
-def build_trainable(name: str, img_px: int, classes: int, settings: Train) -> keras.Model:
-    """The part of a model that is trained, by its registry row.
-
-    Args:
-        name: a key of `REGISTRY`.
-        img_px: side of the prepared image.
-        classes: number of classes.
-        settings: head and dropout.
-
-    Returns:
-        A model from features (one input a backbone) or from the image (batch, img_px, img_px, 1) to class
-        probabilities (batch, classes).
-    """
-    row = model_row(name)
-    if row.builder:
-        return getattr(cnns, row.builder)(img_px, classes, settings.dropout)
-    return build_head({backbone: BACKBONES[backbone].features for backbone in row.backbones}, classes, settings)
-
-
-def build_head(widths: dict[str, int], classes: int, settings: Train) -> keras.Model:
+def build_head(widths: dict[str, int], classes: int, settings: Train, kind: str | None = None) -> keras.Model:
     """A head on the pooled features of one backbone, or on those of several side by side.
 
-    `standard` is dropout, dense 128 ReLU, dropout, classes; `bare` is dropout, classes. Either may begin by
-    standardising the features, whose scale differs by orders of magnitude from backbone to backbone.
+    It may begin by standardising the features, whose scale differs by orders of magnitude from backbone to backbone.
 
     Args:
         widths: backbone to number of its features.
         classes: number of classes.
-        settings: head and dropout.
+        settings: head, dropout and output.
+        kind: a key of `HEADS` in place of the settings' own.
     """
     features = [keras.Input((width,), name=backbone) for backbone, width in widths.items()]
     x = layers.Concatenate(name="fusion")(features) if len(features) > 1 else features[0]
     if settings.standardize:
         x = Standardize(name=STANDARDIZE)(x)
-    x = layers.Dropout(settings.dropout, name="dropout")(x)
-    if settings.head == "standard":
-        x = layers.Dense(128, activation="relu", name="dense")(x)
-        x = layers.Dropout(settings.dropout_2, name="dropout_2")(x)
-    return keras.Model(features, layers.Dense(classes, activation="softmax", name="classes")(x), name="head")
+    for part in HEADS[kind or settings.head]:
+        if isinstance(part, str):
+            x = layers.Dropout(getattr(settings, part), name=part)(x)
+        else:
+            x = layers.Dense(part, activation="relu", name="dense")(x)
+    return keras.Model(features, class_layer(x, classes, settings), name="head")
+
+
+def class_layer(x, classes: int, settings: Train) -> keras.KerasTensor:
+    """Probabilities: a softmax over the classes, or for two classes one sigmoid, the probability of the second.
+
+    They are 32-bit numbers also where the network computes in fewer.
+    """
+    if settings.output == "sigmoid":
+        return layers.Dense(1, activation="sigmoid", dtype="float32", name="classes")(x)
+    return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)

@@ -1,0 +1,113 @@
+"""Every network at its smallest size, built once for all tests, and what tests ask of networks."""
+
+import functools
+import importlib
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+from bonexray.config import Train
+from bonexray.models.backbones import build_encoder
+from bonexray.models.networks import build_trainable
+from bonexray.models.registry import BACKBONES, REGISTRY, SCRATCH, Backbone, model_row
+
+CLASSES = 3
+SETTINGS = Train(
+    mode="frozen", head="standard", standardize=True, output="softmax", loss="cross_entropy", focal_gamma=2.0,
+    label_smoothing=0.0, class_weights="none", epochs=1, batch_images=2, optimizer="adam", learning_rate=1e-3,
+    schedule="constant", warmup_epochs=0, lr_factor=0.5, lr_patience=1, min_lr=0.0, dropout=0.5, dropout_2=0.3,
+    patience=1, mixed_precision=False, deterministic=True, seed=7,
+)  # fmt: skip
+every_model = pytest.mark.parametrize("name", REGISTRY)
+every_backbone = pytest.mark.parametrize("name", BACKBONES)
+
+
+def with_settings(**changes: object) -> Train:
+    return SETTINGS.model_copy(update=changes)
+
+
+def build(
+    name: str, mode: str, settings: Train = SETTINGS, blocks: dict[str, str] | None = None, seed: int = 7
+) -> keras.Model:
+    """A model of the registry for images of its smallest size."""
+    keras.utils.set_random_seed(seed)
+    return build_trainable(name, mode, model_row(name).smallest_px, CLASSES, settings, blocks)
+
+
+network_of = functools.cache(build)
+
+
+@functools.cache
+def encoder_of(name: str) -> keras.Model:
+    keras.utils.set_random_seed(7)
+    return build_encoder(name, BACKBONES[name].min_px)
+
+
+def first_mode(name: str) -> str:
+    """The cheapest way to train a model: a head on features, or the network itself where there are none."""
+    return model_row(name).modes[0]
+
+
+def from_scratch() -> list[str]:
+    return [name for name in REGISTRY if SCRATCH in REGISTRY[name].modes]
+
+
+def images(px: int, count: int = 2) -> np.ndarray:
+    return np.random.default_rng(7).random((count, px, px, 1), dtype=np.float32)
+
+
+def numbers(tensor: object) -> np.ndarray:
+    """A tensor or a variable as an array of its own."""
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+def inputs_of(network: keras.Model, count: int = 4) -> list[np.ndarray] | np.ndarray:
+    """Random inputs in the structure that a network was built with."""
+    rng = np.random.default_rng(7)
+    arrays = [rng.random((count, *entry.shape[1:]), dtype=np.float32) for entry in network.inputs]
+    return arrays if isinstance(network.input, list) else arrays[0]
+
+
+def answers(network: keras.Model, inputs: list[np.ndarray] | np.ndarray) -> np.ndarray:
+    """What a network says outside training."""
+    return numbers(network(inputs, training=False))
+
+
+def same_weights(one: keras.Model, other: keras.Model) -> bool:
+    pairs = zip(one.weights, other.weights, strict=True)
+    return all(np.array_equal(numbers(a), numbers(b)) for a, b in pairs)
+
+
+def changed_by_a_step(network: keras.Model) -> set[int]:
+    """The weights, by their identity, that one step of training changes."""
+    before = [numbers(weight) for weight in network.weights]
+    network.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", run_eagerly=True)  # tracing is slow
+    network.train_on_batch(inputs_of(network), np.array([0, 1, 2, 0]))
+    pairs = zip(network.weights, before, strict=True)
+    return {id(weight) for weight, known in pairs if not np.array_equal(numbers(weight), known)}
+
+
+def identities(weights: list) -> set[int]:
+    return {id(weight) for weight in weights}
+
+
+def kernels(weights: list) -> set[int]:
+    return {id(weight) for weight in weights if weight.name.endswith("kernel")}
+
+
+def kinds(network: keras.Model) -> list[str]:
+    """The classes of a network's layers, without its inputs."""
+    return [type(layer).__name__ for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def published_preprocessing(row: Backbone, rgb: np.ndarray) -> np.ndarray:
+    """Pixels in [0, 255] as a backbone's publisher prepares them."""
+    if row.module:
+        return importlib.import_module(f"keras.applications.{row.module}").preprocess_input(rgb)
+    if row.builder == "vit_tiny":
+        return numbers(keras_hub.layers.ViTImageConverter(scale=1 / 127.5, offset=-1.0)(rgb))
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # KerasHub converts timm's ResNets with these
+    scale, offset = [1 / 255 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+    return numbers(keras_hub.layers.ResNetImageConverter(scale=scale, offset=offset)(rgb))

@@ -1,0 +1,303 @@
+"""Every network of the registry, from the registry's own rows: what it builds, sees, trains and keeps."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from small_networks import (
+    CLASSES,
+    SETTINGS,
+    answers,
+    build,
+    changed_by_a_step,
+    encoder_of,
+    every_backbone,
+    every_model,
+    first_mode,
+    from_scratch,
+    identities,
+    images,
+    inputs_of,
+    kernels,
+    network_of,
+    numbers,
+    published_preprocessing,
+)  # fmt: skip
+
+from bonexray.errors import BonexrayError
+from bonexray.models.backbones import CONVENTION, CONVENTIONS, build_body, to_convention
+from bonexray.models.networks import HEAD, body_of, build_trainable
+from bonexray.models.registry import (
+    BACKBONES,
+    FINE_TUNE,
+    FULL,
+    MODES,
+    REGISTRY,
+    SCRATCH,
+    model_row,
+    require_output,
+    require_px,
+)  # fmt: skip
+
+CHECKLIST = [
+    "vgg16", "vgg19", "inception_v3", "resnet50", "xception", "mobilenet_v2", "densenet121", "densenet169",
+    "convnext_tiny", "efficientnet_b0", "resnet18", "alexnet", "custom_cnn", "compact_cnn", "late_fusion",
+    "vgg16_vgg19", "inception_v3_xception", "resnet50_densenet121", "vit_tiny",
+]  # fmt: skip
+FUSION = "resnet50_densenet121"  # of the fusions, the one that is built with its backbones and fine-tuned
+FINE_TUNED = [*BACKBONES, FUSION]
+WHOLE = {**dict.fromkeys(FINE_TUNED, FINE_TUNE), **dict.fromkeys(from_scratch(), SCRATCH)}
+TRAINED_IN_FULL = ["mobilenet_v2", "resnet18", "late_fusion"]  # the cheap ones, and a fusion
+every_whole_network = pytest.mark.parametrize(("name", "mode"), WHOLE.items())
+of_keras = pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.module])
+
+
+# The table
+
+
+def test_the_registry_holds_the_nineteen_networks_in_their_order() -> None:
+    assert list(REGISTRY) == CHECKLIST
+
+
+def test_every_backbone_is_a_model_by_itself_too() -> None:
+    assert {name: REGISTRY[name].backbones for name in BACKBONES} == {name: (name,) for name in BACKBONES}
+
+
+@every_model
+def test_a_row_names_known_backbones_or_a_network_from_scratch(name: str) -> None:
+    row = model_row(name)
+    assert set(row.backbones) <= set(BACKBONES)
+    assert bool(row.backbones) != bool(row.builder)
+    assert row.modes == (MODES if row.backbones else (SCRATCH,))
+
+
+def test_every_title_is_its_own() -> None:
+    assert len({row.title for row in REGISTRY.values()}) == len(REGISTRY)
+
+
+# What is built
+
+
+@every_model
+def test_a_model_builds_at_its_smallest_size_and_answers_with_probabilities(name: str) -> None:
+    network = network_of(name, first_mode(name))
+    said = answers(network, inputs_of(network))
+    assert network.output_shape == (None, CLASSES)
+    assert said.shape == (4, CLASSES)
+    assert (said >= 0).all()
+    assert said.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@every_model
+def test_a_model_has_one_input_a_backbone_of_that_width_or_the_image(name: str) -> None:
+    row, network = model_row(name), network_of(name, first_mode(name))
+    widths = {backbone: (None, BACKBONES[backbone].features) for backbone in row.backbones}
+    expected = widths or {"image": (None, row.min_px, row.min_px, 1)}
+    assert {entry.name: entry.shape for entry in network.inputs} == expected
+
+
+@every_whole_network
+def test_a_network_with_its_backbones_goes_from_the_image_to_the_classes(name: str, mode: str) -> None:
+    network, px = network_of(name, mode), model_row(name).smallest_px
+    assert [entry.shape for entry in network.inputs] == [(None, px, px, 1)]
+    assert network.output_shape == (None, CLASSES)
+    assert answers(network, images(px)).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@every_backbone
+def test_an_encoder_gives_features_of_the_rows_width(name: str) -> None:
+    features = numbers(encoder_of(name)(images(BACKBONES[name].min_px)))
+    assert features.shape == (2, BACKBONES[name].features)
+    assert np.isfinite(features).all()
+    assert features.std(axis=0).max() > 0
+
+
+@every_backbone
+def test_the_heat_maps_layer_has_a_map_a_feature_and_every_kernel_before_it(name: str) -> None:
+    row, body = BACKBONES[name], encoder_of(name).get_layer(name)
+    maps = body.get_layer(row.gradcam).output
+    assert len(maps.shape) == 4
+    assert min(maps.shape[1:3]) >= 1
+    assert maps.shape[3] == row.features
+    assert kernels(body.weights) <= identities(keras.Model(body.input, maps).weights)
+
+
+@pytest.mark.parametrize("name", from_scratch())
+def test_the_heat_maps_layer_of_a_network_from_scratch_belongs_to_its_last_convolution(name: str) -> None:
+    network = network_of(name, SCRATCH)
+    maps = network.get_layer(model_row(name).gradcam).output
+    last = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)][-1]
+    assert len(maps.shape) == 4
+    assert min(maps.shape[1:3]) >= 1
+    assert maps.shape == last.output.shape
+    assert last in keras.Model(network.input, maps).layers
+
+
+# What a backbone sees
+
+
+@every_backbone
+def test_an_encoder_prepares_images_as_its_publisher_does(name: str) -> None:
+    row, encoder = BACKBONES[name], encoder_of(name)
+    gray = images(row.min_px)
+    seen = numbers(keras.Model(encoder.input, encoder.get_layer(CONVENTION).output)(gray))
+    assert seen.shape == (2, row.min_px, row.min_px, 3)
+    assert seen == pytest.approx(published_preprocessing(row, np.repeat(gray, 3, axis=-1) * 255), rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("convention", [convention for convention in CONVENTIONS if convention != "0-255"])
+def test_a_convention_is_that_of_keras(convention: str) -> None:
+    from keras.src.applications.imagenet_utils import preprocess_input
+
+    gray = images(8)
+    expected = preprocess_input(np.repeat(gray, 3, axis=-1) * 255, mode=convention)
+    assert numbers(to_convention(gray, convention)) == pytest.approx(expected, rel=1e-5, abs=1e-4)
+
+
+# What is trained
+
+
+def before(body: keras.Model, first: str) -> list[keras.Layer]:
+    """All that an image passes on its way to a layer, or to a block within a transformer's encoder."""
+    for layer in body.layers:
+        blocks = getattr(layer, "encoder_layers", [])
+        names = [block.name for block in blocks]
+        if first in names:
+            return [*keras.Model(body.input, layer.input).layers, *blocks[: names.index(first)]]
+    return keras.Model(body.input, body.get_layer(first).input).layers
+
+
+def kept(body: keras.Model, first: str) -> set[int]:
+    """The weights that fine-tuning from a layer on must not touch: those before it, and all batch normalisation."""
+    norms = [layer for layer in body._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    return identities([weight for layer in [*before(body, first), *norms] for weight in layer.weights])
+
+
+@every_backbone
+def test_the_first_fine_tuned_layer_leaves_something_frozen_and_something_trainable(name: str) -> None:
+    body = body_of(network_of(name, FINE_TUNE), name)
+    trainable = sum(math.prod(weight.shape) for weight in body.trainable_weights)
+    assert 0.2 < trainable / body.count_params() < 0.8
+
+
+@pytest.mark.parametrize("name", FINE_TUNED)
+def test_fine_tuning_changes_the_upper_blocks_and_the_head_and_nothing_else(name: str) -> None:
+    network = network_of(name, FINE_TUNE)
+    changed = changed_by_a_step(network)
+    assert kernels(network.get_layer(HEAD).weights) <= changed
+    for backbone in model_row(name).backbones:
+        body = body_of(network, backbone)
+        untouched = kept(body, BACKBONES[backbone].fine_tune_from)
+        assert identities(body.trainable_weights) == identities(body.weights) - untouched
+        assert not changed & untouched
+        assert changed & kernels(body.trainable_weights)
+
+
+@every_model
+def test_a_step_changes_every_kernel_of_a_head_or_of_a_network_from_scratch(name: str) -> None:
+    network = network_of(name, first_mode(name))
+    changed = changed_by_a_step(network)
+    assert kernels(network.weights) == kernels(network.trainable_weights) <= changed
+
+
+@pytest.mark.parametrize("name", TRAINED_IN_FULL)
+def test_full_training_changes_the_first_kernel_and_all_batch_normalisation(name: str) -> None:
+    network = network_of(name, FULL)
+    changed = changed_by_a_step(network)
+    for backbone in model_row(name).backbones:
+        body = body_of(network, backbone)
+        norms = [layer for layer in body.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert {id(layer.moving_variance) for layer in norms} <= changed
+        assert id(next(weight for weight in body.weights if "kernel" in weight.name)) in changed
+        assert len(body.non_trainable_weights) == 2 * len(norms)
+
+
+@every_backbone
+def test_an_encoder_is_frozen(name: str) -> None:
+    encoder = encoder_of(name)
+    known = [numbers(weight) for weight in encoder.weights]
+    encoder(images(BACKBONES[name].min_px), training=True)
+    assert encoder.trainable_weights == []
+    assert all(np.array_equal(numbers(a), b) for a, b in zip(encoder.weights, known, strict=True))
+
+
+def test_a_setting_moves_the_first_fine_tuned_layer() -> None:
+    body = body_of(build("vgg16", FINE_TUNE, blocks={"vgg16": "block4_conv2", "vgg19": "block1_conv1"}), "vgg16")
+    trained = [layer.name for layer in body.layers if layer.trainable_weights]
+    assert trained == ["block4_conv2", "block4_conv3", "block5_conv1", "block5_conv2", "block5_conv3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "near"),
+    [("vgg16", "block5_conv9", "block5_conv"), ("vit_tiny", "transformer_block_13", "transformer_block_1"),
+     ("resnet50", "nonsense", "conv5_block3_out")],
+)  # fmt: skip
+def test_an_unknown_block_is_refused_in_one_line_with_near_names(name: str, block: str, near: str) -> None:
+    expected = rf"fine_tune\.blocks\.{name}: expected a layer of it, perhaps .*{near}.*received '{block}'"
+    with pytest.raises(BonexrayError, match=expected) as refused:
+        build(name, FINE_TUNE, blocks={name: block})
+    assert "\n" not in str(refused.value)
+
+
+# What is kept
+
+
+@every_whole_network
+def test_saved_weights_give_the_same_probabilities_when_reloaded(name: str, mode: str, tmp_path: Path) -> None:
+    network, other = network_of(name, mode), build(name, mode, seed=8)
+    inputs, file = inputs_of(network), tmp_path / "a.weights.h5"
+    assert not np.array_equal(answers(network, inputs), answers(other, inputs))
+    network.save_weights(file)
+    other.load_weights(file)
+    file.unlink()  # up to 200 MB
+    assert np.array_equal(answers(network, inputs), answers(other, inputs))
+
+
+# Refusals
+
+
+def test_an_unknown_model_is_refused_with_the_known_names() -> None:
+    with pytest.raises(BonexrayError, match=r"one of vgg16, .*, vit_tiny, received 'resnet'"):
+        model_row("resnet")
+
+
+@every_model
+def test_the_smallest_size_is_accepted_and_one_step_less_is_refused_with_a_size_that_fits(name: str) -> None:
+    row = model_row(name)
+    require_px(name, row.smallest_px)
+    less = row.smallest_px - row.multiple_of
+    with pytest.raises(
+        BonexrayError, match=f"at least {row.smallest_px}.* for {name}, received {less}; set .*px={row.smallest_px} "
+    ):
+        require_px(name, less)
+
+
+@of_keras
+def test_keras_itself_refuses_one_pixel_less(name: str) -> None:
+    px = BACKBONES[name].min_px
+    with pytest.raises(ValueError, match=f"at least {px}x{px}"):
+        build_body(name, px - 1)
+
+
+@pytest.mark.parametrize("name", from_scratch())
+def test_a_network_from_scratch_has_nothing_left_of_one_pixel_less(name: str) -> None:
+    px = model_row(name).min_px - 1
+    with pytest.raises(ValueError, match="output size would be zero"):
+        build_trainable(name, SCRATCH, px, CLASSES, SETTINGS)
+
+
+@pytest.mark.parametrize(("px", "fitting"), [(33, 32), (40, 32), (41, 48), (225, 224)])
+def test_a_transformer_refuses_a_side_that_is_no_multiple_of_its_patch(px: int, fitting: int) -> None:
+    with pytest.raises(
+        BonexrayError, match=f"at least 32, a multiple of 16 for vit_tiny, received {px}; set .*={fitting} "
+    ):
+        require_px("vit_tiny", px)
+
+
+def test_a_sigmoid_is_refused_for_other_than_two_classes() -> None:
+    require_output("sigmoid", 2)
+    require_output("softmax", 3)
+    with pytest.raises(BonexrayError, match=r"train\.output: expected softmax for 3 classes"):
+        require_output("sigmoid", 3)
