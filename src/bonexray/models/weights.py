@@ -1,15 +1,18 @@
-"""The starting weights of a backbone: seeded random, Keras's published ones, or a file of one's own."""
+"""The starting weights of a backbone: seeded random, its publisher's ImageNet weights, or a file of one's own."""
 
-import os
+import logging
 from pathlib import Path
-from urllib.parse import urlparse
 
 import keras
 
 from bonexray.config import Weights
 from bonexray.errors import BonexrayError
 from bonexray.models.backbones import build_body
+from bonexray.models.published import origin, published_file
 from bonexray.models.registry import BACKBONES
+
+log = logging.getLogger("bonexray")
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def weights_path(name: str) -> Path:
@@ -22,40 +25,34 @@ def starting_body(name: str, settings: Weights) -> keras.Model:
 
     Args:
         name: a key of `BACKBONES`.
-        settings: source, files of one's own, and the seed of random weights.
+        settings: source, mirror, files of one's own, and the seed of random weights.
 
     Raises:
         BonexrayError: the file cannot be read or downloaded, has another hash, or fits another network.
     """
     keras.utils.set_random_seed(settings.seed)
-    body = build_body(name, BACKBONES[name].min_px)
-    own = settings.files.get(name)
-    if own is not None:
-        _load(body, name, Path(own))
+    body = build_body(name, BACKBONES[name].stored_px)
+    start = origin(name, settings)
+    if start == "own":
+        _load(body, name, Path(settings.files[name]))
+    elif start == "imagenet":
+        _load(body, name, published_file(name, settings.mirror))
     elif settings.source == "imagenet":
-        _load(body, name, _published_file(name))
+        log.warning("nobody publishes ImageNet weights of %s: it starts from random ones", name)
     return body
 
 
-def _published_file(name: str) -> Path:
-    row = BACKBONES[name]
-    file = Path(urlparse(row.weights_url).path).name
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"  # where Keras looks first
-    try:
-        return Path(keras.utils.get_file(file, row.weights_url, cache_subdir="models", file_hash=row.weights_md5))
-    except ValueError as error:  # Keras's word for a file whose hash is not the published one
-        raise BonexrayError(
-            f"weights of {name}", expected=f"a file with MD5 {row.weights_md5}", received="another file",
-            do=f"delete {folder / file} and try again",
-        ) from error  # fmt: skip
-    except Exception as error:
-        if not isinstance(error, OSError) and "URL fetch failure" not in str(error):
-            raise
-        raise BonexrayError(
-            f"weights of {name}", expected=f"a download of {row.weights_url}", received="no answer",
-            do=f"put {file} (MD5 {row.weights_md5 or 'not published'}) into {folder}/, name a file of your own in "
-            f"weights.files.{name}, or set weights.source=random",
-        ) from error  # fmt: skip
+def load_starting_weights(body: keras.Model, name: str) -> None:
+    """Read what the weights stage left into a backbone for images of any side."""
+    stored_px = BACKBONES[name].stored_px
+    if BACKBONES[name].multiple_of == 1 or body.input_shape[1] == stored_px:
+        body.load_weights(weights_path(name))
+        return
+    from bonexray.models.hub import copy_weights
+
+    stored = build_body(name, stored_px)
+    stored.load_weights(weights_path(name))
+    copy_weights(stored, body)
 
 
 def _load(body: keras.Model, name: str, path: Path) -> None:
@@ -67,3 +64,19 @@ def _load(body: keras.Model, name: str, path: Path) -> None:
             str(path), expected=f"weights of {BACKBONES[name].builder} without top", received=reason,
             do="give the file that belongs to this backbone",
         ) from None  # fmt: skip
+    if BACKBONES[name].module == "efficientnet":
+        _rescale_as_published(body)
+
+
+def _rescale_as_published(body: keras.Model) -> None:
+    """Make EfficientNet's input as its ImageNet weights know it.
+
+    They were trained on (x - mean) / variance, and Keras adds a division by the deviation where it loads them
+    itself. Here the same factor goes into the variance that the network divides by the root of.
+    """
+    layer = next(layer for layer in body.layers if isinstance(layer, keras.layers.Normalization))
+    variance = keras.ops.convert_to_numpy(layer.adapt_variance)
+    deviation = keras.ops.convert_to_numpy(keras.ops.cast(IMAGENET_STD, "float32"))
+    if abs(variance - deviation**2).max() < 1e-4:  # otherwise these are no ImageNet statistics
+        layer.adapt_variance.assign(variance * deviation)
+        layer.finalize_state()
