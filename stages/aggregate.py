@@ -4,6 +4,7 @@ import logging
 
 from bonexray import tracking
 from bonexray.config import Settings
+from bonexray.models.published import starts_from
 from bonexray.models.registry import model_row
 from bonexray.outputs import read_json, whole_file, whole_folder, write_json
 from bonexray.reporting import figures
@@ -21,7 +22,7 @@ def main(settings: Settings) -> None:
     """Write metrics/models.json, headline.json and comparison.csv, and the figures in reports/comparison/."""
     scores = {name: read_json(settings.evaluated[name]) for name in settings.models}
     confusion = {model_row(name).title: scores[name].pop("confusion") for name in scores}
-    table = comparison_table(scores)
+    table = comparison_table(scores, {name: starts_from(name, settings.weights) for name in scores})
     chosen = chosen_on_validation(scores)
     with whole_folder("reports/comparison") as folder:
         figures.model_comparison(table, model_row(chosen).title, folder / "models_comparison.png")

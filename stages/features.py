@@ -1,24 +1,30 @@
 """Run every prepared image through one frozen backbone, once for all models that use it."""
 
+import numpy as np
+
 from bonexray.config import Settings
+from bonexray.data.manifest import read_manifest
 from bonexray.models.backbones import build_encoder
-from bonexray.models.weights import weights_path
+from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import whole_folder
 from bonexray.preprocess.prepare import open_prepared
 from bonexray.stage import run_stage
-from bonexray.training.features import FEATURES, extract_features, write_features_card
+from bonexray.training.features import FEATURES, VIEWS, extract_features, extract_views, write_features_card
 from bonexray.training.runtime import prepare_runtime
 
 
 def main(settings: Settings, backbone: str) -> None:
-    """Write data/features/<backbone>/features.npy and the hash of the weights it comes from."""
+    """Write data/features/<backbone>/: features.npy, with augmented copies views.npy, and the weights' hash."""
     prepare_runtime(seed=0, deterministic=True)
-    images = open_prepared()
+    images, batch, copies = open_prepared(), settings.features.batch_images, settings.augment.copies
     encoder = build_encoder(backbone, images.shape[1])
-    encoder.get_layer(backbone).load_weights(weights_path(backbone))
+    load_starting_weights(encoder.get_layer(backbone), backbone)
     with whole_folder(f"data/features/{backbone}") as folder:
-        extract_features(encoder, images, folder / FEATURES, settings.features.batch_images)
-        write_features_card(folder, backbone, weights_path(backbone), images.shape[1])
+        extract_features(encoder, images, folder / FEATURES, batch)
+        if copies:
+            rows = np.flatnonzero(read_manifest()["split"] == "train")
+            extract_views(encoder, images, rows, settings.augment, folder / VIEWS, batch)
+        write_features_card(folder, backbone, weights_path(backbone), images.shape[1], copies)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,10 @@ SOUND = {
     "split.ratios": {"train": 0.6, "val": 0.2, "test": 0.2}, "split.subset": 1.0, "split.max_bad_fraction": 0.2,
     "denoise.method": "none", "denoise.working_px": 32, "prepare.img_px": 32, "prepare.resize": "pad",
     "weights.source": "random", "weights.files": {},
-    "models": {"compact_cnn": {"inputs": ["data/prepared"]}}, "backbones": {},
+    "models": {"compact_cnn": {
+        "mode": "scratch", "images": "data/prepared", "features": ["data/split/manifest.csv"],
+        "weights": ["data/split/manifest.csv"],
+    }}, "backbones": {},
 }  # fmt: skip
 
 

@@ -73,6 +73,18 @@ def presplit_without_val(study) -> None:
     study.change({"dataset.root": "data/presplit"})
 
 
+def with_three_classes(study) -> None:
+    for number in range(3):
+        study.image(f"data/raw/osteopenia/{number}.png", seed=70 + number)
+    study.change({"train.output": "sigmoid"})
+
+
+def frozen(name: str) -> dict[str, object]:
+    """A model on cached features, as conf/model/ composes it."""
+    nothing = "data/split/manifest.csv"
+    return {"mode": "frozen", "images": nothing, "features": [f"data/features/{name}"], "weights": [nothing]}
+
+
 CASES = {
     "folder missing": Case(changed(dataset__root="data/nowhere"), ["dataset.root", "no such folder: data/nowhere"]),
     "folder is a file": Case(changed(dataset__root="params.yaml"), ["dataset.root", "a file"], None),
@@ -107,13 +119,38 @@ CASES = {
         changed(denoise__method="median"), ["denoise.method", "none, bm3d", "'median'"], ("denoise",)
     ),
     "unknown model": Case(
-        changed(models={"alexnet": {"inputs": ["data/prepared"]}}), ["model", "compact_cnn", "'alexnet'"], ("prepare",)
+        changed(models={"lenet": frozen("lenet")}), ["model", "one of vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
     ),
     "too small for a model": Case(
-        changed(models={"xception": {"inputs": ["data/features/xception"]}}, prepare__img_px=64),
+        changed(models={"xception": frozen("xception")}, prepare__img_px=64),
         ["prepare.img_px", "at least 71 for xception", "received 64"],
         ("prepare",),
     ),
+    "not a multiple of the patch": Case(
+        changed(models={"vit_tiny": frozen("vit_tiny")}, prepare__img_px=150),
+        ["prepare.img_px", "a multiple of 16 for vit_tiny", "received 150", "prepare.img_px=144"],
+        None,
+    ),
+    "a mode for a network from scratch": Case(
+        changed(models={"compact_cnn": {**frozen("compact_cnn"), "mode": "full"}}),
+        ["models.compact_cnn.mode", "one of scratch", "'full'"],
+        ("prepare",),
+    ),
+    "a mode for an unknown model": Case(changed(modes={"lenet": "full"}), ["modes", "models among", "'lenet'"], None),
+    "a block of an unknown backbone": Case(
+        changed(fine_tune__blocks={"lenet": "conv1"}), ["fine_tune.blocks", "backbones among", "'lenet'"], None
+    ),
+    "a mirror without the file": Case(
+        changed(
+            models={"vgg16": frozen("vgg16")},
+            backbones={"vgg16": {"watch": "src"}},
+            weights__source="imagenet",
+            weights__mirror="mirror",
+        ),
+        ["weights.mirror, vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "no such file in mirror"],
+        ("weights", "vgg16"),
+    ),
+    "a sigmoid for three classes": Case(with_three_classes, ["train.output", "softmax for 3 classes"], None),
     "weights file missing": Case(
         changed(backbones={"mobilenet_v2": {"watch": "own.h5"}}, weights__files={"mobilenet_v2": "own.h5"}),
         ["own.h5", "without top"],

@@ -10,47 +10,26 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+from ruamel.yaml import YAML
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
 from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync, without_secret
 
-CARD = {"model": "densenet121", "fingerprint": "f" * 64, "manifest_sha256": "a" * 64}
+CARD = {"model": "densenet121", "mode": "frozen", "fingerprint": "f" * 64, "manifest_sha256": "a" * 64}
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
 EXPERIMENT = "study"
+REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     """A study of two models."""
-    return Settings.model_validate({
-        "dataset": {
-            "name": "phantom", "root": "data/raw", "csv": None, "image_column": "image", "label_column": "label",
-            "group_column": None, "split_column": None, "group_pattern": None, "classes": None, "reference": None,
-            "inputs": ["data/raw"], "simulated": {},
-        },
-        "phantom": {"patients": 4, "img_px": 32, "photons": 120.0, "readout_sigma": 2.0, "seed": 7},
-        "split": {
-            "ratios": {"train": 0.6, "val": 0.2, "test": 0.2}, "subset": 1.0, "max_bad_fraction": 0.2, "seed": 7,
-        },
-        "denoise": {
-            "method": "none", "sigma": None, "working_px": 32, "quality_images": 2, "quality_sigma": 0.1, "seed": 7,
-        },
-        "prepare": {"img_px": 32, "resize": "pad"},
-        "weights": {"source": "random", "files": {}, "seed": 7},
-        "features": {"batch_images": 4},
-        "train": {
-            "head": "standard", "standardize": True, "epochs": 2, "batch_images": 4, "optimizer": "adam",
-            "learning_rate": 0.001, "dropout": 0.5, "dropout_2": 0.3, "class_weights": "balanced", "patience": 2,
-            "lr_factor": 0.5, "lr_patience": 1, "min_lr": 0.0, "deterministic": True, "seed": 7,
-        },
-        "evaluate": {"resamples": 100, "confidence": 0.95, "seed": 7},
-        "track": {"experiment": EXPERIMENT},
-        "models": {
-            "compact_cnn": {"inputs": ["data/prepared"]}, "densenet121": {"inputs": ["data/features/densenet121"]},
-        },
-        "backbones": {"densenet121": {"watch": "src"}}, "evaluated": {}, "curves": {}, "confusion": {},
-    })  # fmt: skip
+    params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
+    params["train"] |= {"epochs": 2, "seed": 7}
+    params["track"] = {"experiment": EXPERIMENT}
+    params["models"] = {name: params["models"][name] for name in ("compact_cnn", "densenet121")}
+    return Settings.model_validate(params)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +133,8 @@ def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings
     assert run.info.status == "FINISHED"
     assert (run.info.run_name, run.data.params["model"]) == ("densenet121", "densenet121")
     assert run.data.params["train.learning_rate"] == "0.001"
-    assert run.data.params["split.ratios.train"] == "0.6"
+    assert run.data.params["split.ratios.train"] == "0.7"
+    assert run.data.params["mode"] == "frozen"
     assert {"prepare.img_px", "denoise.method", "weights.source", "evaluate.resamples"} <= set(run.data.params)
     assert steps_of(run, "loss") == [(1, 1.0), (2, 0.5)]
     assert set(run.data.metrics) == set(EPOCH)

@@ -3,7 +3,7 @@
 Nothing here reads a pixel or imports Keras.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from bonexray.config import PARAMS, Settings, load_settings, setting_findings
 from bonexray.data.sources import SPLITS, class_order, list_sources
 from bonexray.data.splits import require_enough_groups
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import BACKBONES, model_row, require_px
+from bonexray.models.published import require_mirrored
+from bonexray.models.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
 from bonexray.preprocess.filters import require_filter
 
 
@@ -36,17 +37,23 @@ def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
 
 
 def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
-    """What is wrong with the settings beyond their types: unknown models and filters, images too small."""
+    """What is wrong with the settings beyond their types: unknown names, images too small, modes that do not fit."""
     yield from _raised(require_filter, settings.denoise.method)
+    if settings.dataset.classes:
+        yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
     for name, model in settings.models.items():
         wrong = list(_raised(require_px, name, settings.prepare.img_px))
-        yield from wrong or _raised(_require_composed, name, model.inputs)
-    for name in {*settings.weights.files, *settings.backbones} - set(BACKBONES):
+        yield from wrong or _raised(_require_mode, name, model.mode)
+    yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
+    yield from _unknown("backbones", "backbones", settings.backbones, BACKBONES)
+    yield from _unknown("fine_tune.blocks", "backbones", settings.fine_tune.blocks, BACKBONES)
+    yield from _unknown("modes", "models", settings.modes, REGISTRY)
+
+
+def _unknown(key: str, kind: str, named: Iterable[str], known: Iterable[str]) -> Iterator[BonexrayError]:
+    for name in sorted(set(named) - set(known)):
         yield BonexrayError(
-            "weights.files",
-            expected=f"backbones among {', '.join(BACKBONES)}",
-            received=repr(name),
-            do="correct the name",
+            key, expected=f"{kind} among {', '.join(known)}", received=repr(name), do="correct the name"
         )
 
 
@@ -57,17 +64,17 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
         yield error
 
 
-def _require_composed(name: str, inputs: list[str]) -> None:
-    if inputs != model_row(name).inputs:
+def _require_mode(name: str, mode: str) -> None:
+    row = model_row(name)
+    if mode not in row.modes:
         raise BonexrayError(
-            f"models.{name}.inputs",
-            expected=model_row(name).inputs,
-            received=inputs,
-            do="take it from conf/model/",
-        )
+            f"models.{name}.mode", expected=f"one of {', '.join(row.modes)}", received=repr(mode),
+            do=f"correct modes.{name}; a network from scratch has no other mode" if row.builder else "correct it",
+        )  # fmt: skip
 
 
 def _require_weights(name: str, settings: Settings) -> None:
+    require_mirrored(name, settings.weights)
     path = settings.weights.files.get(name)
     if path is not None and not Path(path).is_file():
         raise BonexrayError(
@@ -81,6 +88,8 @@ def _require_dataset(settings: Settings) -> None:
         return  # the phantom stage makes it
     sources = list_sources(settings.dataset)
     classes = class_order(settings.dataset, sources)
+    if not settings.dataset.classes:
+        require_output(settings.train.output, len(classes))
     groups = sorted({source.group or source.path for source in sources})
     place = {name: number for number, name in enumerate(groups)}
     counts = np.zeros((len(groups), len(classes)), int)

@@ -87,6 +87,7 @@ class Split(Section):
 
     ratios: Ratios
     subset: Annotated[float, Field(gt=0, le=1)]
+    max_images: Count | None
     max_bad_fraction: Share
     seed: Seed
 
@@ -113,6 +114,7 @@ class Weights(Section):
     """Where the backbones' starting weights come from."""
 
     source: Literal["random", "imagenet"]
+    mirror: str | None
     files: dict[str, str]
     seed: Seed
 
@@ -123,22 +125,50 @@ class Features(Section):
     batch_images: Count
 
 
+class Augment(Section):
+    """How far a training image may be moved about at random; validation and test images never are."""
+
+    rotation_deg: Annotated[float, Field(ge=0, le=180)]
+    shift: Annotated[float, Field(ge=0, lt=1)]
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+    shear_deg: Annotated[float, Field(ge=0, lt=90)]
+    flip: bool
+    copies: Annotated[int, Field(ge=0)]
+    seed: Seed
+
+
+class FineTune(Section):
+    """The second phase of a training that also changes the upper blocks of its backbones."""
+
+    blocks: dict[str, str]
+    epochs: Count
+    learning_rate: Positive
+
+
 class Train(Section):
     """How a head or a network is fitted."""
 
+    mode: Literal["frozen", "fine_tune", "full"]
     head: Literal["standard", "bare"]
     standardize: bool
+    output: Literal["softmax", "sigmoid"]
+    loss: Literal["cross_entropy", "focal"]
+    focal_gamma: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["balanced", "none"]
     epochs: Count
     batch_images: Count
     optimizer: Literal["adam", "adamw", "adamax"]
     learning_rate: Positive
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    dropout_2: Annotated[float, Field(ge=0, lt=1)]
-    class_weights: Literal["balanced", "none"]
-    patience: Count
+    schedule: Literal["constant", "plateau", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0)]
     lr_factor: Annotated[float, Field(gt=0, lt=1)]
     lr_patience: Count
     min_lr: Annotated[float, Field(ge=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout_2: Annotated[float, Field(ge=0, lt=1)]
+    patience: Count
+    mixed_precision: bool
     deterministic: bool
     seed: Seed
 
@@ -157,10 +187,17 @@ class Track(Section):
     experiment: str
 
 
-class Model(Section):
-    """A model of the study: the outputs of earlier stages that it is trained on."""
+Inputs = Annotated[list[str], Field(min_length=1, max_length=2)]
 
-    inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
+
+class Model(Section):
+    """A model of the study: how it is trained, and the outputs of earlier stages that it is trained on."""
+
+    mode: Literal["scratch", "frozen", "fine_tune", "full"]
+    images: str
+    features: Inputs
+    weights: Inputs
+    fine_tune: FineTune | None = None
 
 
 class Backbone(Section):
@@ -179,9 +216,13 @@ class Settings(Section):
     prepare: Prepare
     weights: Weights
     features: Features
+    augment: Augment
     train: Train
+    fine_tune: FineTune
     evaluate: Evaluate
     track: Track
+    modes: dict[str, str]
+    unread: dict[str, dict[str, str]]
     models: Annotated[dict[str, Model], Field(min_length=1)]
     backbones: dict[str, Backbone]
     evaluated: dict[str, str]

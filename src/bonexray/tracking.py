@@ -26,7 +26,7 @@ from bonexray.outputs import digest, read_json
 
 log = logging.getLogger("bonexray")
 FINGERPRINT, EVALUATION, STAGE = "fingerprint", "evaluation", "stage"
-LOGGED_SECTIONS = ("split", "denoise", "prepare", "weights", "features", "train", "evaluate")
+LOGGED_SECTIONS = ("split", "denoise", "prepare", "weights", "features", "augment", "train", "fine_tune", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _start_run(store: Store, settings: Settings, card: Mapping[str, object]) -> 
     run_id = _create_run(store, str(card["model"]), tags)
     sections = settings.model_dump(include={*LOGGED_SECTIONS})
     params = [Param(key, str(value)) for key, value in _flat(sections)]
-    store.client.log_batch(run_id, params=[Param("model", str(card["model"])), *params])
+    store.client.log_batch(run_id, params=[*(Param(key, str(card[key])) for key in ("model", "mode")), *params])
     data = Dataset(settings.dataset.name, str(card["manifest_sha256"])[:32], "local", settings.dataset.root)
     store.client.log_inputs(run_id, [DatasetInput(data)])
     return run_id

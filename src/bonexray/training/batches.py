@@ -1,32 +1,36 @@
-"""Batches of memory-mapped inputs, shuffled anew each epoch where they are for training."""
+"""Batches read from files as they are needed, in another order each epoch where they are for training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
+from bonexray.config import Augment
+from bonexray.data.arrays import ArrayFile
+from bonexray.training.augment import EPOCH, random_views
+
+# What a network input is fed with: rows of the cohort and the number of the epoch to an array (rows, ...).
+Reader = Callable[[np.ndarray, int], np.ndarray]
+
 
 class Batches(keras.utils.PyDataset):
-    """Some rows of the inputs with their labels; only the batch at hand is in memory.
+    """Some rows of the cohort with their targets; only the batch at hand is in memory.
 
     Args:
-        inputs: arrays (images, ...) with the same rows, one a network input.
-        labels: int (images,).
+        readers: one a network input.
+        targets: float32 (images, outputs).
         rows: int (n,), the rows that take part.
         batch_images: rows in a batch.
-        shuffle_seed: shuffles the rows at the start and after each epoch; None keeps their order.
+        shuffle_seed: gives each epoch an order of its own; None keeps the given one.
     """
 
     def __init__(
-        self, inputs: Sequence[np.ndarray], labels: np.ndarray, rows: np.ndarray, batch_images: int,
+        self, readers: Sequence[Reader], targets: np.ndarray, rows: np.ndarray, batch_images: int,
         shuffle_seed: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._inputs, self._labels, self._batch_images = inputs, labels, batch_images
-        self._rows, self._rng = (
-            rows.copy(),
-            None if shuffle_seed is None else np.random.default_rng(shuffle_seed),
-        )
+        self._readers, self._targets, self._batch_images = readers, targets, batch_images
+        self._given, self._seed, self._epoch = rows, shuffle_seed, -1
         self.on_epoch_end()
 
     def __len__(self) -> int:
@@ -34,10 +38,45 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple:
         rows = np.sort(self._rows[batch * self._batch_images : (batch + 1) * self._batch_images])
-        inputs = tuple(np.asarray(array[rows], np.float32) for array in self._inputs)
-        return (inputs if len(inputs) > 1 else inputs[0]), self._labels[rows]
+        inputs = tuple(read(rows, self._epoch) for read in self._readers)
+        return (inputs if len(inputs) > 1 else inputs[0]), self._targets[rows]
 
     def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
-        if self._rng is not None:
-            self._rng.shuffle(self._rows)
+        """Go on to the next epoch."""
+        self._epoch += 1
+        self._rows = self._given
+        if self._seed is not None:
+            self._rows = np.random.default_rng([self._seed, self._epoch]).permutation(self._given)
+
+
+def stored(array: ArrayFile) -> Reader:
+    """The rows as they are."""
+    return lambda rows, _epoch: array[rows]
+
+
+def images(array: ArrayFile) -> Reader:
+    """Images (images, px, px) as they are, with a channel."""
+    return lambda rows, _epoch: array[rows][..., None]
+
+
+def augmented_images(array: ArrayFile, settings: Augment) -> Reader:
+    """Images (images, px, px) with a channel, each in another random view every epoch."""
+    return lambda rows, epoch: random_views(array[rows], settings, EPOCH, epoch, rows)[..., None]
+
+
+def augmented_features(views: ArrayFile, train_rows: np.ndarray, seed: int) -> Reader:
+    """Features of one of each training image's encoded views, drawn anew every epoch.
+
+    Args:
+        views: (copies x training images, features), copy by copy.
+        train_rows: int (training images,), their rows in the cohort, ascending.
+        seed: of the draw; with the same seed two backbones draw views of the same image alike.
+    """
+    copies = len(views) // len(train_rows)
+
+    def read(rows: np.ndarray, epoch: int) -> np.ndarray:
+        drawn = np.random.default_rng([seed, epoch]).integers(copies, size=len(train_rows))
+        places = np.searchsorted(train_rows, rows)
+        return views[drawn[places] * len(train_rows) + places]
+
+    return read

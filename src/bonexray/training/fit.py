@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -11,20 +12,37 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from bonexray.config import Train
 from bonexray.errors import BonexrayError
+from bonexray.progress import progress
 from bonexray.training.batches import Batches
+from bonexray.training.machines import Agree, Share, averaging
+from bonexray.training.objective import MONITOR, class_probabilities, loss_of, optimizer_of, reduction_of
+from bonexray.training.runtime import this_machine
 
-OPTIMIZERS = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "adamax": keras.optimizers.Adamax,
-}
-MONITOR = "val_loss"
 EpochListener = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one optimiser.
+
+    Attributes:
+        name: what learns, `head` or `network`.
+        epochs: at most.
+        learning_rate: the largest.
+        epochs_before: of earlier phases.
+        best: the lowest validation loss of earlier phases; only a lower one is kept.
+    """
+
+    name: str
+    epochs: int
+    learning_rate: float
+    epochs_before: int = 0
+    best: float = math.inf
 
 
 def fit(
     network: keras.Model, train: Batches, val: Batches, class_weight: dict[int, float] | None, settings: Train,
-    checkpoint: Path, on_epoch: EpochListener,
+    phase: Phase, checkpoint: Path, on_epoch: EpochListener,
 ) -> pd.DataFrame:  # fmt: skip
     """Train until the validation loss stops falling; leave the best epoch's weights in `checkpoint`.
 
@@ -33,28 +51,36 @@ def fit(
         train: shuffled batches of the training split.
         val: batches of the validation split, never altered.
         class_weight: weight of each class in the loss, or None.
-        settings: epochs, optimiser, learning rate and its reduction, patience.
-        checkpoint: a `.weights.h5` file.
+        settings: loss, optimiser, schedule, patience.
+        phase: epochs and learning rate.
+        checkpoint: a `.weights.h5` file, written where an epoch is better than `phase.best`.
         on_epoch: called after each epoch with its number, from 1, and its metrics.
 
     Returns:
-        One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate.
+        One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, learning_rate.
 
     Raises:
         BonexrayError: the loss is not a number any more.
     """
-    optimizer = OPTIMIZERS[settings.optimizer](learning_rate=settings.learning_rate)
-    network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = _History(on_epoch)
+    optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
+    history, machine = _History(phase, on_epoch), this_machine()
+    together: list[keras.callbacks.Callback] = []
+    if machine.count > 1:
+        optimizer, together = averaging(optimizer, machine), [Agree(machine)]
+        train, class_weight = Share(train, machine, class_weight), None  # the share carries the weights
+    network.compile(optimizer, loss_of(settings), metrics=["accuracy"])
+    known = phase.best if math.isfinite(phase.best) else None
     network.fit(
-        train, validation_data=val, epochs=settings.epochs, class_weight=class_weight, shuffle=False, verbose=0,
+        train, validation_data=val, epochs=phase.epochs, class_weight=class_weight, shuffle=False, verbose=0,
         callbacks=[
+            *together,
             history,
-            keras.callbacks.ModelCheckpoint(checkpoint, MONITOR, save_best_only=True, save_weights_only=True),
-            keras.callbacks.ReduceLROnPlateau(
-                MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr
+            _Bar(phase),
+            keras.callbacks.ModelCheckpoint(
+                checkpoint, MONITOR, save_best_only=True, save_weights_only=True, mode="min", initial_value_threshold=known
             ),
-            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience),
+            *reduction_of(settings),
+            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, baseline=known, mode="min"),
         ],
     )  # fmt: skip
     return pd.DataFrame(history.rows)
@@ -71,16 +97,17 @@ def balanced_weights(labels: np.ndarray) -> dict[int, float]:
 
 def probabilities(network: keras.Model, batches: Batches) -> np.ndarray:
     """Class probabilities of unshuffled batches, float32 (images, classes)."""
-    return np.concatenate([network.predict_on_batch(batches[number][0]) for number in range(len(batches))])
+    outputs = [network.predict_on_batch(batches[number][0]) for number in range(len(batches))]
+    return class_probabilities(np.concatenate(outputs))
 
 
 class _History(keras.callbacks.Callback):
     """Collects the epochs' metrics, tells the listener, and stops on a loss that is not a number."""
 
-    def __init__(self, on_epoch: EpochListener) -> None:
+    def __init__(self, phase: Phase, on_epoch: EpochListener) -> None:
         super().__init__()
         self.rows: list[dict[str, float]] = []
-        self._on_epoch = on_epoch
+        self._phase, self._on_epoch = phase, on_epoch
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._require_finite("loss", (logs or {})["loss"])
@@ -90,12 +117,31 @@ class _History(keras.callbacks.Callback):
         metrics = {name: float((logs or {})[name]) for name in names}  # a missing one is an error, not a warning
         metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._require_finite("val_loss", metrics["val_loss"])
-        self.rows.append({"epoch": epoch + 1, **metrics})
-        self._on_epoch(epoch + 1, metrics)
+        number = self._phase.epochs_before + epoch + 1
+        self.rows.append({"epoch": number, "phase": self._phase.name, **metrics})
+        self._on_epoch(number, metrics)
 
     def _require_finite(self, name: str, value: float) -> None:
         if not math.isfinite(value):
             raise BonexrayError(
-                f"training, epoch {len(self.rows) + 1}", expected=f"a finite {name}", received=value,
-                do="lower train.learning_rate",
+                f"training, epoch {self._phase.epochs_before + len(self.rows) + 1}", expected=f"a finite {name}",
+                received=value, do="lower train.learning_rate, or fine_tune.learning_rate in its phase",
             )  # fmt: skip
+
+
+class _Bar(keras.callbacks.Callback):
+    """How far the epoch is, where an epoch takes long."""
+
+    def __init__(self, phase: Phase) -> None:
+        super().__init__()
+        self._phase = phase
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        steps = self.params["steps"] if self._phase.name == "network" else 0
+        self._steps = progress(range(steps), f"epoch {self._phase.epochs_before + epoch + 1}", steps, passing=True)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        next(self._steps, None)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._steps.close()

@@ -1,107 +1,76 @@
 """One model's training from the files of earlier stages, and the card that says what it was made of."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from bonexray.config import Model, Train
-from bonexray.data.manifest import MANIFEST, class_numbers, read_classes, read_manifest
-from bonexray.models.heads import STANDARDIZE, build_trainable
-from bonexray.models.registry import model_row
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.manifest import MANIFEST
+from bonexray.models.heads import STANDARDIZE
+from bonexray.models.networks import HEAD, body_of, build_trainable, head_of
+from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
+from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import digest, sha256_of
 from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.batches import Batches
-from bonexray.training.features import FEATURES, read_features_card
-from bonexray.training.fit import EpochListener, balanced_weights, fit
+from bonexray.training.cohort import Cohort
+from bonexray.training.features import read_features_card
+from bonexray.training.fit import EpochListener, Phase, balanced_weights, fit
+
+NETWORK = "network"
+WEIGHTS = "model.weights.h5"
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """What a model learns from: the inputs, memory-mapped, with labels and splits in the manifest's order."""
-
-    manifest: pd.DataFrame
-    classes: list[str]
-    inputs: list[np.ndarray]
-    files: list[Path]
-    img_px: int
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int (images,), places in the class map."""
-        return class_numbers(self.manifest["label"], self.classes)
-
-    def batches(self, split: str | None, batch_images: int, shuffle_seed: int | None = None) -> Batches:
-        """Batches of one split, or of every image in order."""
-        rows = np.arange(len(self.manifest)) if split is None else np.flatnonzero(self.manifest["split"] == split)
-        return Batches(self.inputs, self.labels, rows, batch_images, shuffle_seed)
-
-
-def open_cohort(model: Model) -> Cohort:
-    """Open the features or the prepared images that a model is trained on."""
-    files = [Path(folder, IMAGES.name if folder == str(IMAGES.parent) else FEATURES) for folder in model.inputs]
-    inputs = [np.load(file, mmap_mode="r") for file in files]
-    inputs = [array[..., None] if array.ndim == 3 else array for array in inputs]
-    from_images = inputs[0].ndim == 4
-    img_px = inputs[0].shape[1] if from_images else read_features_card(files[0].parent)["img_px"]
-    return Cohort(read_manifest(), read_classes(), inputs, files, img_px)
-
-
-def model_card(name: str, cohort: Cohort, settings: Train) -> dict[str, object]:
+def model_card(name: str, cohort: Cohort) -> dict[str, object]:
     """What a model is and what it was trained on, by hash: enough to name its training and to rebuild it.
 
     Returns:
-        model, trained (head or network), classes, img_px, backbones (name to SHA-256 of the weights),
-        manifest_sha256, inputs_sha256, train (the settings), fingerprint (the hash of all of these).
+        model, mode, classes, img_px, backbones (name to SHA-256 of the weights), manifest_sha256, inputs_sha256,
+        the settings (train; augment where images are learnt from; fine_tune where it is), fingerprint (the hash of
+        all of these).
     """
-    row = model_row(name)
+    mode, tuned = cohort.row.mode, cohort.row.fine_tune
     card = {
         "model": name,
-        "trained": "head" if row.backbones else "network",
+        "mode": mode,
         "classes": cohort.classes,
-        "img_px": cohort.img_px,
-        "backbones": {
-            b: read_features_card(file.parent)["weights_sha256"]
-            for b, file in zip(row.backbones, cohort.files, strict=False)
-        },
+        "img_px": image_side(cohort),
+        "backbones": {backbone: _weights_hash(backbone, cohort) for backbone in model_row(name).backbones},
         "manifest_sha256": sha256_of(MANIFEST),
         "inputs_sha256": {str(file): sha256_of(file) for file in cohort.files},
-        "train": settings.model_dump(),
+        "train": cohort.train.model_dump(exclude={"mode"}),
     }
+    if cohort.learns_from_images:
+        card["augment"] = cohort.augment.model_dump(exclude={"copies"})
+    if mode == FINE_TUNE and tuned is not None:
+        card["fine_tune"] = tuned.model_dump()
     return {**card, "fingerprint": digest(card)}
 
 
-def train_model(
-    card: Mapping[str, object], cohort: Cohort, settings: Train, folder: Path, on_epoch: EpochListener
-) -> tuple[keras.Model, pd.DataFrame]:
+def image_side(cohort: Cohort) -> int:
+    """Side in pixels of the images that a cohort's model sees."""
+    if cohort.learns_from_images:
+        return ArrayFile(IMAGES).shape[1]
+    return read_features_card(Path(cohort.row.features[0]))["img_px"]
+
+
+def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener) -> tuple[keras.Model, pd.DataFrame]:
     """Fit a model and read back what was kept.
 
     Args:
-        card: of the model.
-        cohort: what it learns from.
-        settings: how.
+        name: a key of `REGISTRY`.
+        cohort: what it learns from, and how.
         folder: gets model.weights.h5, the weights of the epoch with the lowest validation loss.
         on_epoch: told each epoch's metrics.
 
     Returns:
         The network with the weights read from the file, and the history, one row an epoch.
     """
-
-    def build() -> keras.Model:
-        return build_trainable(str(card["model"]), cohort.img_px, len(cohort.classes), settings)
-
-    train = cohort.batches("train", settings.batch_images, shuffle_seed=settings.seed)
-    val = cohort.batches("val", settings.batch_images)
-    labels = cohort.labels[np.flatnonzero(cohort.manifest["split"] == "train")]
-    weight = balanced_weights(labels) if settings.class_weights == "balanced" else None
-    checkpoint, kept = folder / "checkpoint.weights.h5", folder / "model.weights.h5"
-    network = build()
-    adapt(network, train)
-    history = fit(network, train, val, weight, settings, checkpoint, on_epoch)
-    best = build()
+    checkpoint, kept = folder / "checkpoint.weights.h5", folder / WEIGHTS
+    history = TRAININGS[cohort.row.mode](name, cohort, checkpoint, on_epoch)
+    best = _build(name, cohort)
     best.load_weights(checkpoint)
     best.save_weights(kept)  # without the optimiser's state, which the checkpoint carries
     checkpoint.unlink()
@@ -109,11 +78,76 @@ def train_model(
     return best, history
 
 
-def adapt(network: keras.Model, train: Batches) -> None:
+def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+    """A head on cached features."""
+    head = head_of(name, len(cohort.classes), cohort.train)
+    adapt(head, cohort.features("train"))
+    phase = Phase(HEAD, cohort.train.epochs, cohort.train.learning_rate)
+    train, val = cohort.features("train", learning=True), cohort.features("val")
+    return fit(head, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+
+
+def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+    """Every layer, from images, from scratch or from the backbones' starting weights."""
+    network = _build(name, cohort)
+    _start_backbones(network, name)
+    phase = Phase(NETWORK, cohort.train.epochs, cohort.train.learning_rate)
+    train, val = cohort.images("train", learning=True), cohort.images("val")
+    return fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+
+
+def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+    """A head on cached features until it has settled, then the upper blocks with it, at their own learning rate.
+
+    What the first phase found is kept where the second finds nothing better.
+    """
+    settled = _train_head(name, cohort, checkpoint, on_epoch)
+    head = head_of(name, len(cohort.classes), cohort.train)
+    head.load_weights(checkpoint)
+    network = _build(name, cohort)
+    _start_backbones(network, name)
+    network.get_layer(HEAD).set_weights(head.get_weights())
+    checkpoint.unlink()
+    network.save_weights(checkpoint)
+    options = cohort.row.fine_tune
+    phase = Phase(NETWORK, options.epochs, options.learning_rate, len(settled), float(settled["val_loss"].min()))
+    train, val = cohort.images("train", learning=True), cohort.images("val")
+    tuned = fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+    return pd.concat([settled, tuned], ignore_index=True)
+
+
+TRAININGS = {FROZEN: _train_head, SCRATCH: _train_network, FULL: _train_network, FINE_TUNE: _fine_tune}
+
+
+def class_weight(cohort: Cohort) -> dict[int, float] | None:
+    """Weights of the classes in the loss, by the training split, where they are asked for."""
+    return balanced_weights(cohort.labels[cohort.rows("train")]) if cohort.train.class_weights == "balanced" else None
+
+
+def adapt(head: keras.Model, train: Batches) -> None:
     """Give a head that standardises its features the statistics of the training split."""
-    if STANDARDIZE not in {layer.name for layer in network.layers}:
+    if STANDARDIZE not in {layer.name for layer in head.layers}:
         return
     inputs = (train[number][0] for number in range(len(train)))
-    network.get_layer(STANDARDIZE).adapt(
+    head.get_layer(STANDARDIZE).adapt(
         np.concatenate(batch, axis=1) if isinstance(batch, tuple) else batch for batch in inputs
     )
+
+
+def _build(name: str, cohort: Cohort) -> keras.Model:
+    blocks = cohort.row.fine_tune.blocks if cohort.row.fine_tune else None
+    return build_trainable(name, cohort.row.mode, image_side(cohort), len(cohort.classes), cohort.train, blocks)
+
+
+def _start_backbones(network: keras.Model, name: str) -> None:
+    for backbone in model_row(name).backbones:
+        load_starting_weights(body_of(network, backbone), backbone)
+
+
+def _weights_hash(backbone: str, cohort: Cohort) -> str:
+    if cohort.learns_from_images:
+        return sha256_of(weights_path(backbone))
+    return next(
+        card["weights_sha256"] for card in map(read_features_card, map(Path, cohort.row.features))
+        if card["backbone"] == backbone
+    )  # fmt: skip

@@ -1,0 +1,78 @@
+"""What a model learns from: the outputs of earlier stages, and how they are fed to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bonexray.config import Augment, Model, Train
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.manifest import class_numbers, read_classes, read_manifest
+from bonexray.models.registry import FINE_TUNE, FROZEN
+from bonexray.preprocess.prepare import IMAGES
+from bonexray.training.batches import Batches, Reader, augmented_features, augmented_images, images, stored
+from bonexray.training.features import FEATURES, VIEWS
+from bonexray.training.objective import targets_of
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Images or features in files, with labels and splits in the manifest's order."""
+
+    manifest: pd.DataFrame
+    classes: list[str]
+    row: Model
+    train: Train
+    augment: Augment
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int (images,), places in the class map."""
+        return class_numbers(self.manifest["label"], self.classes)
+
+    @property
+    def learns_from_images(self) -> bool:
+        """Whether training backpropagates through convolutions."""
+        return self.row.mode != FROZEN
+
+    @property
+    def files(self) -> list[Path]:
+        """The arrays that training reads."""
+        features = [Path(folder) for folder in self.row.features] if self.row.mode in (FROZEN, FINE_TUNE) else []
+        arrays = [folder / name for folder in features for name in (FEATURES, VIEWS)]
+        return [file for file in arrays if file.exists()] + ([IMAGES] if self.learns_from_images else [])
+
+    def rows(self, split: str | None) -> np.ndarray:
+        """The rows of one split, or all of them."""
+        return np.flatnonzero(self.manifest["split"] == split) if split else np.arange(len(self.manifest))
+
+    def images(self, split: str | None, *, learning: bool = False) -> Batches:
+        """Batches of images; when learning, shuffled and each in another view every epoch."""
+        array = ArrayFile(IMAGES)
+        return self._batches([augmented_images(array, self.augment) if learning else images(array)], split, learning)
+
+    def features(self, split: str | None, *, learning: bool = False) -> Batches:
+        """Batches of features; when learning, shuffled and where there are augmented copies of one of these."""
+        return self._batches([self._features(Path(f), learning) for f in self.row.features], split, learning)
+
+    def _features(self, folder: Path, learning: bool) -> Reader:
+        if learning and (folder / VIEWS).exists():
+            return augmented_features(ArrayFile(folder / VIEWS), self.rows("train"), self.train.seed)
+        return stored(ArrayFile(folder / FEATURES))
+
+    def _batches(self, readers: list[Reader], split: str | None, learning: bool) -> Batches:
+        targets = targets_of(self.labels, len(self.classes), self.train)
+        seed = self.train.seed if learning else None
+        return Batches(readers, targets, self.rows(split), self.train.batch_images, seed)
+
+
+def open_cohort(row: Model, train: Train, augment: Augment) -> Cohort:
+    """Open what a model of the study is trained on.
+
+    Args:
+        row: of the study: its mode and the outputs of earlier stages.
+        train: batch, output and seed.
+        augment: how training images may be moved about.
+    """
+    return Cohort(read_manifest(), read_classes(), row, train, augment)

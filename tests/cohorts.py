@@ -1,0 +1,122 @@
+"""A tiny cohort as the earlier stages leave it below the working directory, and the settings that tests train with."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from bonexray.config import Augment, FineTune, Model, Train, Weights
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.manifest import write_manifest
+from bonexray.models.backbones import build_encoder
+from bonexray.models.registry import BACKBONES, FULL, SCRATCH, model_row
+from bonexray.models.weights import load_starting_weights, starting_body, weights_path
+from bonexray.outputs import write_json
+from bonexray.preprocess.prepare import IMAGES
+from bonexray.training.cohort import Cohort, open_cohort
+from bonexray.training.features import FEATURES, VIEWS, extract_features, write_features_card
+from bonexray.training.train import train_model
+
+CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
+SETTINGS = Train(
+    mode="frozen", head="standard", standardize=True, output="softmax", loss="cross_entropy", focal_gamma=2.0,
+    label_smoothing=0.0, class_weights="balanced", epochs=3, batch_images=4, optimizer="adam", learning_rate=0.01,
+    schedule="constant", warmup_epochs=0, lr_factor=0.5, lr_patience=6, min_lr=0.0, dropout=0.2, dropout_2=0.2,
+    patience=6, mixed_precision=False, deterministic=True, seed=7,
+)  # fmt: skip
+AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, copies=0, seed=7)
+TUNING = FineTune(blocks={}, epochs=2, learning_rate=1e-3)
+RANDOM = Weights(source="random", mirror=None, files={}, seed=7)
+NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
+
+
+def with_settings(**changes: object) -> Train:
+    """The settings with some of them changed."""
+    return SETTINGS.model_copy(update=changes)
+
+
+def row_of(name: str, mode: str, **tuning: object) -> Model:
+    """A model of the study in a mode, fed from where the stages leave its inputs.
+
+    Args:
+        name: a key of `REGISTRY`.
+        mode: one of its modes.
+        tuning: changes of the settings of fine-tuning.
+    """
+    backbones = model_row(name).backbones
+    features = [NOTHING] if mode in (SCRATCH, FULL) else [f"data/features/{b}" for b in backbones]
+    weights = [f"weights/{b}.weights.h5" for b in backbones] or [NOTHING]
+    tuned = TUNING.model_copy(update=tuning) if backbones else None
+    return Model(mode=mode, images=IMAGES.parent.as_posix(), features=features, weights=weights, fine_tune=tuned)
+
+
+def cohort_of(name: str, mode: str, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object) -> Cohort:
+    """The cohort below the working directory as a model in a mode learns from it."""
+    return open_cohort(row_of(name, mode, **tuning), settings, augment)
+
+
+def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> None:
+    """Prepared images whose brightness tells their class, and a manifest with half of them for training."""
+    rng = np.random.default_rng(7)
+    numbers = np.arange(count) % len(classes)
+    numbers[-3:] = 0  # classes of unequal size
+    rows = pd.DataFrame({
+        "id": [f"{i:016x}" for i in range(count)], "path": [f"{i}.png" for i in range(count)],
+        "label": np.array(classes)[numbers], "group": [f"p{i}" for i in range(count)],
+        "split": [("train", "val", "train", "test")[i % 4] for i in range(count)], "sha256": "0",
+    })  # fmt: skip
+    write_manifest(rows, classes)
+    shade = numbers[:, None, None] / len(classes)
+    np.save(folder_of(IMAGES), (shade + rng.random((count, px, px)) / len(classes)).astype(np.float32))
+
+
+def lay_out_features(backbone: str, copies: int = 0) -> None:
+    """Features that tell the classes of the images laid out before, as faint as those of a random backbone."""
+    images, row = np.load(IMAGES), BACKBONES[backbone]
+    rng, folder = np.random.default_rng(row.features), Path("data/features") / backbone
+    shade = images.mean(axis=(1, 2))[:, None]
+    np.save(
+        folder_of(folder / FEATURES), ((shade / 20 + rng.random((len(images), row.features))) * 1e-9).astype(np.float32)
+    )
+    if copies:
+        train = np.flatnonzero(pd.read_csv(NOTHING)["split"] == "train")
+        noise = rng.random((copies * len(train), row.features))
+        np.save(folder / VIEWS, ((np.tile(shade[train], (copies, 1)) / 20 + noise) * 1e-9).astype(np.float32))
+    card = {"backbone": backbone, "weights_sha256": "0" * 64, "img_px": images.shape[1], "copies": copies}
+    write_json(folder / "features.json", card)
+
+
+def lay_out_backbone(backbone: str) -> None:
+    """A backbone's random starting weights, and its true features of the images laid out before."""
+    starting_body(backbone, RANDOM).save_weights(folder_of(weights_path(backbone)))
+    images, target = ArrayFile(IMAGES), Path("data/features") / backbone
+    encoder = build_encoder(backbone, images.shape[1])
+    load_starting_weights(encoder.get_layer(backbone), backbone)
+    extract_features(encoder, images, folder_of(target / FEATURES), 8)
+    write_features_card(target, backbone, weights_path(backbone), images.shape[1], 0)
+
+
+def folder_of(file: Path) -> Path:
+    """The file, with its folder made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def trained(
+    name: str, mode: str, folder: Path, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object
+) -> tuple[keras.Model, pd.DataFrame, Cohort]:
+    """A model trained as its stage does it, with what is written left in a new folder."""
+    folder.mkdir()
+    keras.utils.set_random_seed(settings.seed)
+    cohort = cohort_of(name, mode, settings, augment, **tuning)
+    return *train_model(name, cohort, folder, silent), cohort
+
+
+def silent(_number: int, _metrics: dict[str, float]) -> None:
+    """An epoch's listener that does nothing."""
+
+
+def numbers(tensor: object) -> np.ndarray:
+    """A tensor or a variable as an array of its own."""
+    return keras.ops.convert_to_numpy(tensor).copy()

@@ -1,0 +1,164 @@
+"""The card says what a model was made of, and its fingerprint changes with that and with nothing else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cohorts import (
+    AUGMENT,
+    CLASSES,
+    SETTINGS,
+    TUNING,
+    cohort_of,
+    lay_out_features,
+    lay_out_images,
+    with_settings,
+)
+
+from bonexray.config import Augment, Train
+from bonexray.models.weights import weights_path
+from bonexray.outputs import read_json, sha256_of, write_json
+from bonexray.preprocess.prepare import IMAGES
+from bonexray.training.features import VIEWS
+from bonexray.training.train import model_card
+
+PX = 8
+FEATURES = Path("data/features/densenet121")
+NETWORKS = {
+    "frozen": "densenet121", "fine_tune": "densenet121", "full": "densenet121", "scratch": "compact_cnn",
+}  # fmt: skip
+every_mode = pytest.mark.parametrize("mode", NETWORKS)
+
+
+@pytest.fixture(autouse=True)
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cohort with features and weights of two backbones, which is where the test runs."""
+    monkeypatch.chdir(tmp_path)
+    lay_out_images(PX)
+    Path("weights").mkdir()
+    for backbone in ("resnet50", "densenet121"):
+        lay_out_features(backbone)
+        weights_path(backbone).write_bytes(backbone.encode())
+
+
+def card(mode: str, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object) -> dict[str, object]:
+    return model_card(NETWORKS[mode], cohort_of(NETWORKS[mode], mode, settings, augment, **tuning))
+
+
+def fingerprint(mode: str, **options: object) -> object:
+    return card(mode, **options)["fingerprint"]
+
+
+# What it says
+
+
+@pytest.mark.parametrize(("mode", "inputs", "sections"), [
+    ("frozen", ["data/features/densenet121/features.npy"], {"train"}),
+    ("fine_tune", ["data/features/densenet121/features.npy", "data/prepared/images.npy"],
+     {"train", "augment", "fine_tune"}),
+    ("full", ["data/prepared/images.npy"], {"train", "augment"}),
+    ("scratch", ["data/prepared/images.npy"], {"train", "augment"}),
+])  # fmt: skip
+def test_a_card_says_what_the_model_was_made_of(mode: str, inputs: list[str], sections: set[str]) -> None:
+    found = card(mode)
+    assert (found["model"], found["mode"], found["classes"], found["img_px"]) == (NETWORKS[mode], mode, CLASSES, PX)
+    assert list(found["inputs_sha256"]) == inputs
+    assert {"train", "augment", "fine_tune"} & set(found) == sections
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_card_holds_the_settings_that_count() -> None:
+    found = card("fine_tune")
+    assert found["train"] == SETTINGS.model_dump(exclude={"mode"})
+    assert found["augment"] == AUGMENT.model_dump(exclude={"copies"})
+    assert found["fine_tune"] == TUNING.model_dump()
+
+
+def test_a_card_names_each_backbone_with_its_weights() -> None:
+    assert card("scratch")["backbones"] == {}
+    assert card("frozen")["backbones"] == {"densenet121": "0" * 64}, "those that its features were made with"
+    found = model_card("resnet50_densenet121", cohort_of("resnet50_densenet121", "full"))["backbones"]
+    assert found == {backbone: sha256_of(weights_path(backbone)) for backbone in ("resnet50", "densenet121")}
+
+
+def test_a_fusions_features_are_all_named_with_their_copies() -> None:
+    lay_out_features("densenet121", copies=2)
+    found = model_card("resnet50_densenet121", cohort_of("resnet50_densenet121", "frozen"))
+    files = ["resnet50/features.npy", "densenet121/features.npy", "densenet121/views.npy"]
+    assert list(found["inputs_sha256"]) == [f"data/features/{file}" for file in files]
+
+
+# What changes the fingerprint
+
+
+def add_noise(file: Path) -> None:
+    np.save(file, np.load(file) + np.float32(1e-3))
+
+
+def add_a_row(file: Path) -> None:
+    file.write_text(file.read_text() + "a,a.png,normal,p,train,0\n")
+
+
+def renamed_weights() -> None:
+    write_json(FEATURES / "features.json", {**read_json(FEATURES / "features.json"), "weights_sha256": "1" * 64})
+
+
+CHANGES: dict[str, tuple[Callable[[], object], set[str]]] = {  # what is done, and in which modes it counts
+    "manifest": (lambda: add_a_row(Path("data/split/manifest.csv")), set(NETWORKS)),
+    "classes": (lambda: write_json("data/split/classes.json", {"classes": sorted(CLASSES)}), set(NETWORKS)),
+    "images": (lambda: add_noise(IMAGES), {"fine_tune", "full", "scratch"}),
+    "features": (lambda: add_noise(FEATURES / "features.npy"), {"frozen", "fine_tune"}),
+    "copies of features": (lambda: lay_out_features("densenet121", copies=2), {"frozen", "fine_tune"}),
+    "weights of the features": (renamed_weights, {"frozen"}),
+    "weights of the backbone": (lambda: weights_path("densenet121").write_bytes(b"b"), {"fine_tune", "full"}),
+    "another backbone": (lambda: add_noise(Path("data/features/resnet50/features.npy")), set()),
+    "a file beside them": (lambda: Path("data/prepared/unrelated.txt").write_text("a"), set()),
+    "the date of a file": (lambda: (FEATURES / "features.npy").touch(), set()),
+}
+
+
+@every_mode
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_input_counts_in_the_modes_that_read_it_and_in_no_other(what: str, mode: str) -> None:
+    before, (change, counts_in) = fingerprint(mode), CHANGES[what]
+    change()
+    assert (fingerprint(mode) != before) == (mode in counts_in)
+
+
+def test_changed_copies_of_features_are_another_fingerprint() -> None:
+    lay_out_features("densenet121", copies=2)
+    before = fingerprint("frozen")
+    add_noise(FEATURES / VIEWS)
+    assert fingerprint("frozen") != before
+
+
+@every_mode
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("setting", [name for name in Train.model_fields if name != "mode"])
+def test_a_setting_of_training_counts_in_every_mode(setting: str, mode: str) -> None:
+    assert fingerprint(mode, settings=with_settings(**{setting: "another"})) != fingerprint(mode)
+
+
+@every_mode
+def test_the_mode_of_the_whole_study_does_not_count_but_the_models_own_does(mode: str) -> None:
+    assert fingerprint(mode, settings=with_settings(mode="full")) == fingerprint(mode)
+    assert len({fingerprint(other) for other in NETWORKS}) == 4
+
+
+@every_mode
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("setting", Augment.model_fields)
+def test_augmentation_counts_where_images_are_learnt_from_but_copies_only_through_their_features(
+    setting: str, mode: str
+) -> None:
+    changed = AUGMENT.model_copy(update={setting: "another"})
+    counts = mode != "frozen" and setting != "copies"
+    assert (fingerprint(mode, augment=changed) != fingerprint(mode)) == counts
+
+
+@every_mode
+@pytest.mark.parametrize("change", [{"blocks": {"densenet121": "a"}}, {"epochs": 9}, {"learning_rate": 0.5}], ids=str)
+def test_the_settings_of_fine_tuning_count_in_its_mode_alone(change: dict[str, object], mode: str) -> None:
+    assert (fingerprint(mode, **change) != fingerprint(mode)) == (mode == "fine_tune")
