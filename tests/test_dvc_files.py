@@ -9,8 +9,9 @@ from dvc.repo import Repo
 from dvc.utils.hydra import compose_and_dump
 from ruamel.yaml import YAML
 
-from bonexray.config import Settings, load_settings
-from bonexray.models.registry import REGISTRY
+from bonexray.config import Augment, Settings, Train, load_settings
+from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, REGISTRY
+from bonexray.wiring import NOTHING, registry_files
 
 ROOT = Path(__file__).parents[1]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
@@ -75,16 +76,57 @@ def test_a_preset_changes_the_settings(tmp_path):
     assert composed(tmp_path / "params.yaml", "preset=smoke")["train"]["epochs"] == 1
 
 
+def test_what_follows_from_the_registry_is_as_it_would_be_written():
+    stale = [path.name for path, text in registry_files(ROOT).items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, "run `bonexray registry`"
+    assert {path.stem for path in (ROOT / "conf/model").glob("*.yaml")} == {*REGISTRY, "all"}
+
+
 @pytest.mark.parametrize("name", REGISTRY)
-def test_conf_follows_the_registry(tmp_path, name):
-    row = REGISTRY[name]
+def test_a_study_of_one_names_its_files(tmp_path, name):
     study = composed(tmp_path / "params.yaml", f"model={name}")
-    assert study["models"] == {name: {"inputs": row.inputs}}
-    assert study["backbones"] == {b: {"watch": "src/bonexray/models"} for b in row.backbones}
+    assert list(study["models"]) == [name]
+    assert study["backbones"] == {b: {"watch": "src/bonexray/models"} for b in REGISTRY[name].backbones}
     assert study["curves"] == {f"models/{name}/history.csv": ["loss", "val_loss"]}
     assert study["confusion"] == {f"reports/models/{name}/results_{name}.csv": "prediction"}
-    others = dict.fromkeys(REGISTRY, "data/split/manifest.csv")
-    assert study["evaluated"] == {**others, name: f"metrics/models/{name}.json"}
+    assert study["evaluated"] == {**dict.fromkeys(REGISTRY, NOTHING), name: f"metrics/models/{name}.json"}
+
+
+@pytest.mark.parametrize("mode", [FROZEN, FINE_TUNE, FULL])
+def test_a_model_reads_what_its_mode_needs_and_nothing_else(tmp_path, mode):
+    study = composed(tmp_path / "params.yaml", f"train.mode={mode}")["models"]
+    for name, row in REGISTRY.items():
+        backbones = row.backbones
+        from_images, features = mode != FROZEN or not backbones, mode != FULL
+        assert study[name]["images"] == ("data/prepared" if from_images else NOTHING)
+        expected = [f"data/features/{b}" if features else NOTHING for b in backbones] or [NOTHING]
+        assert study[name]["features"] == expected
+        expected = [f"weights/{b}.weights.h5" if from_images else NOTHING for b in backbones] or [NOTHING]
+        assert study[name]["weights"] == expected
+        assert study[name]["mode"] == (mode if backbones else "scratch")
+
+
+def test_one_model_may_have_a_mode_of_its_own(tmp_path):
+    study = composed(tmp_path / "params.yaml", "+modes.resnet50=fine_tune")["models"]
+    assert study["resnet50"]["mode"] == "fine_tune"
+    assert study["resnet50"]["weights"] == ["weights/resnet50.weights.h5"]
+    assert {row["mode"] for name, row in study.items() if name != "resnet50"} == {"frozen", "scratch"}
+
+
+def test_the_paper_preset_is_the_published_setting(tmp_path):
+    study = composed(tmp_path / "params.yaml", "preset=paper")
+    assert (study["prepare"]["img_px"], study["denoise"]["method"]) == (224, "bm3d")
+    assert study["weights"]["source"] == "imagenet"
+    assert study["models"]["resnet50"]["mode"] == "fine_tune"
+    assert study["models"]["vgg16"]["mode"] == "frozen"
+    assert set(study["models"]) == set(REGISTRY)
+
+
+def test_training_is_anew_for_every_setting_that_it_reads_and_no_other():
+    declared = set(definition("train")["params"])
+    train = {f"train.{key}" for key in Train.model_fields} - {"train.mode"}
+    augment = {f"augment.{key}" for key in Augment.model_fields} - {"augment.copies"}
+    assert declared == {"models.${key}"} | train | augment
 
 
 def test_the_default_study_is_the_whole_registry():
@@ -97,8 +139,8 @@ def test_a_weights_file_of_ones_own_is_watched(tmp_path):
 
 
 def test_aggregate_depends_on_every_model():
-    lines = {dep for dep in DVC_YAML["aggregate"]["deps"] if "evaluated" in dep}
-    assert lines == {f"${{evaluated.{name}}}" for name in REGISTRY}
+    lines = [dep for dep in DVC_YAML["aggregate"]["deps"] if "evaluated" in dep]
+    assert lines == [f"${{evaluated.{name}}}" for name in REGISTRY]
 
 
 def test_no_parameter_has_a_name_that_the_run_cache_ignores():

@@ -158,6 +158,27 @@ def test_a_study_of_one_trains_nothing_new_and_stands_alone(workspace):
     assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2"}
 
 
+def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(workspace):
+    trained = workspace.trainings()
+    workspace.study(BOTH, "train.mode=fine_tune", "fine_tune.epochs=1")
+    assert workspace.trainings() == trained + 1  # the network from scratch has no mode
+    card = json.loads((workspace.root / "models/mobilenet_v2/model.json").read_text())
+    assert (card["mode"], card["fine_tune"]["epochs"]) == ("fine_tune", 1)
+    phases = [line.split(",")[1] for line in (workspace.root / "models/mobilenet_v2/history.csv").open()]
+    assert phases == ["phase", "head", "head", "network"]
+    workspace.study(BOTH)
+    assert workspace.trainings() == trained + 1
+
+
+def test_augmented_copies_are_encoded_and_drawn(workspace):
+    workspace.study("model=mobilenet_v2", "augment.copies=2")
+    card = json.loads((workspace.root / "data/features/mobilenet_v2/features.json").read_text())
+    assert card["copies"] == 2
+    assert (workspace.root / "data/features/mobilenet_v2/views.npy").exists()
+    workspace.study(BOTH)
+    assert not (workspace.root / "data/features/mobilenet_v2/views.npy").exists()
+
+
 def test_every_run_comes_back_from_the_files(workspace):
     workspace.run("bonexray", "sync")
     (workspace.root / "mlflow.db").unlink()

@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | sync | table`."""
+"""The command line: `bonexray check | sync | table | registry`."""
 
 import sys
 from pathlib import Path
@@ -60,6 +60,20 @@ def table(
         tables.terminal_table(comparison, headline["model"], headline["dataset"])
     )
     typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
+
+
+@app.command()
+def registry() -> None:
+    """Write what follows from the table of models: conf/model/, params.yaml, lines of dvc.yaml, the README's table."""
+    from dvc.utils.hydra import compose_and_dump
+
+    from bonexray.config import PARAMS
+    from bonexray.wiring import registry_files
+
+    for path, text in registry_files(Path.cwd()).items():
+        path.write_text(text, encoding="utf-8")
+    compose_and_dump(str(PARAMS), str(Path("conf").resolve()), None, "config", "", [])
+    typer.echo("registry: wrote conf/model/, conf/registry.yaml, params.yaml, dvc.yaml and README.md")
 
 
 def main() -> None:

@@ -1,0 +1,101 @@
+"""What follows from the registry: conf/model/, conf/registry.yaml, lines of dvc.yaml, the README's table of models."""
+
+import re
+from pathlib import Path
+
+from bonexray.models.registry import BACKBONES, REGISTRY, Backbone, Model
+
+BEGIN, END = "<!-- models: written by `bonexray registry` -->", "<!-- end of models -->"
+NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
+HEADER = "# Written by `bonexray registry` from src/bonexray/models/registry.py."
+AGGREGATED = re.compile(r"(?:^ +- \$\{evaluated\.\w+\}\n)+", re.MULTILINE)
+
+
+def registry_files(root: Path) -> dict[Path, str]:
+    """The files that follow from the registry, as they should be.
+
+    Args:
+        root: of the repository, for the files of which only a part follows.
+    """
+    models = {root / f"conf/model/{name}.yaml": _model(name, row) for name, row in REGISTRY.items()}
+    everything = "\n".join(["# @package _global_", HEADER, "defaults:", *(f"  - {name}" for name in REGISTRY), ""])
+    dvc, readme = root / "dvc.yaml", root / "README.md"
+    return {
+        **models,
+        root / "conf/model/all.yaml": everything,
+        root / "conf/registry.yaml": _evaluated(),
+        dvc: AGGREGATED.sub(_aggregated(), dvc.read_text(encoding="utf-8")),
+        readme: _with_models(readme.read_text(encoding="utf-8")),
+    }
+
+
+def _model(name: str, row: Model) -> str:
+    mode = f"models.{name}.mode"
+    read = (
+        ["    mode: scratch", "    images: data/prepared", f"    features: [{NOTHING}]", f"    weights: [{NOTHING}]"]
+        if row.builder
+        else [
+            f"    mode: ${{oc.select:modes.{name},${{train.mode}}}}",
+            f"    images: {_unless_unread(mode, 'images', 'data/prepared')}",
+            "    features:",
+            *(f"      - {_unless_unread(mode, 'features', f'data/features/{b}')}" for b in row.backbones),
+            "    weights:",
+            *(f"      - {_unless_unread(mode, 'weights', f'weights/{b}.weights.h5')}" for b in row.backbones),
+            "    fine_tune: ${fine_tune}",
+        ]
+    )
+    watched = [
+        f"  {b}:\n    watch: ${{oc.select:weights.files.{b},src/bonexray/models}}" for b in row.backbones
+    ]  # DVC needs a path: without a file of one's own, one that is a dependency anyway
+    return "\n".join([
+        "# @package _global_", HEADER, "models:", f"  {name}:", *read,
+        *(["backbones:", *watched] if watched else []),
+        "evaluated:", f"  {name}: metrics/models/{name}.json",
+        "curves:", f"  models/{name}/history.csv: [loss, val_loss]",
+        "confusion:", f"  reports/models/{name}/results_{name}.csv: prediction", "",
+    ])  # fmt: skip
+
+
+def _unless_unread(mode: str, kind: str, path: str) -> str:
+    return f"${{oc.select:unread.${{{mode}}}.{kind},{path}}}"
+
+
+def _evaluated() -> str:
+    lines = [f"  {name}: {NOTHING}" for name in REGISTRY]
+    why = "# A model outside the study stands with a file that is there anyway."
+    return "\n".join(["# @package _global_", HEADER, why, "evaluated:", *lines, ""])
+
+
+def _aggregated() -> str:
+    return "".join(f"      - ${{evaluated.{name}}}\n" for name in REGISTRY)
+
+
+def _with_models(text: str) -> str:
+    before, rest = text.split(BEGIN, 1)
+    return f"{before}{BEGIN}\n{models_table()}\n{END}{rest.split(END, 1)[1]}"
+
+
+def models_table() -> str:
+    """The registry for a README: what each model is, what its images must be, and whose weights it starts from."""
+    lines = [
+        "| `model=` | network | smallest image | native | ImageNet weights (licence; hash) |",
+        "| --- | --- | --: | --: | --- |",
+    ]
+    for name, row in REGISTRY.items():
+        first = BACKBONES[row.backbones[0]] if row.backbones else None
+        step = f", a multiple of {row.multiple_of}" if row.multiple_of > 1 else ""
+        native = f"{max(BACKBONES[b].native_px for b in row.backbones)} px" if first else ""
+        weights = (
+            _weights(first) if first and len(row.backbones) == 1 else ("as its parts" if first else "from scratch")
+        )
+        lines.append(f"| `{name}` | {row.title} | {row.smallest_px} px{step} | {native} | {weights} |")
+    return "\n".join(lines)
+
+
+def _weights(row: Backbone) -> str:
+    if row.published is None:
+        return "none are published: random, or a file of your own"
+    if row.published.hash is None:
+        return f"{row.published.licence}; none published, pinned on the first download"
+    kind = {32: "MD5", 64: "SHA-256"}[len(row.published.hash)]
+    return f"{row.published.licence}; published {kind}"
