@@ -1,0 +1,120 @@
+"""How much faster a head trains on cached features than behind its frozen backbone: `python benchmarks/frozen.py`.
+
+The same head, images, seed and epochs twice: once as published systems train it, the frozen backbone running forward
+in every epoch, and once on features computed once. The two heads must answer alike.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bonexray.config import Train, load_settings
+from bonexray.data.arrays import ArrayFile, rows_of
+from bonexray.models.backbones import build_encoder
+from bonexray.models.heads import build_head
+from bonexray.models.registry import BACKBONES
+from bonexray.training.batches import Batches, Reader, images, stored
+from bonexray.training.features import FEATURES, extract_features
+from bonexray.training.fit import Phase, fit
+from bonexray.training.runtime import prepare_runtime
+from bonexray.training.train import HEAD, adapt
+
+CLASSES, SEED, ROOT = 3, 7, Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Time both ways for each network and print their ratio."""
+    options = arguments()
+    prepare_runtime(SEED, deterministic=False)
+    settings = load_settings(ROOT / "params.yaml").train.model_copy(
+        update={"epochs": options.epochs, "patience": options.epochs}
+    )
+    for name in options.networks:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(name, options.images, options.px, settings, Path(folder))
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=["mobilenet_v2", "resnet50"], help="backbones")
+    parser.add_argument("--images", type=int, default=480, help="three quarters train, one quarter validates")
+    parser.add_argument("--px", type=int, default=128, help="side of an image")
+    parser.add_argument("--epochs", type=int, default=25)
+    return parser.parse_args()
+
+
+def compare(name: str, count: int, px: int, settings: Train, folder: Path) -> None:
+    """Train the head both ways and print times, ratio and difference."""
+    targets = np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
+    pictures = simulated(count, px, folder / "images.npy")
+    keras.utils.set_random_seed(SEED)
+    encoder = build_encoder(name, px)
+
+    started = time.perf_counter()
+    extract_features(encoder, pictures, folder / FEATURES, settings.batch_images)
+    features = ArrayFile(folder / FEATURES)
+    head = new_head(name, settings)
+    train, val = batches(stored(features), targets, settings)
+    adapt(head, train)
+    statistics = head.get_weights()
+    fit(head, train, val, None, settings, phase(settings), folder / "cached.weights.h5", silent)
+    cached = time.perf_counter() - started
+
+    other = new_head(name, settings)
+    other.set_weights(statistics)
+    network = keras.Model(encoder.input, other(encoder.output))
+    train, val = batches(images(pictures), targets, settings)
+    started = time.perf_counter()
+    fit(network, train, val, None, settings, phase(settings), folder / "forward.weights.h5", silent)
+    forward = time.perf_counter() - started
+
+    seen = features[:]
+    difference = np.abs(head.predict(seen, verbose=0) - other.predict(seen, verbose=0)).max()
+    print(f"{name}: {count} images of {px} px, {settings.epochs} epochs")
+    print(f"  backbone forward in every epoch: {forward:.1f} s")
+    print(f"  features computed once:          {cached:.1f} s")
+    print(f"  ratio: {forward / cached:.1f}")
+    print(f"  largest difference of the two heads' probabilities: {difference:.1e}", flush=True)
+
+
+def simulated(count: int, px: int, path: Path) -> ArrayFile:
+    """Noise of three brightnesses, one a class."""
+    rng = np.random.default_rng(SEED)
+    with rows_of(path, (count, px, px)) as append:
+        for number in range(count):
+            append((0.2 * (number % CLASSES) + 0.6 * rng.random((px, px))).astype(np.float32))
+    return ArrayFile(path)
+
+
+def new_head(name: str, settings: Train) -> keras.Model:
+    """A head whose weights and dropout are the same at every call."""
+    keras.utils.set_random_seed(SEED)
+    return build_head({name: BACKBONES[name].features}, CLASSES, settings)
+
+
+def batches(reader: Reader, targets: np.ndarray, settings: Train) -> tuple[Batches, Batches]:
+    """Training and validation batches, in the same order for the same seed."""
+    rows = np.arange(len(targets))
+    train, val = rows[: len(rows) * 3 // 4], rows[len(rows) * 3 // 4 :]
+    return (
+        Batches([reader], targets, train, settings.batch_images, SEED),
+        Batches([reader], targets, val, settings.batch_images),
+    )
+
+
+def phase(settings: Train) -> Phase:
+    """All epochs at the settings' learning rate."""
+    return Phase(HEAD, settings.epochs, settings.learning_rate)
+
+
+def silent(_number: int, _metrics: dict[str, float]) -> None:
+    """An epoch's listener that does nothing."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Whether memory follows the batch and not the cohort: `python benchmarks/memory.py`.
+
+Runs the scripts of the stages `features` and `train` on a small and on a large cohort of noise and prints the peak
+memory of each process and the difference.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+
+from bonexray.config import load_settings
+from bonexray.data.arrays import rows_of
+from bonexray.data.manifest import write_manifest
+from bonexray.models.weights import starting_body, weights_path
+from bonexray.preprocess.prepare import IMAGES
+
+ROOT = Path(__file__).parents[1]
+BACKBONE, NETWORK = "mobilenet_v2", "compact_cnn"
+STAGES = [("features", BACKBONE), ("train", BACKBONE), ("train", NETWORK)]
+CLASSES = ["normal", "osteopenia", "osteoporosis"]
+
+
+def main() -> None:
+    """Measure every stage at both sizes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs=2, default=[1_000, 10_000], help="the two cohorts")
+    parser.add_argument("--px", type=int, default=128, help="side of an image")
+    options = parser.parse_args()
+    peaks = [peaks_of(count, options.px) for count in options.images]
+    for stage, small, large in zip(STAGES, *peaks, strict=True):
+        sizes = "  ".join(f"{n} images: {mb:.0f} MB" for n, mb in zip(options.images, (small, large), strict=True))
+        print(f"{'@'.join(stage)}  {sizes}  difference: {large - small:.0f} MB")
+
+
+def peaks_of(count: int, px: int) -> list[float]:
+    """Peak memory in MB of each stage's process on a cohort of so many images."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lay_out(folder, count, px)
+        return [peak_of([sys.executable, str(ROOT / "stages" / f"{s}.py"), key], folder) for s, key in STAGES]
+
+
+def peak_of(command: list[str], folder: Path) -> float:
+    """Run a command to its end; its largest resident memory in MB."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    errors = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(command)} failed:\n{errors[-2000:]}")
+    return usage.ru_maxrss / 1024
+
+
+def lay_out(folder: Path, count: int, px: int) -> None:
+    """What the stages read: settings for one epoch, a manifest, prepared images of noise, and starting weights."""
+    os.chdir(folder)
+    yaml = YAML(typ="safe")
+    params = yaml.load(ROOT / "params.yaml")
+    params["train"]["epochs"], params["prepare"]["img_px"] = 1, px
+    yaml.dump(params, folder / "params.yaml")
+    rng, numbers = np.random.default_rng(7), np.arange(count)
+    splits = np.array(["train"] * 7 + ["val"] * 2 + ["test"])[numbers % 10]
+    write_manifest(pd.DataFrame({
+        "id": [f"{n:016x}" for n in numbers], "path": [f"{n}.png" for n in numbers],
+        "label": np.array(CLASSES)[numbers % 3], "group": [f"p{n}" for n in numbers], "split": splits, "sha256": "0",
+    }), CLASSES)  # fmt: skip
+    IMAGES.parent.mkdir(parents=True)
+    with rows_of(IMAGES, (count, px, px)) as append:
+        for _ in numbers:
+            append(rng.random((px, px), dtype=np.float32))
+    weights_path(BACKBONE).parent.mkdir()
+    starting_body(BACKBONE, load_settings().weights).save_weights(weights_path(BACKBONE))
+
+
+if __name__ == "__main__":
+    main()
