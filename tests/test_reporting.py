@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def counts_of(classes: int) -> dict[str, dict[str, int]]:
 def history(epochs: int) -> pd.DataFrame:
     falling = np.linspace(1.1, 0.4, epochs)
     return pd.DataFrame({
-        "epoch": range(1, epochs + 1), "loss": falling, "accuracy": 1 - falling / 2, "val_loss": falling,
+        "epoch": range(1, epochs + 1), "phase": ["head"] * (epochs - epochs // 3) + ["network"] * (epochs // 3), "loss": falling, "accuracy": 1 - falling / 2, "val_loss": falling,
         "val_accuracy": 1 - falling / 2, "learning_rate": 1e-3,
     })  # fmt: skip
 
@@ -104,11 +105,12 @@ def test_other_numbers_give_another_figure(tmp_path: Path) -> None:
 
 # Tables
 
+STARTS = defaultdict(lambda: "random")
 MODELS = {"xception": scores(0.4), "densenet121": scores(0.6), "compact_cnn": scores(0.4), "resnet50": scores(0.3)}
 
 
 def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
-    table = comparison_table(MODELS)
+    table = comparison_table(MODELS, STARTS)
     assert list(table.columns) == COLUMNS
     assert list(table["model"]) == ["densenet121", "compact_cnn", "xception", "resnet50"]
     assert list(table["rank"]) == [1, 2, 2, 4]
@@ -119,14 +121,14 @@ def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.Monk
     names = [f"model_{i:02d}" for i in range(19)]
     for name in names:
         monkeypatch.setitem(REGISTRY, name, Model(f"{LONG} {name}", builder="compact_cnn"))
-    table = comparison_table({name: scores(0.2 + 0.03 * i) for i, name in enumerate(names)})
+    table = comparison_table({name: scores(0.2 + 0.03 * i) for i, name in enumerate(names)}, STARTS)
     assert list(table["rank"]) == list(range(1, 20))
     assert list(table["model"]) == names[::-1]
 
 
 def shown(models: dict[str, dict[str, float]], chosen: str) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(terminal_table(comparison_table(models), chosen, "phantom"))
+    console.print(terminal_table(comparison_table(models, STARTS), chosen, "phantom"))
     return console.file.getvalue()
 
 

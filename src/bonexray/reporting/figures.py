@@ -46,7 +46,7 @@ def confusion_matrix(counts: Counts, title: str, path: Path) -> None:
 
 def confusion_grid(models: Mapping[str, Counts], path: Path) -> None:
     """The confusion matrices of all models side by side."""
-    columns = min(3, len(models))
+    columns = min(3 if len(models) <= 9 else 5, len(models))
     drawing, axes = figure(
         -(-len(models) // columns), columns, width=3.9 * columns, height=3.6 * -(-len(models) // columns)
     )
@@ -58,9 +58,10 @@ def confusion_grid(models: Mapping[str, Counts], path: Path) -> None:
 
 
 def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Accuracy and loss of training and validation over the epochs; the kept epoch is marked."""
+    """Accuracy and loss of training and validation over the epochs; the kept epoch and a second phase are marked."""
     drawing, axes = figure(1, 2, width=8, height=3.2)
     best = history.loc[history["val_loss"].idxmin(), "epoch"]
+    second = history.loc[history["phase"] != history["phase"].iloc[0], "epoch"].min()
     for axis, name in zip(axes[0], ("accuracy", "loss"), strict=True):
         axis.plot(history["epoch"], history[name], color=BLUE, marker=".", label="training")
         axis.plot(
@@ -72,6 +73,8 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
             label="validation",
         )
         axis.axvline(best, color=GRAY, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
+        if np.isfinite(second):
+            axis.axvspan(second - 0.5, history["epoch"].max() + 0.5, color=GREEN, alpha=0.12, label="fine-tuning")
         axis.set(xlabel="epoch", ylabel=name)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     axes[0, 0].set_ylim(0, 1)

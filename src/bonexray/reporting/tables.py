@@ -13,15 +13,23 @@ MODELS = Path("metrics/models.json")
 DENOISE = Path("metrics/denoise.json")
 BEGIN, END = "<!-- results: written by `bonexray table --into README.md` -->", "<!-- end of results -->"
 COLUMNS = [
-    "rank", "model", "title", "n", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high",
+    "rank", "model", "title", "starts_from", "n", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high",
     "accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1", "roc_auc",
     "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "val_balanced_accuracy", "val_log_loss", "epochs",
 ]  # fmt: skip
 
 
-def comparison_table(models: dict[str, dict[str, float]]) -> pd.DataFrame:
-    """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`."""
-    rows = pd.DataFrame([{"model": name, "title": model_row(name).title, **scores} for name, scores in models.items()])
+def comparison_table(models: dict[str, dict[str, float]], starts: dict[str, str]) -> pd.DataFrame:
+    """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`.
+
+    Args:
+        models: name to scores.
+        starts: name to what its training started from.
+    """
+    rows = pd.DataFrame([
+        {"model": name, "title": model_row(name).title, "starts_from": starts[name], **scores}
+        for name, scores in models.items()
+    ])  # fmt: skip
     rows = rows.sort_values(["balanced_accuracy", "model"], ascending=[False, True]).reset_index(drop=True)
     rows.insert(0, "rank", rows["balanced_accuracy"].rank(ascending=False, method="min").astype(int))
     return rows[COLUMNS]
@@ -59,17 +67,19 @@ def terminal_table(comparison: pd.DataFrame, chosen: str, dataset: str) -> Table
 def markdown_table(comparison: pd.DataFrame, chosen: str, denoise: dict[str, float]) -> str:
     """The same for a README: the ranked table and what the filter did to the images."""
     lines = [
-        "| | model | balanced accuracy (95 % interval) | accuracy | macro F1 | ROC AUC |",
-        "| --: | --- | --- | --- | --: | --: |",
+        "| | model | starts from | balanced accuracy (95 % interval) | accuracy | macro F1 | ROC AUC |",
+        "| --: | --- | --- | --- | --- | --: | --: |",
     ]
     for row in comparison.to_dict("records"):
         name = f"**{row['title']}** (chosen on validation)" if row["model"] == chosen else row["title"]
         name += ", collapsed" if row["collapsed"] else ""
         scores = f"{_interval(row, 'balanced_accuracy')} | {_interval(row, 'accuracy')}"
-        lines.append(f"| {row['rank']} | {name} | {scores} | {row['macro_f1']:.3f} | {row['roc_auc']:.3f} |")
+        lines.append(
+            f"| {row['rank']} | {name} | {row['starts_from']} | {scores} | {row['macro_f1']:.3f} | {row['roc_auc']:.3f} |"
+        )
     first = comparison.iloc[0]
     lines.append(
-        f"| | always the majority class | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
+        f"| | always the majority class | | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
     )
     quality = (
         f"n = {int(first['n'])} test images. The filter took the images from {denoise['psnr_before_db']:.1f} to "
