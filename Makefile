@@ -17,7 +17,7 @@ repro: $(READY)  ## build the whole study and print its table
 	bonexray table
 
 test: $(READY)  ## run all tests, the real pipeline on a tiny cohort among them
-	pytest
+	pytest -n 2 --dist loadfile
 
 ui: $(READY)  ## compare the runs in the browser (MLflow, http://127.0.0.1:5000)
 	bonexray sync

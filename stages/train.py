@@ -10,7 +10,7 @@ from bonexray.stage import run_stage
 from bonexray.tracking import live_run
 from bonexray.training.cohort import open_cohort
 from bonexray.training.fit import probabilities
-from bonexray.training.runtime import distribution, prepare_runtime
+from bonexray.training.runtime import prepare_runtime
 from bonexray.training.train import model_card, train_model
 
 log = logging.getLogger("bonexray")
@@ -30,8 +30,7 @@ def main(settings: Settings, name: str) -> None:
             log.info("epoch %2d  %s", number, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
             run.epoch(number, metrics)
 
-        with distribution():
-            network, history = train_model(name, cohort, folder, on_epoch)
+        network, history = train_model(name, cohort, folder, on_epoch)
         write_json(folder / "model.json", {**card, "parameters": network.count_params()})
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
         batches = cohort.features(None) if row.mode == FROZEN else cohort.images(None)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bonexray.data.arrays import ArrayFile, rows_of
+from bonexray.errors import BonexrayError
 
 MB = 2**20
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
@@ -68,6 +69,19 @@ def test_a_row_that_is_not_there_is_an_index_error_as_in_numpy(file: Path, row: 
     np.save(file, np.zeros((3, 2)))
     with pytest.raises(IndexError):
         ArrayFile(file)[np.array([0, row])]
+
+
+def test_a_file_cut_short_is_refused(file: Path) -> None:
+    np.save(file, np.zeros((3, 2), np.float32))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(BonexrayError, match="expected 152 bytes in C order, received 151 bytes in C order"):
+        ArrayFile(file)
+
+
+def test_a_file_in_fortran_order_is_refused(file: Path) -> None:
+    np.save(file, np.asfortranarray(np.zeros((3, 2))))
+    with pytest.raises(BonexrayError, match="in Fortran order"):
+        ArrayFile(file)
 
 
 def test_what_is_read_is_the_callers_own(file: Path) -> None:

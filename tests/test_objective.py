@@ -185,7 +185,6 @@ def test_a_warm_up_leaves_the_last_epoch_to_fall_in(epochs: int, warmup: int) ->
     assert found[-1] == pytest.approx(1e-4, rel=1e-3)
 
 
-@pytest.mark.xfail(strict=True, reason="min_lr above the largest rate is not refused")
 def test_a_cosine_whose_lowest_rate_is_above_its_largest_does_not_rise() -> None:
     assert max(rates(schedule="cosine", min_lr=0.1)) <= 0.0101
 

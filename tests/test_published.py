@@ -142,6 +142,15 @@ def test_pins_are_kept_in_the_main_repository_when_dvc_runs_in_a_copy(
 # A mirror
 
 
+def test_a_mirror_below_the_repository_is_found_from_a_copy_too(
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(study_folder / "main"))
+    lay("vgg16", study_folder / "main" / "mirror", b"weights")
+    with pytest.raises(BonexrayError, match="expected MD5"):  # found, and its hash looked at
+        published_file("vgg16", "mirror")
+
+
 @every_published
 def test_a_mirror_that_lacks_a_file_is_refused_with_the_files_name(name: str, study_folder: Path) -> None:
     message = refusal(name, study_folder)

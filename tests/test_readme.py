@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.outputs import read_json
+from bonexray.outputs import read_json, with_section
 from bonexray.reporting import tables
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_results_are_those_in_metrics():
     chosen = read_json(ROOT / tables.HEADLINE)["model"]
     table = tables.markdown_table(pd.read_csv(ROOT / tables.COMPARISON), chosen, read_json(ROOT / tables.DENOISE))
-    assert tables.with_results(README, table) == README, "run `bonexray table --into README.md`"
+    assert with_section(README, tables.BEGIN, tables.END, table) == README, "run `bonexray table --into README.md`"
 
 
 def test_its_pictures_and_files_exist():

@@ -26,10 +26,10 @@ from small_networks import (
 
 from bonexray.config import Weights
 from bonexray.errors import BonexrayError
-from bonexray.models.backbones import build_body, build_encoder
+from bonexray.models.backbones import TORCH_STD, build_body, build_encoder
 from bonexray.models.networks import build_trainable
 from bonexray.models.registry import BACKBONES, SCRATCH
-from bonexray.models.weights import IMAGENET_STD, load_starting_weights, starting_body, weights_path
+from bonexray.models.weights import load_starting_weights, starting_body, weights_path
 
 SMALL = "mobilenet_v2"
 with_published_weights = pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.published])
@@ -138,7 +138,7 @@ def trained(network: keras.Model) -> None:
     rng = np.random.default_rng(7)
     for weight in network.weights:
         if weight.path.startswith("normalization") and weight.name in ("mean", "variance"):
-            mean, std = np.array([0.485, 0.456, 0.406]), np.array(IMAGENET_STD)
+            mean, std = np.array([0.485, 0.456, 0.406]), np.array(TORCH_STD)
             weight.assign(mean if weight.name == "mean" else std**2)
         elif weight.name in ("bias", "beta", "moving_mean"):
             weight.assign(rng.normal(0, 0.1, weight.shape))
@@ -217,7 +217,7 @@ def test_efficientnets_input_is_rescaled_once_however_often_its_weights_are_load
     once = starting_body(name, own("published.weights.h5", name))
     once.save_weights("once.weights.h5")
     twice = starting_body(name, own("once.weights.h5", name))
-    assert numbers(once.layers[2].variance).ravel() == pytest.approx(np.array(IMAGENET_STD) ** 3)
+    assert numbers(once.layers[2].variance).ravel() == pytest.approx(np.array(TORCH_STD) ** 3)
     assert same_weights(once, twice)
 
 

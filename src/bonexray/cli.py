@@ -45,7 +45,7 @@ def table(
     import pandas as pd
     from rich.console import Console
 
-    from bonexray.outputs import read_json
+    from bonexray.outputs import read_json, with_section
     from bonexray.reporting import tables
 
     if not tables.COMPARISON.exists():
@@ -54,7 +54,9 @@ def table(
     comparison, headline = pd.read_csv(tables.COMPARISON), read_json(tables.HEADLINE)
     if into:
         results = tables.markdown_table(comparison, headline["model"], read_json(tables.DENOISE))
-        into.write_text(tables.with_results(into.read_text(encoding="utf-8"), results), encoding="utf-8")
+        into.write_text(
+            with_section(into.read_text(encoding="utf-8"), tables.BEGIN, tables.END, results), encoding="utf-8"
+        )
         return
     Console(width=None if sys.stdout.isatty() else 140).print(
         tables.terminal_table(comparison, headline["model"], headline["dataset"])

@@ -3,12 +3,18 @@
 import hashlib
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 PARTIAL = ".partial"  # named in .gitignore and .dvcignore: what a killed run leaves is never an output
+
+
+def main_repository() -> Path:
+    """The repository itself, also when an experiment runs in a copy of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 @contextmanager
@@ -42,6 +48,13 @@ def write_json(target: Path | str, content: Mapping[str, object]) -> None:
 def read_json(source: Path | str) -> dict:
     """Read what `write_json` wrote."""
     return json.loads(Path(source).read_text(encoding="utf-8"))
+
+
+def with_section(text: str, begin: str, end: str, content: str) -> str:
+    """A document with the lines between two markers replaced."""
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def sha256_of(path: Path | str) -> str:

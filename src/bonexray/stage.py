@@ -1,7 +1,6 @@
 """How a stage script runs: settings checked, a log kept, an error shown in one line."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from bonexray.check import require_sound_settings
 from bonexray.config import Settings, load_settings
 from bonexray.errors import BonexrayError
+from bonexray.outputs import main_repository
 
 log = logging.getLogger("bonexray")
 
@@ -48,7 +48,7 @@ def _start_log(title: str, section: str, settings: Settings) -> None:
 
 def log_root() -> Path:
     """logs/ of the main repository, also when an experiment runs in a copy of it."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / "logs"
+    return main_repository() / "logs"
 
 
 def _line(value: object) -> str:

@@ -22,7 +22,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bonexray.config import Settings
-from bonexray.outputs import digest, read_json
+from bonexray.outputs import digest, main_repository, read_json
 
 log = logging.getLogger("bonexray")
 FINGERPRINT, EVALUATION, STAGE = "fingerprint", "evaluation", "stage"
@@ -37,14 +37,9 @@ class Store:
     experiment_id: str
 
 
-def store_root() -> Path:
-    """The main repository, also when an experiment runs in a copy of it."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
-
-
 def tracking_uri() -> str:
     """`MLFLOW_TRACKING_URI`, else mlflow.db in the main repository."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_root() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_repository() / 'mlflow.db'}"
 
 
 def without_secret(text: str) -> str:
@@ -54,14 +49,14 @@ def without_secret(text: str) -> str:
 
 def open_store(experiment: str) -> Store:
     """Open the store and create what is missing; one process at a time, because two at once break a new database."""
-    lock = store_root() / ".bonexray" / "store.lock"
+    lock = main_repository() / ".bonexray" / "store.lock"
     lock.parent.mkdir(exist_ok=True)
     local = tracking_uri().startswith("sqlite:")
     with FileLock(lock):
         client = MlflowClient(tracking_uri())
         found = client.get_experiment_by_name(experiment)
         if found is None:
-            place = (store_root() / "mlartifacts").as_uri() if local else None
+            place = (main_repository() / "mlartifacts").as_uri() if local else None
             return Store(client, client.create_experiment(experiment, artifact_location=place))
         return Store(client, found.experiment_id)
 

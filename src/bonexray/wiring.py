@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from bonexray.models.registry import BACKBONES, REGISTRY, Backbone, Model
+from bonexray.models.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone, Model
+from bonexray.outputs import with_section
 
 BEGIN, END = "<!-- models: written by `bonexray registry` -->", "<!-- end of models -->"
 NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
@@ -25,7 +26,7 @@ def registry_files(root: Path) -> dict[Path, str]:
         root / "conf/model/all.yaml": everything,
         root / "conf/registry.yaml": _evaluated(),
         dvc: AGGREGATED.sub(_aggregated(), dvc.read_text(encoding="utf-8")),
-        readme: _with_models(readme.read_text(encoding="utf-8")),
+        readme: with_section(readme.read_text(encoding="utf-8"), BEGIN, END, models_table()),
     }
 
 
@@ -70,11 +71,6 @@ def _aggregated() -> str:
     return "".join(f"      - ${{evaluated.{name}}}\n" for name in REGISTRY)
 
 
-def _with_models(text: str) -> str:
-    before, rest = text.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n{models_table()}\n{END}{rest.split(END, 1)[1]}"
-
-
 def models_table() -> str:
     """The registry for a README: what each model is, what its images must be, and whose weights it starts from."""
     lines = [
@@ -97,5 +93,4 @@ def _weights(row: Backbone) -> str:
         return "none are published: random, or a file of your own"
     if row.published.hash is None:
         return f"{row.published.licence}; none published, pinned on the first download"
-    kind = {32: "MD5", 64: "SHA-256"}[len(row.published.hash)]
-    return f"{row.published.licence}; published {kind}"
+    return f"{row.published.licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"

@@ -3,11 +3,14 @@
 A memory map would do the same in fewer lines, but its pages count as the process's memory until it ends.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from bonexray.errors import BonexrayError
 
 
 class ArrayFile:
@@ -16,14 +19,24 @@ class ArrayFile:
     Attributes:
         shape: of the whole array.
         dtype: of its numbers.
+
+    Raises:
+        BonexrayError: the file is cut short, or not in C order.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         with self._path.open("rb") as stream:
             np.lib.format.read_magic(stream)
-            self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(stream)
+            self.shape, fortran, self.dtype = np.lib.format.read_array_header_1_0(stream)
             self._start = stream.tell()
+        expected = self._start + math.prod(self.shape) * self.dtype.itemsize
+        found = self._path.stat().st_size
+        if fortran or found != expected:
+            raise BonexrayError(
+                str(path), expected=f"{expected} bytes in C order",
+                received=f"{found} bytes in {'Fortran' if fortran else 'C'} order", do="delete it; `dvc repro` makes it anew",
+            )  # fmt: skip
 
     def __len__(self) -> int:
         return self.shape[0]

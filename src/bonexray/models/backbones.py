@@ -10,12 +10,12 @@ from bonexray.models.registry import BACKBONES
 
 # What published weights expect, as (scale, offset) a channel of an image in [0, 1]; `caffe` is in the order BGR.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
-_TORCH_MEAN, _TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
     "caffe": ([255.0] * 3, [-mean for mean in _CAFFE_MEAN]),
     "torch": (
-        [1 / std for std in _TORCH_STD],
-        [-m / s for m, s in zip(_TORCH_MEAN, _TORCH_STD, strict=True)],
+        [1 / std for std in TORCH_STD],
+        [-m / s for m, s in zip(_TORCH_MEAN, TORCH_STD, strict=True)],
     ),
     "tf": ([2.0] * 3, [-1.0] * 3),
     "0-255": ([255.0] * 3, [0.0] * 3),  # the network normalises by itself

@@ -29,7 +29,7 @@ def build_head(widths: dict[str, int], classes: int, settings: Train, kind: str 
     features = [keras.Input((width,), name=backbone) for backbone, width in widths.items()]
     x = layers.Concatenate(name="fusion")(features) if len(features) > 1 else features[0]
     if settings.standardize:
-        x = Standardize(name=STANDARDIZE)(x)
+        x = Standardize(name=STANDARDIZE, dtype="float32")(x)  # features may be too small for 16 bits
     for part in HEADS[kind or settings.head]:
         if isinstance(part, str):
             x = layers.Dropout(getattr(settings, part), name=part)(x)

@@ -2,15 +2,14 @@
 
 import hashlib
 import logging
-import os
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
 from bonexray.config import Weights
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import BACKBONES, Published, model_row
-from bonexray.outputs import read_json, sha256_of, write_json
+from bonexray.models.registry import BACKBONES, HASH_KINDS, Published, model_row
+from bonexray.outputs import main_repository, read_json, sha256_of, write_json
 
 log = logging.getLogger("bonexray")
 
@@ -30,7 +29,7 @@ def starts_from(model: str, settings: Weights) -> str:
 
 def pins_path() -> Path:
     """Where hashes are kept that no publisher gives: in the main repository, also when run in a copy of it."""
-    return Path(os.environ.get("DVC_ROOT", "."), "weights", "pins.json")
+    return main_repository() / "weights" / "pins.json"
 
 
 def published_file(name: str, mirror: str | None) -> Path:
@@ -38,7 +37,8 @@ def published_file(name: str, mirror: str | None) -> Path:
 
     Args:
         name: a key of `BACKBONES` with published weights.
-        mirror: a folder or an address with the files under their publishers' names; None asks the publisher.
+        mirror: a folder, absolute or below the repository, or an address with the files under their publishers' names;
+            None asks the publisher.
 
     Raises:
         BonexrayError: there is no such file, no answer, or its hash is another.
@@ -59,7 +59,7 @@ def in_mirror(name: str, mirror: str) -> Path:
         BonexrayError: they do not.
     """
     published = BACKBONES[name].published
-    path = Path(mirror, published.file)
+    path = main_repository() / mirror / published.file
     if not path.is_file():
         raise BonexrayError(
             f"weights.mirror, {name}", expected=published.file, received=f"no such file in {mirror}",
@@ -109,11 +109,10 @@ def _require_hash(path: Path, name: str, published: Published) -> None:
             write_json(pins_path(), pins)
             log.warning("%s has no published hash: pinned in weights/pins.json, which belongs in Git", published.file)
         known = pins[published.file]
-    kind = {32: "md5", 64: "sha256"}[len(known)]
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, kind).hexdigest()
+        found = hashlib.file_digest(stream, HASH_KINDS[len(known)]).hexdigest()
     if found != known:
         raise BonexrayError(
-            f"weights of {name}", expected=f"{kind.upper()} {known}", received=f"{found} of {path}",
+            f"weights of {name}", expected=f"{HASH_KINDS[len(known)].upper()} {known}", received=f"{found} of {path}",
             do="delete this file and try again",
         )  # fmt: skip

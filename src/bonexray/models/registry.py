@@ -11,6 +11,7 @@ KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 SCRATCH, FROZEN, FINE_TUNE, FULL = "scratch", "frozen", "fine_tune", "full"
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; one without is trained from scratch
 Convention = Literal["caffe", "torch", "tf", "0-255"]
+HASH_KINDS = {32: "md5", 64: "sha256"}  # by the number of digits
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ import keras
 
 from bonexray.config import Weights
 from bonexray.errors import BonexrayError
-from bonexray.models.backbones import build_body
+from bonexray.models.backbones import TORCH_STD, build_body
 from bonexray.models.published import origin, published_file
 from bonexray.models.registry import BACKBONES
 
 log = logging.getLogger("bonexray")
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def weights_path(name: str) -> Path:
@@ -76,7 +75,7 @@ def _rescale_as_published(body: keras.Model) -> None:
     """
     layer = next(layer for layer in body.layers if isinstance(layer, keras.layers.Normalization))
     variance = keras.ops.convert_to_numpy(layer.adapt_variance)
-    deviation = keras.ops.convert_to_numpy(keras.ops.cast(IMAGENET_STD, "float32"))
+    deviation = keras.ops.convert_to_numpy(keras.ops.cast(TORCH_STD, "float32"))
     if abs(variance - deviation**2).max() < 1e-4:  # otherwise these are no ImageNet statistics
         layer.adapt_variance.assign(variance * deviation)
         layer.finalize_state()

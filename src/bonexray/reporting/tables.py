@@ -89,12 +89,5 @@ def markdown_table(comparison: pd.DataFrame, chosen: str, denoise: dict[str, flo
     return "\n".join([*lines, "", quality])
 
 
-def with_results(text: str, table: str) -> str:
-    """A document with the lines between its two markers replaced by a table."""
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
-
-
 def _interval(row: dict, name: str) -> str:
     return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"

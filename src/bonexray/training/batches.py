@@ -16,11 +16,13 @@ Reader = Callable[[np.ndarray, int], np.ndarray]
 class Batches(keras.utils.PyDataset):
     """Some rows of the cohort with their targets; only the batch at hand is in memory.
 
+    The batches are of one size or differ by one row, so none is left with too few for its share of the gradients.
+
     Args:
         readers: one a network input.
         targets: float32 (images, outputs).
         rows: int (n,), the rows that take part.
-        batch_images: rows in a batch.
+        batch_images: rows in a batch at most.
         shuffle_seed: gives each epoch an order of its own; None keeps the given one.
     """
 
@@ -34,19 +36,25 @@ class Batches(keras.utils.PyDataset):
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self._rows) // self._batch_images)
+        return -(-len(self._given) // self._batch_images)
 
     def __getitem__(self, batch: int) -> tuple:
-        rows = np.sort(self._rows[batch * self._batch_images : (batch + 1) * self._batch_images])
+        rows = np.sort(self._batches[batch])
         inputs = tuple(read(rows, self._epoch) for read in self._readers)
         return (inputs if len(inputs) > 1 else inputs[0]), self._targets[rows]
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch."""
         self._epoch += 1
-        self._rows = self._given
+        rows = self._given
         if self._seed is not None:
-            self._rows = np.random.default_rng([self._seed, self._epoch]).permutation(self._given)
+            rows = np.random.default_rng([self._seed, self._epoch]).permutation(rows)
+        self._batches = np.array_split(rows, max(len(self), 1))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each batch."""
+        return [len(batch) for batch in self._batches]
 
 
 def stored(array: ArrayFile) -> Reader:

@@ -16,7 +16,8 @@ from bonexray.progress import progress
 from bonexray.training.batches import Batches
 from bonexray.training.machines import Agree, Share, averaging
 from bonexray.training.objective import MONITOR, class_probabilities, loss_of, optimizer_of, reduction_of
-from bonexray.training.runtime import this_machine
+from bonexray.training.replicas import EvenBatches
+from bonexray.training.runtime import devices_in_scope, this_machine
 
 EpochListener = Callable[[int, dict[str, float]], None]
 
@@ -63,12 +64,16 @@ def fit(
         BonexrayError: the loss is not a number any more.
     """
     optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
-    history, machine = _History(phase, on_epoch), this_machine()
+    history, machine, devices = _History(phase, on_epoch), this_machine(), devices_in_scope()
     together: list[keras.callbacks.Callback] = []
     if machine.count > 1:
         optimizer, together = averaging(optimizer, machine), [Agree(machine)]
         train, class_weight = Share(train, machine, class_weight), None  # the share carries the weights
-    network.compile(optimizer, loss_of(settings), metrics=["accuracy"])
+    accuracy = "metrics"
+    if devices > 1:
+        train, val = EvenBatches(train, devices, class_weight, learning=True), EvenBatches(val, devices)
+        class_weight, accuracy = None, "weighted_metrics"
+    network.compile(optimizer, loss_of(settings), **{accuracy: ["accuracy"]})
     known = phase.best if math.isfinite(phase.best) else None
     network.fit(
         train, validation_data=val, epochs=phase.epochs, class_weight=class_weight, shuffle=False, verbose=0,

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from bonexray.training.batches import Batches
+from bonexray.training.replicas import row_weights
 from bonexray.training.runtime import Machine, sum_over_machines
 
 GRADIENTS, LOGS, STATE = 1, 2, 3  # what is being exchanged; the same number on every machine
@@ -32,19 +33,13 @@ class Share(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple:
         inputs, targets = self._batches[batch]
-        weights = self._weights(targets)
+        weights = row_weights(targets, self._class_weight)
         mine = np.array_split(np.arange(len(targets)), self._machine.count)[self._machine.rank]
         weights = weights * (len(mine) * self._machine.count / len(targets))
         if not len(mine):  # every machine takes part in every exchange
             mine, weights = np.zeros(1, int), np.zeros_like(weights)
         chosen = tuple(array[mine] for array in inputs) if isinstance(inputs, tuple) else inputs[mine]
         return chosen, targets[mine], weights[mine]
-
-    def _weights(self, targets: np.ndarray) -> np.ndarray:
-        if self._class_weight is None:
-            return np.ones(len(targets), np.float32)
-        labels = targets.argmax(axis=1) if targets.shape[1] > 1 else targets[:, 0].astype(int)
-        return np.array([self._class_weight[int(label)] for label in labels], np.float32)
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch."""

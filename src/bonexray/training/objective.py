@@ -69,7 +69,7 @@ def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int)
     if settings.schedule == "cosine":
         warmup = min(settings.warmup_epochs, epochs - 1) * steps
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else learning_rate, epochs * steps - warmup, alpha=settings.min_lr / learning_rate,
+            0.0 if warmup else learning_rate, epochs * steps - warmup, alpha=min(1.0, settings.min_lr / learning_rate),
             warmup_target=learning_rate if warmup else None, warmup_steps=warmup,
         )  # fmt: skip
     return OPTIMIZERS[settings.optimizer](learning_rate=rate)

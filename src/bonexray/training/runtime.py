@@ -5,6 +5,7 @@ import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 import keras
 
@@ -69,14 +70,16 @@ def distribution() -> AbstractContextManager:
     names = gpus()
     if keras.backend.backend() != "tensorflow" or len(names) < 2:
         return nullcontext()
-    return replicas(names)
+    return _mirrored(*names).scope()
 
 
-def replicas(devices: list[str]) -> AbstractContextManager:
-    """The scope of TensorFlow's mirrored strategy over some devices."""
+def devices_in_scope() -> int:
+    """How many devices share each batch here."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy(devices).scope()
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def gpus() -> list[str]:
@@ -86,6 +89,13 @@ def gpus() -> list[str]:
 
         return [device.name for device in tf.config.list_logical_devices("GPU")]
     return [name for name in keras.distribution.list_devices() if name.startswith(("gpu", "cuda"))]
+
+
+@cache  # two strategies in one process would answer each other's exchanges
+def _mirrored(*devices: str):
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _prepare_tensorflow(deterministic: bool, one_thread: bool) -> None:

@@ -18,6 +18,7 @@ from bonexray.training.batches import Batches
 from bonexray.training.cohort import Cohort
 from bonexray.training.features import read_features_card
 from bonexray.training.fit import EpochListener, Phase, balanced_weights, fit
+from bonexray.training.runtime import distribution
 
 NETWORK = "network"
 WEIGHTS = "model.weights.h5"
@@ -69,8 +70,9 @@ def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener
         The network with the weights read from the file, and the history, one row an epoch.
     """
     checkpoint, kept = folder / "checkpoint.weights.h5", folder / WEIGHTS
-    history = TRAININGS[cohort.row.mode](name, cohort, checkpoint, on_epoch)
-    best = _build(name, cohort)
+    with distribution():
+        history = TRAININGS[cohort.row.mode](name, cohort, checkpoint, on_epoch)
+    best = _build(name, cohort)  # outside: a network of several devices answers once a device
     best.load_weights(checkpoint)
     best.save_weights(kept)  # without the optimiser's state, which the checkpoint carries
     checkpoint.unlink()
