@@ -16,10 +16,9 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from bonexray.config import load_settings
-from bonexray.data.arrays import rows_of
+from bonexray.data.arrays import IMAGES, rows_of
 from bonexray.data.manifest import write_manifest
 from bonexray.models.weights import starting_body, weights_path
-from bonexray.preprocess.prepare import IMAGES
 
 ROOT = Path(__file__).parents[1]
 BACKBONE, NETWORK = "mobilenet_v2", "compact_cnn"

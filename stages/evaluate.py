@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from bonexray.config import Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_classes
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.predictions import PREDICTIONS, read_predictions
 from bonexray.models.registry import model_row
 from bonexray.outputs import whole_folder, write_json
-from bonexray.preprocess.prepare import open_prepared
 from bonexray.reporting import figures
 from bonexray.stage import run_stage
 
@@ -43,7 +43,7 @@ def draw_samples(rows: pd.DataFrame, probabilities, title: str, path: Path) -> N
     shown = rows.assign(probability=probabilities.max(axis=1))[rows["split"] == "test"]
     turn = shown.groupby("label").cumcount()
     shown = shown.iloc[turn.argsort(kind="stable")].head(SAMPLES)
-    figures.sample_predictions(open_prepared()[shown.index], shown, f"{title}: test images", path)
+    figures.sample_predictions(ArrayFile(IMAGES)[shown.index], shown, f"{title}: test images", path)
 
 
 def write_results(rows: pd.DataFrame, probabilities, classes: list[str], path: Path) -> None:

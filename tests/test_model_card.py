@@ -18,9 +18,9 @@ from cohorts import (
 )
 
 from bonexray.config import Augment, Train
+from bonexray.data.arrays import IMAGES
 from bonexray.models.weights import weights_path
 from bonexray.outputs import read_json, sha256_of, write_json
-from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.features import VIEWS
 from bonexray.training.train import model_card
 

@@ -13,14 +13,14 @@ NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 
 PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "reporting"}
 ENTRANCES = {"check", "stage", "tracking", "cli"}  # what a user or a stage script starts from
-MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config, errors, outputs, progress
+MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config, errors, outputs, progress, compute
     "config": set(),
     "data": set(),
     "preprocess": {"data"},
     "models": {"data"},
-    "evaluation": {"data", "preprocess", "models"},
-    "training": {"data", "preprocess", "models", "evaluation"},
-    "reporting": {"data", "preprocess", "models", "evaluation"},
+    "evaluation": {"data", "models"},
+    "training": {"data", "models", "evaluation"},
+    "reporting": {"data", "models", "evaluation"},
 }
 
 

@@ -96,10 +96,12 @@ class Denoise(Section):
     """The filter, and how its quality is measured."""
 
     method: str
+    options: dict[str, int | float | str]
     sigma: Positive | None
     working_px: Annotated[int, Field(ge=32)]
     quality_images: Count
     quality_sigma: Positive
+    store_gb: Annotated[float, Field(ge=0)]
     seed: Seed
 
 
@@ -181,6 +183,19 @@ class Evaluate(Section):
     seed: Seed
 
 
+class Compute(Section):
+    """Where work on many images is done."""
+
+    backend: Literal["local", "dask"]
+    scheduler: str | None
+
+    @model_validator(mode="after")
+    def _scheduler_is_named(self) -> "Compute":
+        if self.backend == "dask" and not self.scheduler:
+            raise ValueError("compute.scheduler to be an address, as tcp://10.0.0.5:8786, where the backend is dask")
+        return self
+
+
 class Track(Section):
     """What MLflow is told."""
 
@@ -220,6 +235,7 @@ class Settings(Section):
     train: Train
     fine_tune: FineTune
     evaluate: Evaluate
+    compute: Compute
     track: Track
     modes: dict[str, str]
     unread: dict[str, dict[str, str]]

@@ -6,14 +6,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from bonexray.data.arrays import ArrayFile
+from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import MANIFEST
 from bonexray.models.heads import STANDARDIZE
 from bonexray.models.networks import HEAD, body_of, build_trainable, head_of
 from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
 from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import digest, sha256_of
-from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.batches import Batches
 from bonexray.training.cohort import Cohort
 from bonexray.training.features import read_features_card
