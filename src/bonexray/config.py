@@ -92,6 +92,14 @@ class Split(Section):
     seed: Seed
 
 
+class Audit(Section):
+    """How copies among the images are looked for, and what is done about those that stand in two splits."""
+
+    neighbours: Annotated[int, Field(ge=0)]
+    likeness: Annotated[float, Field(gt=0, le=1)]
+    crossing: Literal["regroup", "drop", "refuse", "trust"]
+
+
 class Denoise(Section):
     """The filter, and how its quality is measured."""
 
@@ -227,6 +235,7 @@ class Settings(Section):
     dataset: Dataset
     phantom: Phantom
     split: Split
+    audit: Audit
     denoise: Denoise
     prepare: Prepare
     weights: Weights
