@@ -1,5 +1,6 @@
 """From a dataset's layout to its manifest: labels, groups and splits, and no group in two of them."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xrays import dicom_file, written
 
 from bonexray.config import Dataset, Split
 from bonexray.data.audit import Examined, examine, groups_of
@@ -52,8 +54,10 @@ def listed(root: Path, rows: list[str], header: str = "image,label", **columns: 
     return list_sources(dataset(root, csv=str(root / "index.csv"), **columns))
 
 
-def image(path: str, label: str = "normal", group: str | None = None, split: str | None = None, sha: str = ""):
-    return Examined(Source(path, label, group, split), sha or path, None)
+def image(
+    path: str, label: str = "normal", group: str | None = None, split: str | None = None, sha: str = "", patient=None
+):
+    return Examined(Source(path, label, group, split), sha or path, None, patient)
 
 
 def cohort(per_class: int, split: str | None = None, prefix: str = "") -> list[Examined]:
@@ -69,7 +73,9 @@ def splits_of(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
-    root = touch(tmp_path, "b/2.png", "b/1.png", "a/left/3.png", "beside.png", ".hidden/4.png", "a/.DS_Store")
+    root = touch(
+        tmp_path, "b/2.png", "b/1.png", "a/left/3.png", "beside.png", ".hidden/4.png", "a/.DS_Store", "a/Thumbs.db"
+    )
     assert list_sources(dataset(root)) == [
         Source("a/left/3.png", "a", None, None),
         Source("b/1.png", "b", None, None),
@@ -166,6 +172,51 @@ def test_bytes_and_contradictions_are_found_in_files(tmp_path: Path) -> None:
     assert [item.source for item in found] == sources
     assert [item.reason is None for item in found] == [True, True, False, False, True]
     assert found[0].sha256 == found[1].sha256 != found[4].sha256
+
+
+def test_names_patients_and_bytes_link_images_in_a_chain() -> None:
+    linked = [
+        image("1", group="knee 1", patient="k1"),
+        image("2", patient="k1"),
+        image("3", group="knee 1", sha="same"),
+        image("4", patient="k2", sha="same"),
+        image("5", patient="k2"),
+    ]
+    apart = [image("6", group="k1"), image("7", patient="knee 1"), image("8")]
+    numbers = groups_of(linked + apart).tolist()
+    assert len(set(numbers[:5])) == 1
+    assert len(set(numbers[4:])) == 4
+
+
+def test_a_dicom_patient_is_a_group_whose_key_no_manifest_holds(tmp_path: Path) -> None:
+    sources = []
+    for number in range(12):
+        label, patient = CLASSES[number % 2], ["SECRET-123", f"other {number}"][number > 3]
+        stored = np.random.default_rng(number).integers(0, 65_536, (8, 8), np.uint16)
+        written(tmp_path / label / f"{number:02}.dcm", dicom_file(stored, PatientID=patient))
+        sources.append(Source(f"{label}/{number:02}.dcm", label, None, None))
+    runs = [examine(tmp_path, sources) for _ in range(2)]
+    assert not {item.patient for item in runs[0]} & {item.patient for item in runs[1]}
+    one, other = (build_manifest(run, CLASSES, settings()).to_csv() for run in runs)
+    assert one == other
+    rows = build_manifest(runs[0], CLASSES, settings()).set_index("path")
+    assert rows.loc[[source.path for source in sources[:4]], ["group", "split"]].drop_duplicates().shape == (1, 2)
+    assert rows["group"].nunique() == 9
+    for text in ("SECRET-123", hashlib.sha256(b"SECRET-123").hexdigest(), *(item.patient for item in runs[0])):
+        assert text not in one
+        assert text not in repr(runs[0])
+
+
+def test_what_is_known_of_a_file_is_kept(tmp_path: Path) -> None:
+    write_png16(tmp_path / "good.png", np.linspace(0, 1, 12).reshape(3, 4))
+    written(tmp_path / "bad.png", b"<html>")
+    sources = [Source(name, "a", None, None) for name in ("good.png", "bad.png")]
+    good, bad = examine(tmp_path, sources)
+    assert (good.height, good.width, good.file_format, good.mode, good.patient) == (3, 4, "PNG", "I;16", None)
+    assert good.file_bytes == (tmp_path / "good.png").stat().st_size
+    assert good.mean == pytest.approx(0.5, abs=1e-4)
+    assert (bad.height, bad.width, bad.file_format, bad.mode, bad.file_bytes) == (0, 0, "", "", 0)
+    assert np.isnan(bad.mean)
 
 
 # The manifest
