@@ -7,7 +7,7 @@ import pandas as pd
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
-from bonexray.data.manifest import read_classes
+from bonexray.data.manifest import read_classes, read_leak_suspect
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.predictions import PREDICTIONS, read_predictions
 from bonexray.models.registry import model_row
@@ -24,7 +24,11 @@ def main(settings: Settings, name: str) -> None:
     source, classes = Path(f"models/{name}"), read_classes()
     rows, probabilities = read_predictions(source / PREDICTIONS, classes)
     history = pd.read_csv(source / "history.csv")
-    scores = {**evaluate(rows, probabilities, classes, settings.evaluate), "epochs": len(history)}
+    scores = {
+        **evaluate(rows, probabilities, classes, settings.evaluate),
+        "epochs": len(history),
+        "leak_suspect": read_leak_suspect(),
+    }
     title = model_row(name).title
     with whole_folder(f"reports/models/{name}") as folder:
         figures.confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")

@@ -53,14 +53,12 @@ def table(
         raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
     comparison, headline = pd.read_csv(tables.COMPARISON), read_json(tables.HEADLINE)
     if into:
-        results = tables.markdown_table(comparison, headline["model"], read_json(tables.DENOISE))
+        results = tables.markdown_table(comparison, headline, read_json(tables.DENOISE))
         into.write_text(
             with_section(into.read_text(encoding="utf-8"), tables.BEGIN, tables.END, results), encoding="utf-8"
         )
         return
-    Console(width=None if sys.stdout.isatty() else 140).print(
-        tables.terminal_table(comparison, headline["model"], headline["dataset"])
-    )
+    Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, headline))
     typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
 
 
