@@ -14,7 +14,14 @@ from rich.console import Console
 
 from bonexray.models.registry import REGISTRY, Model
 from bonexray.reporting import figures
-from bonexray.reporting.tables import COLUMNS, chosen_on_validation, comparison_table, markdown_table, terminal_table, warnings_of
+from bonexray.reporting.tables import (
+    COLUMNS,
+    chosen_on_validation,
+    comparison_table,
+    markdown_table,
+    terminal_table,
+    warnings_of,
+)
 
 LONG = "A network with a name that is far longer than any axis has room for"
 

@@ -16,7 +16,13 @@ from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
 from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync, without_secret
 
-CARD = {"model": "densenet121", "mode": "frozen", "fingerprint": "f" * 64, "manifest_sha256": "a" * 64, "leak_suspect": False}
+CARD = {
+    "model": "densenet121",
+    "mode": "frozen",
+    "fingerprint": "f" * 64,
+    "manifest_sha256": "a" * 64,
+    "leak_suspect": False,
+}
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
 EXPERIMENT = "study"
 REPOSITORY = Path(__file__).parents[1]

@@ -95,4 +95,4 @@ def pairs_figure(findings: Sequence[Finding], path: Path) -> None:
 
 
 def _both(names: tuple[str, str]) -> str:
-    return names[0] if names[0] == names[1] else f"{names[0]} | {names[1]}"
+    return names[0] if names[0] == names[1] else f"{names[0]} / {names[1]}"
