@@ -15,6 +15,7 @@ SMALL = {
     "frozen": ["mobilenet_v2", "--images", "16", "--px", "32", "--epochs", "2"],
     "memory": ["--images", "20", "40", "--px", "80"],
     "denoise": ["--images", "2", "--px", "48"],
+    "audit": ["--images", "60", "--planted", "0.2"],
     "filters": ["--count", "2", "--px", "48"],
 }
 
@@ -63,3 +64,7 @@ def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
     assert table.loc["bm3d", "psnr_after_db"] > table.loc["bm3d", "psnr_before_db"] + 3
     assert found.strip() in page.read_text()
     assert (tmp_path / "reports" / "filters.png").stat().st_size > 5000
+
+
+def test_planted_copies_are_found() -> None:
+    assert re.search(r"planted copies found: 1[12] of 12; other pairs: 0", printed("audit"))

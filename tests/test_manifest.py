@@ -354,6 +354,20 @@ def test_a_written_manifest_comes_back_as_text(tmp_path: Path, monkeypatch: pyte
     assert read_classes() == CLASSES
 
 
+@pytest.mark.parametrize(("pattern", "together", "apart"), [
+    (r"([^/]+?)(?:-rotated\d+)?\.\w+$", ["a/knee7.png", "a/knee7-rotated12.png", "a/knee7-rotated3.png"], "a/knee71.png"),
+    (r"([^/]+)\.rf\.[0-9a-f]+", ["a/knee7_png.rf.2c6a3cfe.jpg", "b/knee7_png.rf.0219308e.jpg"], "a/knee8_png.rf.2c6a.jpg"),
+])  # fmt: skip
+def test_the_readmes_patterns_name_augmented_copies(
+    pattern: str, together: list[str], apart: str, tmp_path: Path
+) -> None:
+    assert f'"{pattern}"' in Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    touch(tmp_path, *together, apart, "b/x.png")
+    groups = {source.path: source.group for source in list_sources(dataset(tmp_path, group_pattern=pattern))}
+    assert len({groups[path] for path in together}) == 1
+    assert groups[apart] != groups[together[0]]
+
+
 # What stands on both sides of a split that came with the dataset
 
 

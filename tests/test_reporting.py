@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bonexray.models.registry import REGISTRY, Model
 from bonexray.reporting import figures
+from bonexray.reporting.grid import filter_grid
 from bonexray.reporting.tables import (
     COLUMNS,
     chosen_on_validation,
@@ -215,3 +216,34 @@ def test_a_collapsed_model_is_chosen_only_where_all_are() -> None:
     assert (
         chosen_on_validation({"xception": fallen, "resnet50": {**fallen, "val_balanced_accuracy": 0.3}}) == "xception"
     )
+
+
+# Models and filters
+
+
+def experiment(method: str | None, state: str | None = "Success", prefix: str = "", **accuracies: float | None):
+    """A row as `dvc.api.exp_show` gives it."""
+    scores = {
+        f"{prefix}{model}.{name}": value
+        for model, value in accuracies.items()
+        for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc")
+    }
+    alone = {"metrics/models/stale.json:accuracy": 0.9, "baseline_accuracy": 0.3}  # not of the study
+    return {"State": state, "denoise.method": method, **scores, **alone}
+
+
+def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
+    table = filter_grid([
+        experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4),
+        experiment("median", prefix="metrics/models.json:", vgg16=0.7, alexnet=None),
+        experiment("bm3d", vgg16=0.1),
+        experiment("tv", state="Running", vgg16=1.0),
+        experiment(None, vgg16=1.0),
+    ])  # fmt: skip
+    assert list(table.columns) == ["Model", "Filter", "Accuracy", "Precision", "Recall", "F1-Score"]
+    found = list(table[["Model", "Filter", "Accuracy"]].itertuples(index=False, name=None))
+    assert found == [("alexnet", "bm3d", 0.4), ("vgg16", "median", 0.7), ("vgg16", "bm3d", 0.5)]
+
+
+def test_a_grid_without_experiments_is_empty() -> None:
+    assert filter_grid([]).empty
