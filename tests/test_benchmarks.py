@@ -41,7 +41,13 @@ def test_cached_features_give_the_head_that_training_behind_the_backbone_gives()
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
 def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
     lines = printed("memory").splitlines()
-    assert [line.split()[0] for line in lines] == ["features@mobilenet_v2", "train@mobilenet_v2", "train@compact_cnn"]
+    assert [line.split()[0] for line in lines] == [
+        "denoise",
+        "prepare",
+        "features@mobilenet_v2",
+        "train@mobilenet_v2",
+        "train@compact_cnn",
+    ]
     assert all(re.search(r"20 images: \d+ MB  40 images: \d+ MB  difference: -?\d+ MB", line) for line in lines)
 
 

@@ -87,6 +87,10 @@ def test_contrast_reaches_0_and_1(resize: str) -> None:
     np.testing.assert_allclose(square, (pixels - pixels.min()) / np.ptp(pixels), rtol=0, atol=1e-6)
 
 
+def test_an_image_that_a_filter_left_without_contrast_is_black() -> None:
+    assert not prepare_image(np.full((20, 30), 0.5, np.float32), prepare(32)).any()
+
+
 @pytest.mark.parametrize("shape", [(48, 24), (24, 48)], ids=["upright", "lying"])
 def test_padding_is_black_centred_and_does_not_distort(shape: tuple[int, int]) -> None:
     pixels = np.full(shape, 0.9, np.float32)

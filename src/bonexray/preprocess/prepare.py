@@ -15,14 +15,14 @@ def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
     """Min-max to [0, 1], then to a square; padding, where the aspect ratio is kept, is black.
 
     Args:
-        pixels: float (height, width), not constant.
+        pixels: float (height, width); what a filter left without any contrast becomes black.
         settings: side in pixels, and whether to pad or to stretch.
 
     Returns:
         float32 (img_px, img_px) in [0, 1].
     """
     low, high = float(pixels.min()), float(pixels.max())
-    pixels = ((pixels - low) / (high - low)).astype(np.float32)
+    pixels = ((pixels - low) / ((high - low) or 1.0)).astype(np.float32)
     side = settings.img_px
     if settings.resize == "stretch":
         return resized(pixels, side, side)
