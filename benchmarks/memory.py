@@ -1,6 +1,6 @@
 """Whether memory follows the batch and not the cohort: `python benchmarks/memory.py`.
 
-Runs the scripts of the stages `features` and `train` on a small and on a large cohort of noise and prints the peak
+Runs the scripts of the stages `denoise`, `prepare`, `features` and `train` on a small and on a large cohort of noise and prints the peak
 memory of each process and the difference.
 """
 
@@ -16,14 +16,13 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from bonexray.config import load_settings
-from bonexray.data.arrays import rows_of
+from bonexray.data.images import write_png16
 from bonexray.data.manifest import write_manifest
 from bonexray.models.weights import starting_body, weights_path
-from bonexray.preprocess.prepare import IMAGES
 
 ROOT = Path(__file__).parents[1]
 BACKBONE, NETWORK = "mobilenet_v2", "compact_cnn"
-STAGES = [("features", BACKBONE), ("train", BACKBONE), ("train", NETWORK)]
+STAGES = [("denoise",), ("prepare",), ("features", BACKBONE), ("train", BACKBONE), ("train", NETWORK)]
 CLASSES = ["normal", "osteopenia", "osteoporosis"]
 
 
@@ -44,7 +43,7 @@ def peaks_of(count: int, px: int) -> list[float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lay_out(folder, count, px)
-        return [peak_of([sys.executable, str(ROOT / "stages" / f"{s}.py"), key], folder) for s, key in STAGES]
+        return [peak_of([sys.executable, str(ROOT / "stages" / f"{stage}.py"), *key], folder) for stage, *key in STAGES]
 
 
 def peak_of(command: list[str], folder: Path) -> float:
@@ -59,11 +58,13 @@ def peak_of(command: list[str], folder: Path) -> float:
 
 
 def lay_out(folder: Path, count: int, px: int) -> None:
-    """What the stages read: settings for one epoch, a manifest, prepared images of noise, and starting weights."""
+    """What the stages read: settings for one epoch, images of noise, their manifest, and starting weights."""
     os.chdir(folder)
     yaml = YAML(typ="safe")
     params = yaml.load(ROOT / "params.yaml")
     params["train"]["epochs"], params["prepare"]["img_px"] = 1, px
+    params["denoise"]["method"], params["denoise"]["quality_images"] = "none", 4
+    params["dataset"].update(root="raw", inputs=["raw"], reference=None, simulated={})
     yaml.dump(params, folder / "params.yaml")
     rng, numbers = np.random.default_rng(7), np.arange(count)
     splits = np.array(["train"] * 7 + ["val"] * 2 + ["test"])[numbers % 10]
@@ -71,10 +72,9 @@ def lay_out(folder: Path, count: int, px: int) -> None:
         "id": [f"{n:016x}" for n in numbers], "path": [f"{n}.png" for n in numbers],
         "label": np.array(CLASSES)[numbers % 3], "group": [f"p{n}" for n in numbers], "split": splits, "sha256": "0",
     }), CLASSES)  # fmt: skip
-    IMAGES.parent.mkdir(parents=True)
-    with rows_of(IMAGES, (count, px, px)) as append:
-        for _ in numbers:
-            append(rng.random((px, px), dtype=np.float32))
+    Path("raw").mkdir()
+    for number in numbers:
+        write_png16(f"raw/{number}.png", rng.random((px, px)))
     weights_path(BACKBONE).parent.mkdir()
     starting_body(BACKBONE, load_settings().weights).save_weights(weights_path(BACKBONE))
 

@@ -1,9 +1,9 @@
 """Draw what augmentation does to a training image of each class."""
 
 from bonexray.config import Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_classes, read_manifest
 from bonexray.outputs import whole_folder
-from bonexray.preprocess.prepare import open_prepared
 from bonexray.reporting.figures import image_gallery
 from bonexray.stage import run_stage
 from bonexray.training.augment import EPOCH, random_view
@@ -13,7 +13,7 @@ VIEWS = 6
 
 def main(settings: Settings) -> None:
     """Write reports/augmentation/views.png: the first training image of each class, and its first views."""
-    images, manifest = open_prepared(), read_manifest()
+    images, manifest = ArrayFile(IMAGES), read_manifest()
     train = manifest[manifest["split"] == "train"]
     gallery = {}
     for name in read_classes():

@@ -9,6 +9,7 @@ from bonexray.data.sources import dataset_root
 from bonexray.outputs import whole_folder, write_json
 from bonexray.preprocess.denoise import denoise_images
 from bonexray.preprocess.quality import added_noise_quality, phantom_quality
+from bonexray.preprocess.store import store_folder, trim
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
@@ -20,13 +21,15 @@ def main(settings: Settings) -> None:
     images = dict(zip(manifest["id"], manifest["path"], strict=True))
     root = dataset_root(settings.dataset)
     with whole_folder("data/denoised") as folder:
-        denoise_images(root, images, folder, settings.denoise)
+        anew = denoise_images(root, images, folder, settings.denoise, settings.compute)
     if settings.dataset.reference:
         reference = Path(settings.dataset.reference)
-        quality = phantom_quality(root, reference, Path("data/denoised"), images, settings.denoise)
+        quality = phantom_quality(root, reference, Path("data/denoised"), images, settings.denoise, settings.compute)
     else:
-        quality = added_noise_quality(root, images, settings.denoise)
+        quality = added_noise_quality(root, images, settings.denoise, settings.compute)
     write_json("metrics/denoise.json", quality)
+    removed = trim(store_folder(), settings.denoise.store_gb * 1e9)
+    log.info("%d of %d images filtered anew; %d removed from the store", anew, len(images), removed)
     log.info("PSNR %.1f to %.1f dB", quality["psnr_before_db"], quality["psnr_after_db"])
     log.info("SSIM %.2f to %.2f", quality["ssim_before"], quality["ssim_after"])
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from bonexray.config import Settings
-from bonexray.data.manifest import read_classes
+from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.manifest import read_classes, read_leak_suspect
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.predictions import PREDICTIONS, read_predictions
 from bonexray.models.registry import model_row
 from bonexray.outputs import whole_folder, write_json
-from bonexray.preprocess.prepare import open_prepared
 from bonexray.reporting import figures
 from bonexray.stage import run_stage
 
@@ -24,7 +24,11 @@ def main(settings: Settings, name: str) -> None:
     source, classes = Path(f"models/{name}"), read_classes()
     rows, probabilities = read_predictions(source / PREDICTIONS, classes)
     history = pd.read_csv(source / "history.csv")
-    scores = {**evaluate(rows, probabilities, classes, settings.evaluate), "epochs": len(history)}
+    scores = {
+        **evaluate(rows, probabilities, classes, settings.evaluate),
+        "epochs": len(history),
+        "leak_suspect": read_leak_suspect(),
+    }
     title = model_row(name).title
     with whole_folder(f"reports/models/{name}") as folder:
         figures.confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")
@@ -43,7 +47,7 @@ def draw_samples(rows: pd.DataFrame, probabilities, title: str, path: Path) -> N
     shown = rows.assign(probability=probabilities.max(axis=1))[rows["split"] == "test"]
     turn = shown.groupby("label").cumcount()
     shown = shown.iloc[turn.argsort(kind="stable")].head(SAMPLES)
-    figures.sample_predictions(open_prepared()[shown.index], shown, f"{title}: test images", path)
+    figures.sample_predictions(ArrayFile(IMAGES)[shown.index], shown, f"{title}: test images", path)
 
 
 def write_results(rows: pd.DataFrame, probabilities, classes: list[str], path: Path) -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 
 from bonexray.config import Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_manifest
 from bonexray.models.backbones import build_encoder
 from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import whole_folder
-from bonexray.preprocess.prepare import open_prepared
 from bonexray.stage import run_stage
 from bonexray.training.features import FEATURES, VIEWS, extract_features, extract_views, write_features_card
 from bonexray.training.runtime import prepare_runtime
@@ -16,7 +16,7 @@ from bonexray.training.runtime import prepare_runtime
 def main(settings: Settings, backbone: str) -> None:
     """Write data/features/<backbone>/: features.npy, with augmented copies views.npy, and the weights' hash."""
     prepare_runtime(seed=0, deterministic=True)
-    images, batch, copies = open_prepared(), settings.features.batch_images, settings.augment.copies
+    images, batch, copies = ArrayFile(IMAGES), settings.features.batch_images, settings.augment.copies
     encoder = build_encoder(backbone, images.shape[1])
     load_starting_weights(encoder.get_layer(backbone), backbone)
     with whole_folder(f"data/features/{backbone}") as folder:

@@ -12,7 +12,7 @@ from bonexray.stage import run_stage
 def main(settings: Settings) -> None:
     """Write data/prepared/images.npy, in the manifest's order, and its index."""
     with whole_folder("data/prepared") as folder:
-        prepare_images(Path("data/denoised"), list(read_manifest()["id"]), folder, settings.prepare)
+        prepare_images(Path("data/denoised"), list(read_manifest()["id"]), folder, settings.prepare, settings.compute)
 
 
 if __name__ == "__main__":

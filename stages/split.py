@@ -1,36 +1,49 @@
 """Decide, before anything else, which images take part, which belong together, and which split each is in."""
 
 import logging
-from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 
 from bonexray.config import Settings
+from bonexray.data.allocation import build_manifest
 from bonexray.data.audit import Examined, examine
-from bonexray.data.manifest import build_manifest, regrouped, write_manifest
+from bonexray.data.grouping import find_copies, groups_of
+from bonexray.data.lookalikes import Pair
+from bonexray.data.manifest import write_manifest
 from bonexray.data.sources import SPLITS, class_order, dataset_root, list_sources
+from bonexray.data.summary import summarise
 from bonexray.errors import BonexrayError
-from bonexray.outputs import whole_file, write_json
+from bonexray.outputs import whole_file, whole_folder, write_json
+from bonexray.reporting.audit import Finding, audit_page, pairs_figure
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
 
 
 def main(settings: Settings) -> None:
-    """Write data/split/manifest.csv, classes.json and quarantine.csv, and metrics/data.json."""
+    """Write data/split/manifest.csv, classes.json and quarantine.csv, metrics/data.json, and the audit's report."""
     sources = list_sources(settings.dataset)
     classes = class_order(settings.dataset, sources)
-    examined = examine(dataset_root(settings.dataset), sources)
+    examined = examine(dataset_root(settings.dataset), sources, settings.compute)
     write_quarantine(examined)
     require_mostly_good(examined, settings.split.max_bad_fraction)
-    manifest = build_manifest(examined, classes, settings.split)
-    write_manifest(manifest, classes)
-    summary = summarise(examined, manifest, classes)
+    usable = [item for item in examined if item.reason is None]
+    pairs = find_copies(usable, settings.audit, settings.compute)
+    groups = groups_of(usable, pairs)
+    manifest = build_manifest(usable, groups, classes, settings.split, settings.audit)
+    summary = summarise(examined, pairs, groups, manifest, classes, settings.audit.crossing)
+    write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
+    write_report(usable, pairs, summary, settings.audit.crossing)
     log.info("%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"])
     for split in SPLITS:
         log.info("%5s: %s", split, summary[split])
-    log.info("no group and no image's bytes in two splits: checked")
+    log.info("%d pairs are one picture in other bytes: reports/audit.md", summary["lookalike_pairs"])
+    if summary["leak_suspect"]:
+        log.warning("%d images stand on both sides of the split and are trusted", summary["crossing_images"])
+    else:
+        log.info("no group and no image's bytes in two splits: checked")
 
 
 def write_quarantine(examined: list[Examined]) -> None:
@@ -52,25 +65,27 @@ def require_mostly_good(examined: list[Examined], max_bad_fraction: float) -> No
         )  # fmt: skip
 
 
-def summarise(examined: list[Examined], manifest: pd.DataFrame, classes: list[str]) -> dict[str, object]:
-    """Counts for metrics/data.json."""
-    usable = [item for item in examined if item.reason is None]
-    repeats = Counter(item.sha256 for item in usable)
-    by_split = {
-        split: {name: int(((manifest["split"] == split) & (manifest["label"] == name)).sum()) for name in classes}
-        for split in SPLITS
-    }
-    return {
-        "images": len(manifest),
-        "groups": manifest["group"].nunique(),
-        "quarantined": len(examined) - len(usable),
-        "contradictory_labels": sum("labels" in (item.reason or "") for item in examined),
-        "duplicated_images": sum(count - 1 for count in repeats.values()),
-        "duplicate_groups": sum(count > 1 for count in repeats.values()),
-        "regrouped": regrouped(examined, manifest),
-        "outside_subset": len(usable) - len(manifest),
-        **by_split,
-    }
+def write_report(usable: list[Examined], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
+    """Write reports/audit.md, and reports/audit/ with pairs.csv and pairs.png."""
+    findings = sorted((finding(usable[p.one], usable[p.other], p.likeness) for p in pairs), key=lambda f: f.badness)[
+        ::-1
+    ]
+    with whole_file("reports/audit.md") as partial:
+        partial.write_text(audit_page(summary, findings, policy), encoding="utf-8")
+    with whole_folder("reports/audit") as folder:
+        rows = [(f"{f.likeness:.4f}", *f.paths, *f.labels, *f.splits) for f in findings]
+        columns = ["likeness", "one", "other", "label_one", "label_other", "split_one", "split_other"]
+        pd.DataFrame(rows, columns=columns).to_csv(folder / "pairs.csv", index=False, lineterminator="\n")
+        pairs_figure(findings, Path(folder / "pairs.png"))
+
+
+def finding(one: Examined, other: Examined, likeness: float) -> Finding:
+    """A pair as the report shows it."""
+    sources = (one.source, other.source)
+    return Finding(
+        likeness, tuple(s.path for s in sources), tuple(s.label for s in sources),
+        tuple(s.split or "" for s in sources), (one.thumbnail, other.thumbnail),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

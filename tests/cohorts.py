@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from bonexray.config import Augment, FineTune, Model, Train, Weights
-from bonexray.data.arrays import ArrayFile
+from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import write_manifest
 from bonexray.models.backbones import build_encoder
 from bonexray.models.registry import BACKBONES, FULL, SCRATCH, model_row
 from bonexray.models.weights import load_starting_weights, starting_body, weights_path
 from bonexray.outputs import write_json
-from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.cohort import Cohort, open_cohort
 from bonexray.training.features import FEATURES, VIEWS, extract_features, write_features_card
 from bonexray.training.train import train_model

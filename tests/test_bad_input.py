@@ -115,9 +115,7 @@ CASES = {
     "CSV row cut short": Case(
         with_csv("normal", header="label,image"), ["data/raw/index.csv, line 8", "no such file"], None
     ),
-    "unknown filter": Case(
-        changed(denoise__method="median"), ["denoise.method", "none, bm3d", "'median'"], ("denoise",)
-    ),
+    "unknown filter": Case(changed(denoise__method="mean"), ["denoise.method", "none, bm3d", "'mean'"], ("denoise",)),
     "unknown model": Case(
         changed(models={"lenet": frozen("lenet")}), ["model", "one of vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
     ),

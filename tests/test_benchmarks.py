@@ -5,18 +5,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from bonexray.preprocess.filters import FILTERS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "frozen": ["mobilenet_v2", "--images", "16", "--px", "32", "--epochs", "2"],
     "memory": ["--images", "20", "40", "--px", "80"],
+    "denoise": ["--images", "2", "--px", "48"],
+    "audit": ["--images", "60", "--planted", "0.2"],
+    "filters": ["--count", "2", "--px", "48"],
 }
 
 
-def printed(name: str) -> str:
+def printed(name: str, *arguments: str) -> str:
     """What a benchmark prints in its smallest form."""
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *SMALL[name]]
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *SMALL[name], *arguments]
     done = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -35,5 +41,36 @@ def test_cached_features_give_the_head_that_training_behind_the_backbone_gives()
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
 def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
     lines = printed("memory").splitlines()
-    assert [line.split()[0] for line in lines] == ["features@mobilenet_v2", "train@mobilenet_v2", "train@compact_cnn"]
+    assert [line.split()[0] for line in lines] == [
+        "denoise",
+        "prepare",
+        "features@mobilenet_v2",
+        "train@mobilenet_v2",
+        "train@compact_cnn",
+    ]
     assert all(re.search(r"20 images: \d+ MB  40 images: \d+ MB  difference: -?\d+ MB", line) for line in lines)
+
+
+def test_the_stages_filter_gives_the_quality_of_the_package() -> None:
+    found = printed("denoise")
+    for profile in ("np", "lc"):
+        decibels = re.search(rf"{profile}: PSNR ([\d.]+), ([\d.]+), ([\d.]+) dB", found).groups()
+        assert max(map(float, decibels)) - min(map(float, decibels)) <= 0.05
+        assert re.search(rf"{profile}: ratio: [\d.]+  efficiency: [\d.]+", found)
+
+
+def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "before\n<!-- filters: written by `python benchmarks/filters.py --into README.md` -->\n<!-- end of filters -->\nafter\n"
+    )
+    found = printed("filters", "--out", str(tmp_path), "--into", str(page))
+    table = pd.read_csv(tmp_path / "metrics" / "filters.csv").set_index("filter")
+    assert list(table.index) == list(FILTERS)
+    assert table.loc["bm3d", "psnr_after_db"] > table.loc["bm3d", "psnr_before_db"] + 3
+    assert found.strip() in page.read_text()
+    assert (tmp_path / "reports" / "filters.png").stat().st_size > 5000
+
+
+def test_planted_copies_are_found() -> None:
+    assert re.search(r"planted copies found: 1[12] of 12; other pairs: 0", printed("audit"))

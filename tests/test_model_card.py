@@ -18,9 +18,9 @@ from cohorts import (
 )
 
 from bonexray.config import Augment, Train
+from bonexray.data.arrays import IMAGES
 from bonexray.models.weights import weights_path
 from bonexray.outputs import read_json, sha256_of, write_json
-from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.features import VIEWS
 from bonexray.training.train import model_card
 
@@ -107,7 +107,10 @@ def renamed_weights() -> None:
 
 CHANGES: dict[str, tuple[Callable[[], object], set[str]]] = {  # what is done, and in which modes it counts
     "manifest": (lambda: add_a_row(Path("data/split/manifest.csv")), set(NETWORKS)),
-    "classes": (lambda: write_json("data/split/classes.json", {"classes": sorted(CLASSES)}), set(NETWORKS)),
+    "classes": (
+        lambda: write_json("data/split/classes.json", {"classes": sorted(CLASSES), "leak_suspect": False}),
+        set(NETWORKS),
+    ),
     "images": (lambda: add_noise(IMAGES), {"fine_tune", "full", "scratch"}),
     "features": (lambda: add_noise(FEATURES / "features.npy"), {"frozen", "fine_tune"}),
     "copies of features": (lambda: lay_out_features("densenet121", copies=2), {"frozen", "fine_tune"}),

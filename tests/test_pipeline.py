@@ -192,15 +192,21 @@ def test_every_run_comes_back_from_the_files(workspace):
 
 def test_queued_experiments_share_one_new_store(workspace):
     (workspace.root / "mlflow.db").unlink()
-    workspace.study("model=mobilenet_v2", "train.dropout=0.3,0.6", flags=("--queue",))
+    workspace.study("model=mobilenet_v2", "denoise.method=none,median", flags=("--queue",))
     workspace.run("dvc", "queue", "start", "-j", "2")
     deadline = time.monotonic() + 400
     while re.search(r"Queued|Running", status := workspace.run("dvc", "queue", "status")):
         assert time.monotonic() < deadline, status
         time.sleep(2)
     assert status.count("Success") == 2, status
-    assert sorted(run["params"]["train.dropout"] for run in workspace.runs()) == ["0.3", "0.6"]
+    assert sorted(run["params"]["denoise.method"] for run in workspace.runs()) == ["median", "none"]
     assert not list(workspace.root.glob(".dvc/tmp/exps/*/mlflow.db"))
+    assert "3 filters" in workspace.run("bonexray", "grid")
+    grid = (workspace.root / "reports/benchmark_results.csv").read_text().splitlines()
+    assert grid[0] == "Model,Filter,Accuracy,Precision,Recall,F1-Score"
+    assert {tuple(line.split(",")[:2]) for line in grid[1:]} >= {
+        ("mobilenet_v2", f) for f in ("bm3d", "none", "median")
+    }
 
 
 def test_a_temporary_experiment_leaves_the_workspace_alone(workspace):
@@ -217,3 +223,20 @@ def test_a_temporary_experiment_leaves_the_workspace_alone(workspace):
 def _exp_ref(workspace: Workspace, name: str) -> str:
     refs = workspace.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     return next(ref.removeprefix("refs/exps/") for ref in refs if ref.endswith(f"/{name}"))
+
+
+def test_what_one_machine_trained_another_takes_from_the_remote(workspace: Workspace, tmp_path: Path) -> None:
+    """Nothing is shared but a remote; the study's lock in Git is older than its settings."""
+    first, second = (Workspace(tmp_path / name) for name in ("first", "second"))
+    for clone in (first, second):
+        workspace.run("git", "clone", "-q", str(workspace.root), str(clone.root))
+        clone.run("dvc", "remote", "add", "-q", "-d", "team", str(tmp_path / "remote"))
+        params = clone.root / "params.yaml"
+        params.write_text(params.read_text().replace("  patience: 8", "  patience: 7"))
+    first.run("make", "-s", "READY=", "worker", "MODEL=compact_cnn")
+    assert first.trainings() == 1
+    second.run("dvc", "pull", "--run-cache", "--allow-missing")
+    said = second.run("dvc", "repro", "--pull", "train@compact_cnn")
+    assert "Stage 'train@compact_cnn' is cached" in said
+    assert second.trainings() == 0
+    assert second.bytes_of("models/compact_cnn/*") == first.bytes_of("models/compact_cnn/*") != {}

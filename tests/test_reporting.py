@@ -14,7 +14,15 @@ from rich.console import Console
 
 from bonexray.models.registry import REGISTRY, Model
 from bonexray.reporting import figures
-from bonexray.reporting.tables import COLUMNS, chosen_on_validation, comparison_table, terminal_table
+from bonexray.reporting.grid import filter_grid
+from bonexray.reporting.tables import (
+    COLUMNS,
+    chosen_on_validation,
+    comparison_table,
+    markdown_table,
+    terminal_table,
+    warnings_of,
+)
 
 LONG = "A network with a name that is far longer than any axis has room for"
 
@@ -26,7 +34,8 @@ def scores(balanced: float, **others: float) -> dict[str, float]:
         "balanced_accuracy_high": balanced + 0.1, "accuracy": balanced, "accuracy_low": balanced - 0.1,
         "accuracy_high": balanced + 0.1, "macro_precision": 0.5, "macro_recall": balanced, "macro_f1": 0.45,
         "roc_auc": 0.7, "baseline_accuracy": 0.4, "baseline_balanced_accuracy": 1 / 3, "collapsed": 0,
-        "val_collapsed": 0, "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, **others,
+        "val_collapsed": 0, "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, "leak_suspect": False,
+        **others,
     }  # fmt: skip
 
 
@@ -126,9 +135,14 @@ def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.Monk
     assert list(table["model"]) == names[::-1]
 
 
-def shown(models: dict[str, dict[str, float]], chosen: str) -> str:
+def headline_of(chosen: str, **changes: object) -> dict[str, object]:
+    plain = {"leak_suspect": False, "shortcut_balanced_accuracy": None, "balanced_accuracy": 0.6}
+    return {"model": chosen, "dataset": "phantom", **plain, **changes}
+
+
+def shown(models: dict[str, dict[str, float]], chosen: str, **changes: object) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(terminal_table(comparison_table(models, STARTS), chosen, "phantom"))
+    console.print(terminal_table(comparison_table(models, STARTS), headline_of(chosen, **changes)))
     return console.file.getvalue()
 
 
@@ -143,6 +157,26 @@ def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
     assert "DenseNet121 *" not in text
     assert "0.333" in line_of(text, "always the majority class")
     assert "n = 36 images" in text
+
+
+@pytest.mark.parametrize(("changes", "expected"), [
+    ({}, []),
+    ({"shortcut_balanced_accuracy": 0.54}, []),
+    ({"shortcut_balanced_accuracy": 0.56}, ["Facts about the files alone"]),
+    ({"leak_suspect": True}, ["leak_suspect: copies or patients"]),
+    ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
+])  # fmt: skip
+def test_what_must_be_known_of_the_images_stands_beside_the_results(
+    changes: dict[str, object], expected: list[str]
+) -> None:
+    warnings = warnings_of(headline_of("xception", **changes))
+    assert len(warnings) == len(expected)
+    assert all(part in warning for part, warning in zip(expected, warnings, strict=True))
+    denoise = dict.fromkeys(["psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after", "images"], 1)
+    page = markdown_table(comparison_table(MODELS, STARTS), headline_of("xception", **changes), denoise)
+    assert all(warning in page for warning in warnings)
+    terminal = " ".join(shown(MODELS, "xception", **changes).split())
+    assert all(" ".join(part.split()) in terminal for part in expected)
 
 
 @pytest.mark.parametrize("absent", [None, float("nan")])
@@ -182,3 +216,34 @@ def test_a_collapsed_model_is_chosen_only_where_all_are() -> None:
     assert (
         chosen_on_validation({"xception": fallen, "resnet50": {**fallen, "val_balanced_accuracy": 0.3}}) == "xception"
     )
+
+
+# Models and filters
+
+
+def experiment(method: str | None, state: str | None = "Success", prefix: str = "", **accuracies: float | None):
+    """A row as `dvc.api.exp_show` gives it."""
+    scores = {
+        f"{prefix}{model}.{name}": value
+        for model, value in accuracies.items()
+        for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc")
+    }
+    alone = {"metrics/models/stale.json:accuracy": 0.9, "baseline_accuracy": 0.3}  # not of the study
+    return {"State": state, "denoise.method": method, **scores, **alone}
+
+
+def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
+    table = filter_grid([
+        experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4),
+        experiment("median", prefix="metrics/models.json:", vgg16=0.7, alexnet=None),
+        experiment("bm3d", vgg16=0.1),
+        experiment("tv", state="Running", vgg16=1.0),
+        experiment(None, vgg16=1.0),
+    ])  # fmt: skip
+    assert list(table.columns) == ["Model", "Filter", "Accuracy", "Precision", "Recall", "F1-Score"]
+    found = list(table[["Model", "Filter", "Accuracy"]].itertuples(index=False, name=None))
+    assert found == [("alexnet", "bm3d", 0.4), ("vgg16", "median", 0.7), ("vgg16", "bm3d", 0.5)]
+
+
+def test_a_grid_without_experiments_is_empty() -> None:
+    assert filter_grid([]).empty

@@ -16,7 +16,13 @@ from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
 from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync, without_secret
 
-CARD = {"model": "densenet121", "mode": "frozen", "fingerprint": "f" * 64, "manifest_sha256": "a" * 64}
+CARD = {
+    "model": "densenet121",
+    "mode": "frozen",
+    "fingerprint": "f" * 64,
+    "manifest_sha256": "a" * 64,
+    "leak_suspect": False,
+}
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
 EXPERIMENT = "study"
 REPOSITORY = Path(__file__).parents[1]
@@ -314,3 +320,11 @@ def test_an_address_is_shown_without_its_password() -> None:
     assert (
         without_secret("at https://me:secret@host:5000/x, twice http://b@c") == "at https://host:5000/x, twice http://c"
     )
+
+
+def test_a_study_whose_split_leaks_is_marked_in_every_run(root: Path, settings: Settings) -> None:
+    train_live(settings, card={**CARD, "leak_suspect": True})
+    (run,) = runs()
+    assert run.data.tags["leak_suspect"] == "True"
+    train_live(settings, card={**CARD, "fingerprint": "c" * 64})
+    assert sorted("leak_suspect" in run.data.tags for run in runs()) == [False, True]

@@ -14,7 +14,7 @@ from bonexray.data.splits import require_enough_groups
 from bonexray.errors import BonexrayError
 from bonexray.models.published import require_mirrored
 from bonexray.models.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
-from bonexray.preprocess.filters import require_filter
+from bonexray.preprocess.filters import options_of
 
 
 def require_sound_settings(settings: Settings) -> None:
@@ -38,7 +38,7 @@ def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
 
 def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     """What is wrong with the settings beyond their types: unknown names, images too small, modes that do not fit."""
-    yield from _raised(require_filter, settings.denoise.method)
+    yield from _raised(options_of, settings.denoise)
     if settings.dataset.classes:
         yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
     for name, model in settings.models.items():

@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | sync | table | registry`."""
+"""The command line: `bonexray check | sync | table | grid | registry`."""
 
 import sys
 from pathlib import Path
@@ -53,15 +53,34 @@ def table(
         raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
     comparison, headline = pd.read_csv(tables.COMPARISON), read_json(tables.HEADLINE)
     if into:
-        results = tables.markdown_table(comparison, headline["model"], read_json(tables.DENOISE))
+        results = tables.markdown_table(comparison, headline, read_json(tables.DENOISE))
         into.write_text(
             with_section(into.read_text(encoding="utf-8"), tables.BEGIN, tables.END, results), encoding="utf-8"
         )
         return
-    Console(width=None if sys.stdout.isatty() else 140).print(
-        tables.terminal_table(comparison, headline["model"], headline["dataset"])
-    )
+    Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, headline))
     typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
+
+
+@app.command()
+def grid(
+    out: Annotated[Path, typer.Option(help="the CSV to write")] = Path("reports/benchmark_results.csv"),
+) -> None:
+    """Collect the experiments of this commit: each model with each filter, one row a pair."""
+    import dvc.api
+
+    from bonexray.outputs import whole_file
+    from bonexray.reporting.grid import filter_grid
+
+    table = filter_grid(dvc.api.exp_show())
+    if table.empty:
+        do = "run `dvc repro`, or queue experiments and wait for them"
+        raise BonexrayError("the experiments", expected="finished ones", received="none", do=do)
+    with whole_file(out) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
+    typer.echo(
+        f"grid: {len(table)} rows, {table['Model'].nunique()} models, {table['Filter'].nunique()} filters: {out}"
+    )
 
 
 @app.command()

@@ -92,14 +92,24 @@ class Split(Section):
     seed: Seed
 
 
+class Audit(Section):
+    """How copies among the images are looked for, and what is done about those that stand in two splits."""
+
+    neighbours: Annotated[int, Field(ge=0)]
+    likeness: Annotated[float, Field(gt=0, le=1)]
+    crossing: Literal["regroup", "drop", "refuse", "trust"]
+
+
 class Denoise(Section):
     """The filter, and how its quality is measured."""
 
     method: str
+    options: dict[str, int | float | str]
     sigma: Positive | None
     working_px: Annotated[int, Field(ge=32)]
     quality_images: Count
     quality_sigma: Positive
+    store_gb: Annotated[float, Field(ge=0)]
     seed: Seed
 
 
@@ -181,6 +191,19 @@ class Evaluate(Section):
     seed: Seed
 
 
+class Compute(Section):
+    """Where work on many images is done."""
+
+    backend: Literal["local", "dask"]
+    scheduler: str | None
+
+    @model_validator(mode="after")
+    def _scheduler_is_named(self) -> "Compute":
+        if self.backend == "dask" and not self.scheduler:
+            raise ValueError("compute.scheduler to be an address, as tcp://10.0.0.5:8786, where the backend is dask")
+        return self
+
+
 class Track(Section):
     """What MLflow is told."""
 
@@ -212,6 +235,7 @@ class Settings(Section):
     dataset: Dataset
     phantom: Phantom
     split: Split
+    audit: Audit
     denoise: Denoise
     prepare: Prepare
     weights: Weights
@@ -220,6 +244,7 @@ class Settings(Section):
     train: Train
     fine_tune: FineTune
     evaluate: Evaluate
+    compute: Compute
     track: Track
     modes: dict[str, str]
     unread: dict[str, dict[str, str]]

@@ -25,8 +25,19 @@ from bonexray.config import Settings
 from bonexray.outputs import digest, main_repository, read_json
 
 log = logging.getLogger("bonexray")
-FINGERPRINT, EVALUATION, STAGE = "fingerprint", "evaluation", "stage"
-LOGGED_SECTIONS = ("split", "denoise", "prepare", "weights", "features", "augment", "train", "fine_tune", "evaluate")
+FINGERPRINT, EVALUATION, STAGE, LEAK = "fingerprint", "evaluation", "stage", "leak_suspect"
+LOGGED_SECTIONS = (
+    "split",
+    "audit",
+    "denoise",
+    "prepare",
+    "weights",
+    "features",
+    "augment",
+    "train",
+    "fine_tune",
+    "evaluate",
+)
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ def _a_warning() -> Iterator[None]:
 def _start_run(store: Store, settings: Settings, card: Mapping[str, object]) -> str:
     tags = {
         "model": card["model"], "dataset": settings.dataset.name, STAGE: "train", FINGERPRINT: card["fingerprint"],
-        "dvc_exp": os.environ.get("DVC_EXP_NAME", ""), "git_commit": _git_commit(),
+        "dvc_exp": os.environ.get("DVC_EXP_NAME", ""), "git_commit": _git_commit(), LEAK: card["leak_suspect"],
     }  # fmt: skip
     run_id = _create_run(store, str(card["model"]), tags)
     sections = settings.model_dump(include={*LOGGED_SECTIONS})
@@ -191,7 +202,8 @@ def _add_study(store: Store, settings: Settings) -> bool:
     headline = Path("metrics/headline.json")
     if not headline.exists():
         return False
-    version = digest({"models": read_json("metrics/models.json"), "headline": read_json(headline)})
+    content = dict(_flat(read_json(headline)))
+    version = digest({"models": read_json("metrics/models.json"), "headline": content})
     if _runs(store, FINGERPRINT, version):
         return False
     tags = {
@@ -199,9 +211,9 @@ def _add_study(store: Store, settings: Settings) -> bool:
         "dataset": settings.dataset.name,
         FINGERPRINT: version,
         "git_commit": _git_commit(),
+        LEAK: content.get(LEAK),
     }
     run_id = _create_run(store, f"study of {len(settings.models)} on {settings.dataset.name}", tags)
-    content = dict(_flat(read_json(headline)))
     params = [Param("models", ", ".join(settings.models)), Param("chosen", str(content.get("model")))]
     store.client.log_batch(run_id, _metrics(content, step=0), params)
     store.client.log_artifact(run_id, "metrics/comparison.csv")

@@ -12,6 +12,8 @@ import numpy as np
 
 from bonexray.errors import BonexrayError
 
+IMAGES = Path("data/prepared/images.npy")  # what the networks see: float32 (images, img_px, img_px) in [0, 1]
+
 
 class ArrayFile:
     """A .npy file as an array whose first axis is read row by row.

@@ -15,6 +15,7 @@ _SPLIT_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_LITTER = ("thumbs.db", "desktop.ini")  # what Windows leaves in a folder; hidden files are skipped anyway
 _DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
@@ -70,7 +71,7 @@ def dataset_root(dataset: Dataset) -> Path:
 
 def leaves(root: Path, path: Path) -> bool:
     """Whether a file's real place is outside the root; a link into DVC's cache is where DVC put the file."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))  # unlike resolve(), no error for a link to itself
     return not real.is_relative_to(root.resolve()) and not _DVC_CACHE.search(real.as_posix())
 
 
@@ -81,7 +82,7 @@ def _from_folders(dataset: Dataset, root: Path) -> list[Source]:
     for folder, _, names in os.walk(root):
         for name in names:
             path = PurePosixPath(Path(folder, name).relative_to(root).as_posix())
-            if any(part.startswith(".") for part in path.parts):
+            if name.lower() in _LITTER or any(part.startswith(".") for part in path.parts):
                 continue
             split = _SPLIT_NAMES[path.parts[0].lower()] if presplit and len(path.parts) > 1 else None
             classes = path.parts[1:-1] if presplit else path.parts[:-1]

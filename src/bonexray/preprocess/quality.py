@@ -5,16 +5,17 @@ sigma is added to it and the image before the noise is the reference. How much a
 input says nothing about quality and is not reported.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bonexray.config import Denoise
+from bonexray.compute import spread
+from bonexray.config import Compute, Denoise
 from bonexray.data.images import bounded, read_image
-from bonexray.preprocess.filters import FILTERS
-from bonexray.progress import progress
+from bonexray.preprocess.denoise import filtered_png, from_png
+from bonexray.preprocess.store import Store, store_folder
 
 
 def psnr_db(clean: np.ndarray, image: np.ndarray) -> float:
@@ -33,7 +34,7 @@ def ssim(clean: np.ndarray, image: np.ndarray) -> float:
 
 
 def phantom_quality(
-    root: Path, reference: Path, denoised: Path, images: dict[str, str], settings: Denoise
+    root: Path, reference: Path, denoised: Path, images: dict[str, str], settings: Denoise, compute: Compute
 ) -> dict[str, float]:
     """Mean PSNR and SSIM before and after the filter, over all images, against their clean originals.
 
@@ -43,45 +44,56 @@ def phantom_quality(
         denoised: the folder with what the filter made of them, `<id>.png`.
         images: id to path below the root.
         settings: the working size.
+        compute: where the work is done.
 
     Returns:
         images, psnr_before_db, psnr_after_db, ssim_before, ssim_after.
     """
-
-    def measure(name: str, path: str) -> tuple[float, ...]:
-        clean, noisy = (bounded(read_image(folder / path), settings.working_px) for folder in (reference, root))
-        return _compared(clean, noisy, read_image(denoised / f"{name}.png"))
-
-    measured = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-        delayed(measure)(*image) for image in images.items()
-    )
-    return _means(list(progress(measured, "PSNR and SSIM", len(images))))
+    folders = [folder.resolve() for folder in (reference, root, denoised)]
+    items = [
+        (folders[0] / path, folders[1] / path, folders[2] / f"{name}.png", settings.working_px)
+        for name, path in images.items()
+    ]
+    return _means(list(spread(_of_a_phantom, items, "PSNR and SSIM", compute, threads=True)))
 
 
-def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise) -> dict[str, float]:
+def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise, compute: Compute) -> dict[str, float]:
     """Mean PSNR and SSIM before and after the filter, where noise of a known sigma is added to a sample of images.
 
     Args:
         root: the dataset's folder.
         images: id to path below the root.
         settings: filter, working size, and size, sigma and seed of the sample.
+        compute: where the work is done.
 
     Returns:
         images, psnr_before_db, psnr_after_db, ssim_before, ssim_after, added_sigma.
     """
-    rng = np.random.default_rng(settings.seed)
-    names = sorted(rng.choice(sorted(images), min(settings.quality_images, len(images)), replace=False))
-    jobs = (delayed(_with_added_noise)(root / images[name], settings, seed) for seed, name in enumerate(names))
-    measured = Parallel(n_jobs=-1, return_as="generator")(jobs)
-    means = _means(list(progress(measured, "PSNR and SSIM", len(names))))
+    store = Store(store_folder(), settings)
+    names = sorted(images, key=lambda name: _lot(name, settings.seed))[: settings.quality_images]
+    items = [((root / images[name]).resolve(), settings, _lot(name, settings.seed), store) for name in sorted(names)]
+    means = _means(list(spread(_with_added_noise, items, "PSNR and SSIM", compute)))
     return {**means, "added_sigma": settings.quality_sigma}
 
 
-def _with_added_noise(path: Path, settings: Denoise, seed: int) -> tuple[float, ...]:
+def _lot(name: str, seed: int) -> int:
+    """A number drawn for an image by its name, so that a grown folder changes the sample by its new images alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8])
+
+
+def _of_a_phantom(clean: Path, noisy: Path, denoised: Path, working_px: int) -> tuple[float, ...]:
+    return _compared(*(bounded(read_image(path), working_px) for path in (clean, noisy)), read_image(denoised))
+
+
+def _with_added_noise(path: Path, settings: Denoise, seed: int, store: Store) -> tuple[float, ...]:
     clean = bounded(read_image(path), settings.working_px)
-    noise = np.random.default_rng([settings.seed, seed]).normal(0, settings.quality_sigma, clean.shape)
+    noise = np.random.default_rng(seed).normal(0, settings.quality_sigma, clean.shape)
     noisy = np.clip(clean + noise, 0, 1).astype(np.float32)
-    return _compared(clean, noisy, FILTERS[settings.method](noisy, settings.sigma))
+    png = store.fetch(noisy.tobytes())
+    if png is None:
+        png = filtered_png(noisy, settings)
+        store.keep(noisy.tobytes(), png)
+    return _compared(clean, noisy, from_png(png))
 
 
 def _compared(clean: np.ndarray, noisy: np.ndarray, after: np.ndarray) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The comparison as a table: the file's columns, and how a terminal shows it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,15 @@ from bonexray.models.registry import model_row
 COMPARISON = Path("metrics/comparison.csv")
 HEADLINE = Path("metrics/headline.json")
 MODELS = Path("metrics/models.json")
+DATA = Path("metrics/data.json")
 DENOISE = Path("metrics/denoise.json")
 BEGIN, END = "<!-- results: written by `bonexray table --into README.md` -->", "<!-- end of results -->"
+NEAR = 0.05  # of balanced accuracy
 COLUMNS = [
     "rank", "model", "title", "starts_from", "n", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high",
     "accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1", "roc_auc",
     "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "val_balanced_accuracy", "val_log_loss", "epochs",
+    "leak_suspect",
 ]  # fmt: skip
 
 
@@ -42,9 +46,27 @@ def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
     ))  # fmt: skip
 
 
-def terminal_table(comparison: pd.DataFrame, chosen: str, dataset: str) -> Table:
+def warnings_of(headline: Mapping[str, object]) -> list[str]:
+    """What a reader of the results must know about the images, one sentence a warning."""
+    shortcut, warnings = headline["shortcut_balanced_accuracy"], []
+    if headline["leak_suspect"]:
+        warnings.append(
+            "leak_suspect: copies or patients stand on both sides of the dataset's own split, so these scores may be too "
+            "good; see reports/audit.md."
+        )
+    if shortcut is not None and shortcut > headline["balanced_accuracy"] - NEAR:
+        warnings.append(
+            f"Facts about the files alone (size, format, mean brightness) reach a balanced accuracy of {shortcut:.3f}, "
+            "near the chosen model's: it may have learnt no more; see reports/audit.md."
+        )
+    return warnings
+
+
+def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> Table:
     """The ranked table as a terminal shows it."""
+    chosen, dataset = headline["model"], headline["dataset"]
     caption = "* chosen on validation   intervals: bootstrap over groups of images (patients, sources)"
+    caption = "\n".join([caption, *warnings_of(headline)])
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
@@ -64,14 +86,14 @@ def terminal_table(comparison: pd.DataFrame, chosen: str, dataset: str) -> Table
     return table
 
 
-def markdown_table(comparison: pd.DataFrame, chosen: str, denoise: dict[str, float]) -> str:
-    """The same for a README: the ranked table and what the filter did to the images."""
+def markdown_table(comparison: pd.DataFrame, headline: Mapping[str, object], denoise: Mapping[str, float]) -> str:
+    """The same for a README: the ranked table, warnings, and what the filter did to the images."""
     lines = [
         "| | model | starts from | balanced accuracy (95 % interval) | accuracy | macro F1 | ROC AUC |",
         "| --: | --- | --- | --- | --- | --: | --: |",
     ]
     for row in comparison.to_dict("records"):
-        name = f"**{row['title']}** (chosen on validation)" if row["model"] == chosen else row["title"]
+        name = f"**{row['title']}** (chosen on validation)" if row["model"] == headline["model"] else row["title"]
         name += ", collapsed" if row["collapsed"] else ""
         scores = f"{_interval(row, 'balanced_accuracy')} | {_interval(row, 'accuracy')}"
         lines.append(
@@ -86,7 +108,7 @@ def markdown_table(comparison: pd.DataFrame, chosen: str, denoise: dict[str, flo
         f"{denoise['psnr_after_db']:.1f} dB PSNR and from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f} SSIM "
         f"(n = {denoise['images']})."
     )
-    return "\n".join([*lines, "", quality])
+    return "\n".join([*lines, "", quality, *warnings_of(headline)])
 
 
 def _interval(row: dict, name: str) -> str:

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bonexray.config import Augment, Model, Train
-from bonexray.data.arrays import ArrayFile
+from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import class_numbers, read_classes, read_manifest
 from bonexray.models.registry import FINE_TUNE, FROZEN
-from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.batches import Batches, Reader, augmented_features, augmented_images, images, stored
 from bonexray.training.features import FEATURES, VIEWS
 from bonexray.training.objective import targets_of

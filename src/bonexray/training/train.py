@@ -6,14 +6,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from bonexray.data.arrays import ArrayFile
-from bonexray.data.manifest import MANIFEST
+from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.manifest import MANIFEST, read_leak_suspect
 from bonexray.models.heads import STANDARDIZE
 from bonexray.models.networks import HEAD, body_of, build_trainable, head_of
 from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
 from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import digest, sha256_of
-from bonexray.preprocess.prepare import IMAGES
 from bonexray.training.batches import Batches
 from bonexray.training.cohort import Cohort
 from bonexray.training.features import read_features_card
@@ -28,7 +27,7 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
     """What a model is and what it was trained on, by hash: enough to name its training and to rebuild it.
 
     Returns:
-        model, mode, classes, img_px, backbones (name to SHA-256 of the weights), manifest_sha256, inputs_sha256,
+        model, mode, classes, leak_suspect, img_px, backbones (name to SHA-256 of the weights), manifest_sha256, inputs_sha256,
         the settings (train; augment where images are learnt from; fine_tune where it is), fingerprint (the hash of
         all of these).
     """
@@ -37,6 +36,7 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
         "model": name,
         "mode": mode,
         "classes": cohort.classes,
+        "leak_suspect": read_leak_suspect(),
         "img_px": image_side(cohort),
         "backbones": {backbone: _weights_hash(backbone, cohort) for backbone in model_row(name).backbones},
         "manifest_sha256": sha256_of(MANIFEST),

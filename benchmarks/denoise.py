@@ -1,0 +1,96 @@
+"""How fast the denoise stage filters, against BM3D in a plain loop: `python benchmarks/denoise.py`.
+
+The same images and the same sigma three times in one run: one image after the other on one thread, one after the other
+on the package's own threads, and as the stage does it, one image a core. Prints images a second, the ratio of the stage
+to the package's own threads, its efficiency (the stage's rate over cores x the rate of one thread) and the PSNR of each.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import bm3d
+import numpy as np
+
+from bonexray.config import Compute, Denoise
+from bonexray.data.images import read_image, write_png16
+from bonexray.data.phantom import simulate
+from bonexray.preprocess.denoise import denoise_images
+from bonexray.preprocess.quality import psnr_db
+
+PROFILES = {"np": bm3d.BM3DProfile, "lc": bm3d.BM3DProfileLC}
+LOCAL = Compute(backend="local", scheduler=None)
+
+
+def main() -> None:
+    """Measure each profile."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=12)
+    parser.add_argument("--px", type=int, default=224, help="side of an image")
+    parser.add_argument("--sigma", type=float, default=0.086, help="of the noise, in shares of the range")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    radiographs = list(islice(simulate(options.images, options.px, 120.0, 2.0, 7), options.images))
+    clean, noisy = [r.clean for r in radiographs], [r.noisy for r in radiographs]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DVC_ROOT"] = folder  # a store of its own
+        compare_profiles(Path(folder), clean, noisy, options.sigma, cores)
+
+
+def compare_profiles(folder: Path, clean: list, noisy: list, sigma: float, cores: int) -> None:
+    """Print a profile's three rates, ratio, efficiency and PSNR."""
+    stage(folder, "warm", noisy[:cores], Denoise.model_validate(settings("np", sigma / 2)))  # workers start once
+    for profile, make in PROFILES.items():
+        one, alone_db = timed(lambda image, make=make: loop(image, sigma, make(), 1), clean, noisy)
+        own, threads_db = timed(lambda image, make=make: loop(image, sigma, make(), 0), clean, noisy)
+        start = time.perf_counter()
+        results = stage(folder, profile, noisy, Denoise.model_validate(settings(profile, sigma)))
+        rate = len(noisy) / (time.perf_counter() - start)
+        stage_db = float(np.mean([psnr_db(*pair) for pair in zip(clean, results, strict=True)]))
+        print(
+            f"{profile}: one thread {one:.2f}, own threads {own:.2f}, stage {rate:.2f} images a second on {cores} cores"
+        )
+        print(f"{profile}: PSNR {alone_db:.2f}, {threads_db:.2f}, {stage_db:.2f} dB")
+        print(f"{profile}: ratio: {rate / own:.2f}  efficiency: {rate / (cores * one):.2f}")
+
+
+def settings(profile: str, sigma: float) -> dict[str, object]:
+    """Of the stage."""
+    return {
+        "method": "bm3d", "options": {"profile": profile}, "sigma": sigma, "working_px": 4096, "quality_images": 1,
+        "quality_sigma": sigma, "store_gb": 1.0, "seed": 7,
+    }  # fmt: skip
+
+
+def loop(image: np.ndarray, sigma: float, profile: bm3d.BM3DProfile, threads: int) -> np.ndarray:
+    """BM3D as its users call it; 0 threads are the package's own choice."""
+    profile.num_threads = threads
+    return np.clip(bm3d.bm3d(image, sigma, profile), 0, 1)
+
+
+def timed(work: Callable[[np.ndarray], np.ndarray], clean: list, noisy: list) -> tuple[float, float]:
+    """Images a second, and mean PSNR in dB."""
+    start = time.perf_counter()
+    results = [work(image) for image in noisy]
+    rate = len(noisy) / (time.perf_counter() - start)
+    return rate, float(np.mean([psnr_db(*pair) for pair in zip(clean, results, strict=True)]))
+
+
+def stage(folder: Path, name: str, noisy: list, options: Denoise) -> list[np.ndarray]:
+    """What the stage makes of the images, whose files it reads and writes."""
+    source, target = folder / f"{name}_in", folder / f"{name}_out"
+    source.mkdir()
+    target.mkdir()
+    for number, image in enumerate(noisy):
+        write_png16(source / f"{number}.png", image)
+    images = {str(number): f"{number}.png" for number in range(len(noisy))}
+    assert denoise_images(source, images, target, options, LOCAL) == len(noisy)
+    return [read_image(target / f"{number}.png") for number in range(len(noisy))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Work on a Dask cluster gives the bytes of work on one machine."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bonexray.compute import spread
+from bonexray.config import Compute, Denoise, Prepare
+from bonexray.data.audit import examine
+from bonexray.data.images import write_png16
+from bonexray.data.sources import Source
+from bonexray.errors import BonexrayError
+from bonexray.preprocess.denoise import denoise_images
+from bonexray.preprocess.prepare import prepare_images
+
+LOCAL = Compute(backend="local", scheduler=None)
+DENOISE = Denoise(
+    method="median", options={}, sigma=None, working_px=32, quality_images=3, quality_sigma=0.1, store_gb=1.0, seed=7
+)
+
+
+def started(*command: str, until: str) -> tuple[subprocess.Popen, str]:
+    """A program of Dask's, once it has printed what it is awaited for."""
+    process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if found := re.search(until, line):
+            return process, found[1]
+    raise AssertionError(f"{command} ended early")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Compute]:
+    """A scheduler and two workers in processes of their own."""
+    pytest.importorskip("distributed")
+    scheduler, address = started(
+        "distributed.cli.dask_scheduler",
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+        until=r"(tcp://[\d.:]+)",
+    )
+    workers = [
+        started(
+            "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny",
+            until=r"(Registered to)",
+        )[0]
+        for _ in range(2)
+    ]  # fmt: skip
+    yield Compute(backend="dask", scheduler=address)
+    for process in (*workers, scheduler):
+        process.terminate()
+        process.wait(30)
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_results_come_in_the_order_of_the_items(threads: bool) -> None:
+    assert list(spread(square, [(n,) for n in range(50)], "squares", LOCAL, threads=threads)) == [
+        n * n for n in range(50)
+    ]
+
+
+def test_no_items_are_no_results() -> None:
+    assert list(spread(square, [], "squares", LOCAL)) == []
+
+
+def written_by(compute: Compute, root: Path, folder: Path) -> dict[str, bytes]:
+    """What denoise and prepare write on it, and what is known of the files."""
+    images = {path.stem: path.name for path in sorted(root.iterdir())}
+    for name in ("denoised", "prepared"):
+        (folder / name).mkdir(parents=True)
+    denoise_images(root, images, folder / "denoised", DENOISE, compute)
+    prepare_images(folder / "denoised", list(images), folder / "prepared", Prepare(img_px=24, resize="pad"), compute)
+    examined = examine(root, [Source(name, "a", None, None) for name in images.values()], compute)
+    facts = {item.source.path: repr((item, item.thumbnail.tobytes())).encode() for item in examined}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("[dp]*/*")} | facts
+
+
+def test_two_workers_write_the_bytes_of_one_machine(
+    cluster: Compute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "raw"
+    root.mkdir()
+    for number in range(9):
+        write_png16(root / f"{number}.png", np.random.default_rng(number).random((40, 30)))
+    found = []
+    for name, compute in (("local", LOCAL), ("dask", cluster)):
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / name))  # a store each
+        found.append(written_by(compute, root, tmp_path / name))
+    assert found[0] == found[1]
+    assert len(found[0]) == 9 + 2 + 9
+    assert len(list((tmp_path / "dask/.bonexray/filtered").glob("*/*.png"))) == 9
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("bonexray.compute.CONNECT_SECONDS", 1)
+    with pytest.raises(BonexrayError, match=r"compute.scheduler: .*no answer from tcp://127.0.0.1:9"):
+        list(spread(square, [(1,)], "squares", Compute(backend="dask", scheduler="tcp://127.0.0.1:9")))
+
+
+def test_dask_without_a_scheduler_is_refused() -> None:
+    with pytest.raises(ValueError, match="where the backend is dask"):
+        Compute(backend="dask", scheduler=None)

@@ -1,0 +1,177 @@
+"""An image is filtered once, whatever happens in between."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bonexray.config import Compute, Denoise
+from bonexray.data.images import write_png16
+from bonexray.preprocess import store as store_module
+from bonexray.preprocess.denoise import denoise_images
+from bonexray.preprocess.quality import added_noise_quality
+from bonexray.preprocess.store import Store, store_folder, trim
+
+LOCAL = Compute(backend="local", scheduler=None)
+SETTINGS = Denoise(
+    method="median", options={}, sigma=None, working_px=32, quality_images=3, quality_sigma=0.1, store_gb=1.0, seed=7
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five images; the store is beside them."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "repository"))
+    root = tmp_path / "raw"
+    root.mkdir()
+    for number in range(5):
+        write_png16(root / f"{number}.png", np.random.default_rng(number).random((32, 32)))
+    return root
+
+
+def with_settings(**changes: object) -> Denoise:
+    return SETTINGS.model_copy(update=changes)
+
+
+def run(root: Path, name: str = "out", settings: Denoise = SETTINGS) -> int:
+    """How many images the stage filters anew when it writes all of them to a folder."""
+    target = root.parent / name
+    target.mkdir()
+    images = {path.stem: path.name for path in sorted(root.iterdir())}
+    return denoise_images(root, images, target, settings, LOCAL)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def kept() -> list[Path]:
+    return sorted(store_folder().glob("*/*"))
+
+
+def test_a_second_run_filters_nothing_and_gives_the_same_bytes(root: Path) -> None:
+    assert (run(root, "first"), run(root, "second")) == (5, 0)
+    assert contents(root.parent / "first") == contents(root.parent / "second")
+    assert len(contents(root.parent / "first")) == 5
+
+
+def test_an_image_more_costs_one_image(root: Path) -> None:
+    run(root, "first")
+    write_png16(root / "new.png", np.random.default_rng(9).random((32, 32)))
+    assert run(root, "second") == 1
+
+
+def test_another_name_for_the_same_bytes_costs_nothing(root: Path) -> None:
+    run(root, "first")
+    (root / "0.png").rename(root / "renamed.png")
+    assert run(root, "second") == 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"method": "tv"}, {"options": {"window_px": 5}}, {"sigma": 0.2}, {"working_px": 40}], ids=str
+)
+def test_a_changed_parameter_filters_all(root: Path, changes: dict[str, object]) -> None:
+    run(root, "first")
+    assert run(root, "second", with_settings(**changes)) == 5
+
+
+def test_an_option_named_at_its_default_changes_nothing(root: Path) -> None:
+    run(root, "first")
+    assert run(root, "second", with_settings(options={"window_px": 3}, quality_images=9, seed=8)) == 0
+
+
+def test_another_version_of_a_library_filters_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(root, "first")
+    monkeypatch.setattr(store_module, "version", lambda name: f"another {name}")
+    assert run(root, "second") == 5
+
+
+def test_changed_code_of_the_filters_filters_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(root, "first")
+    (root.parent / "code.py").write_text("# changed")
+    monkeypatch.setattr(store_module, "CODE", [root.parent / "code.py"])
+    assert run(root, "second") == 5
+
+
+@pytest.mark.parametrize("damage", [lambda png: png[:-30], lambda png: b"", lambda png: png[:60] + b"x" + png[61:]])
+def test_a_damaged_result_is_made_anew(root: Path, damage, caplog: pytest.LogCaptureFixture) -> None:
+    run(root, "first")
+    kept()[2].write_bytes(damage(kept()[2].read_bytes()))
+    assert run(root, "second") == 1
+    assert contents(root.parent / "first") == contents(root.parent / "second")
+    assert "is damaged and is made anew" in caplog.text
+    assert run(root, "third") == 0
+
+
+def test_what_an_interrupted_run_finished_is_kept(root: Path) -> None:
+    images = {"0": "0.png", "1": "1.png", "bad": "gone.png"}
+    (root / "gone.png").write_bytes(b"no image")
+    (root.parent / "first").mkdir()
+    with pytest.raises(ValueError):
+        denoise_images(root, images, root.parent / "first", SETTINGS, Compute(backend="local", scheduler=None))
+    (root / "gone.png").unlink()
+    finished = len(kept())
+    assert finished >= 1
+    assert run(root, "second") == 5 - finished
+
+
+def test_the_measured_quality_is_filtered_once_and_a_new_image_changes_one_of_its_sample(root: Path) -> None:
+    images = {path.stem: path.name for path in root.iterdir()}
+    first = added_noise_quality(root, images, SETTINGS, LOCAL)
+    before = kept()
+    assert len(before) == 3
+    assert added_noise_quality(root, images, SETTINGS, LOCAL) == first
+    for number in range(10, 14):
+        write_png16(root / f"{number}.png", np.random.default_rng(number).random((32, 32)))
+        images[str(number)] = f"{number}.png"
+        known = len(kept())
+        added_noise_quality(root, images, SETTINGS, LOCAL)
+        assert len(kept()) - known <= 1
+
+
+def fill(folder: Path, start: int) -> None:
+    """What one of two processes does: keep and fetch the same hundred results."""
+    store = Store(folder, SETTINGS)
+    for number in range(start, start + 100):
+        content = str(number % 100).encode()
+        png = store.fetch(content)
+        assert png is None or png == png_of(number % 100)
+        store.keep(content, png_of(number % 100))
+
+
+def png_of(number: int) -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    write_png16(stream, np.full((40, 40), number / 100))
+    return stream.getvalue()
+
+
+def test_two_processes_at_once_never_spoil_it(root: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=fill, args=(store_folder(), start)) for start in (0, 50)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    store = Store(store_folder(), SETTINGS)
+    assert [store.fetch(str(number).encode()) for number in range(100)] == [png_of(number) for number in range(100)]
+    assert len(kept()) == 100  # and no file half written beside them
+
+
+def test_the_store_is_bounded_and_what_was_not_used_for_longest_goes_first(root: Path) -> None:
+    run(root, "first")
+    paths = kept()
+    for age, path in enumerate(paths):
+        os.utime(path, (1_000_000 - age, 1_000_000 - age))
+    store = Store(store_folder(), SETTINGS)
+    oldest = next(file for file in root.iterdir() if store.path_of(file.read_bytes()) == paths[-1])
+    store.fetch(oldest.read_bytes())  # used again
+    most = sum(path.stat().st_size for path in paths) - 1
+    assert trim(store_folder(), most) == 1
+    assert set(paths) - set(kept()) == {paths[-2]}
+    assert trim(store_folder(), 0) == 4
+    assert kept() == []

@@ -1,0 +1,87 @@
+"""Small X-ray files as tests write them: headers that lie, cut files, and DICOM with any element."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydicom import uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+
+SECRET_ID, SECRET_NAME = "SECRET-123", "Doe^Jane"
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises so many pixels and holds none."""
+    return png_of(struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"")
+
+
+def png_of(header: bytes, rows: bytes) -> bytes:
+    """A PNG of a header and of rows that each begin with the number of their filter; also kinds Pillow cannot write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def encoded(image: Image.Image, file_format: str, part: float = 1, **options: object) -> bytes:
+    """An image's file, or the first part of it."""
+    stream = io.BytesIO()
+    image.save(stream, file_format, **options)
+    return stream.getvalue()[: int(len(stream.getvalue()) * part)]
+
+
+def dicom_file(stored: np.ndarray, syntax: str = uid.ExplicitVRLittleEndian, **elements: object) -> bytes:
+    """A radiograph of the patient SECRET-123, Doe^Jane.
+
+    Args:
+        stored: (height, width) or (height, width, 3) of 8 or 16 bits, as the file holds them.
+        syntax: a transfer syntax; one that compresses needs its fragment in `PixelData`, except for RLE.
+        elements: by keyword, in addition or instead; None takes an element out.
+    """
+    bits = stored.dtype.itemsize * 8
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = uid.UID(uid.ExplicitVRLittleEndian if syntax == uid.RLELossless else syntax)
+    plain = {
+        "SOPClassUID": uid.DigitalXRayImageStorageForPresentation, "SOPInstanceUID": "1.2.3",
+        "PatientID": SECRET_ID, "PatientName": SECRET_NAME,
+        "Rows": stored.shape[0], "Columns": stored.shape[1], "SamplesPerPixel": stored.shape[2] if stored.ndim > 2 else 1,
+        "PhotometricInterpretation": "MONOCHROME2" if stored.ndim == 2 else "RGB", "PixelRepresentation": int(stored.dtype.kind == "i"),
+        "BitsAllocated": bits, "BitsStored": bits, "HighBit": elements.get("BitsStored", bits) - 1,
+        "PixelData": stored.tobytes(),
+    }  # fmt: skip
+    if stored.ndim > 2:
+        plain["PlanarConfiguration"] = 0
+    for keyword, value in {**plain, **elements}.items():
+        if value is not None:
+            setattr(data, keyword, value)
+    if "PixelData" in data and bits == 8:
+        data["PixelData"].VR = "OB"
+    if syntax == uid.RLELossless:
+        data.compress(uid.RLELossless, encoding_plugin="pydicom")
+    elif uid.UID(syntax).is_compressed and not uid.UID(syntax).is_deflated:
+        data.PixelData = encapsulate([data.PixelData])
+        data["PixelData"].VR = "OB"
+    stream = io.BytesIO()
+    data.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def lookup_table(first: int, bits: int, values: list[int] | bytes, entries: int | None = None) -> list[Dataset]:
+    """A Modality or VOI LUT Sequence of one table, of numbers or of words in the file's byte order."""
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [entries or len(values), first, bits])
+    table.add_new("LUTData", "OW" if isinstance(values, bytes) else "US", values)
+    return [table]
+
+
+def written(path: Path, content: bytes) -> Path:
+    """The file with this content, its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
