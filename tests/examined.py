@@ -1,0 +1,42 @@
+"""Images as the audit leaves them, and the manifest that follows from them."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bonexray.config import Audit, Compute, Split
+from bonexray.data.allocation import build_manifest
+from bonexray.data.audit import Examined
+from bonexray.data.grouping import groups_of
+from bonexray.data.lookalikes import Pair
+from bonexray.data.sources import Source
+
+CLASSES = ["normal", "osteopenia"]
+LOCAL = Compute(backend="local", scheduler=None)
+
+
+def settings(subset: float = 1.0, seed: int = 7, max_images: int | None = None) -> Split:
+    ratios = {"train": 0.6, "val": 0.2, "test": 0.2}
+    return Split(ratios=ratios, subset=subset, max_images=max_images, max_bad_fraction=0.2, seed=seed)
+
+
+def image(
+    path: str, label: str = "normal", group: str | None = None, split: str | None = None, sha: str = "", patient=None
+):
+    return Examined(Source(path, label, group, split), sha or path, None, pixels_sha256=sha or path, patient=patient)
+
+
+def built(examined: list[Examined], options: Split, crossing: str = "regroup", pairs: Sequence[Pair] = ()):
+    """The manifest of what is usable, with the groups that follow from it."""
+    usable = [item for item in examined if item.reason is None]
+    audit = Audit(neighbours=8, likeness=0.7, crossing=crossing)
+    return build_manifest(usable, groups_of(usable, pairs), CLASSES, options, audit)
+
+
+def cohort(per_class: int, split: str | None = None, prefix: str = "") -> list[Examined]:
+    """Unrelated images of both classes, in order of their paths."""
+    return [image(f"{name}/{prefix}{n:03}", name, split=split) for name in CLASSES for n in range(per_class)]
+
+
+def splits_of(rows: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(rows["path"], rows["split"], strict=True))
