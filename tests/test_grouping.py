@@ -1,6 +1,8 @@
 """Which images are one group, and what is done about groups on both sides of a given split."""
 
 import hashlib
+import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from bonexray.data.lookalikes import Pair
 from bonexray.data.phantom import simulate
 from bonexray.data.sources import SPLITS, Source
 from bonexray.errors import BonexrayError
+from bonexray.outputs import read_json
 
 # Groups
 
@@ -148,3 +151,41 @@ def test_a_copy_in_another_split_can_be_refused() -> None:
     with pytest.raises(BonexrayError, match="2 images of 1 groups on several: val/normal/0 and test/normal/0"):
         built(pre_split(), settings(), "refuse", [COPY])
     assert len(built(pre_split(), settings(), "refuse")) == 36
+
+
+@pytest.fixture
+def crossed(study):
+    """A study whose dataset comes split, with one picture in training and, as another file, in test."""
+    shutil.rmtree(study.folder / "data/raw")
+    seeds = iter(range(100))
+    for split, label, number in product(SPLITS, ("normal", "osteoporosis"), range(2)):
+        study.image(f"data/raw/{split}/{label}/{number}.png", next(seeds))
+    with Image.open(study.folder / "data/raw/train/normal/0.png") as picture:
+        picture.save(study.folder / "data/raw/test/normal/again.tiff")
+    return study
+
+
+@pytest.mark.parametrize(
+    ("policy", "suspect", "regrouped"), [("trust", True, 0), ("regroup", False, 1), ("drop", False, 0)]
+)
+def test_the_stage_says_what_crosses_and_marks_what_is_trusted(
+    crossed, policy: str, suspect: bool, regrouped: int
+) -> None:
+    crossed.change({"audit.crossing": policy})
+    done = crossed.stage("split")
+    assert done.returncode == 0, done.stderr
+    found = read_json(crossed.folder / "metrics/data.json")
+    assert (found["crossing_images"], found["leak_suspect"], found["regrouped"]) == (2, suspect, regrouped)
+    assert read_json(crossed.folder / "data/split/classes.json")["leak_suspect"] == suspect
+    page = (crossed.folder / "reports/audit.md").read_text()
+    assert "| images whose group crosses the dataset's own split | 2 |" in page
+    assert ("leak_suspect" in page) == suspect
+    assert (crossed.folder / "reports/audit/pairs.png").stat().st_size > 1000
+
+
+def test_the_stage_refuses_in_one_line_where_asked(crossed) -> None:
+    crossed.change({"audit.crossing": "refuse"})
+    done = crossed.stage("split")
+    assert done.returncode == 1
+    assert "test/normal/again.tiff and train/normal/0.png belong together" in done.stderr
+    assert "Traceback" not in done.stderr

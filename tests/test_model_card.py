@@ -111,6 +111,7 @@ CHANGES: dict[str, tuple[Callable[[], object], set[str]]] = {  # what is done, a
         lambda: write_json("data/split/classes.json", {"classes": sorted(CLASSES), "leak_suspect": False}),
         set(NETWORKS),
     ),
+    "leak": (lambda: write_json("data/split/classes.json", {"classes": CLASSES, "leak_suspect": True}), set(NETWORKS)),
     "images": (lambda: add_noise(IMAGES), {"fine_tune", "full", "scratch"}),
     "features": (lambda: add_noise(FEATURES / "features.npy"), {"frozen", "fine_tune"}),
     "copies of features": (lambda: lay_out_features("densenet121", copies=2), {"frozen", "fine_tune"}),
