@@ -52,6 +52,13 @@ class Workspace:
         assert done.returncode == code, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout + done.stderr
 
+    def start(self, *command: str) -> None:
+        """Run a command that leaves processes behind; what they print is not waited for."""
+        subprocess.run(
+            command, cwd=self.root, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            check=True, timeout=60,
+        )  # fmt: skip
+
     def study(self, *overrides: str, flags: tuple[str, ...] = ()) -> str:
         return self.run("dvc", "exp", "run", *flags, *TINY_STUDY, *(f"-S{text}" for text in overrides))
 
@@ -193,7 +200,7 @@ def test_every_run_comes_back_from_the_files(workspace):
 def test_queued_experiments_share_one_new_store(workspace):
     (workspace.root / "mlflow.db").unlink()
     workspace.study("model=mobilenet_v2", "denoise.method=none,median", flags=("--queue",))
-    workspace.run("dvc", "queue", "start", "-j", "2")
+    workspace.start("dvc", "queue", "start", "-j", "2")
     deadline = time.monotonic() + 400
     while re.search(r"Queued|Running", status := workspace.run("dvc", "queue", "status")):
         assert time.monotonic() < deadline, status
