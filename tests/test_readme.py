@@ -1,5 +1,6 @@
 """The README against the files and the code it speaks of."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -16,6 +17,17 @@ def test_the_results_are_those_in_metrics():
     headline, denoise = read_json(ROOT / tables.HEADLINE), read_json(ROOT / tables.DENOISE)
     table = tables.markdown_table(pd.read_csv(ROOT / tables.COMPARISON), headline, denoise)
     assert with_section(README, tables.BEGIN, tables.END, table) == README, "run `bonexray table --into README.md`"
+
+
+def test_the_filters_are_those_in_metrics():
+    file = ROOT / "benchmarks/filters.py"
+    spec = importlib.util.spec_from_file_location("filters_benchmark", file)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    table = benchmark.markdown(pd.read_csv(ROOT / "metrics/filters.csv"), "phantoms of 128 px")
+    written = with_section(README, benchmark.BEGIN, benchmark.END, table)
+    assert written == README, f"run `python {file.relative_to(ROOT)} --into README.md`"
+    assert table in (ROOT / "reports/filters.md").read_text(encoding="utf-8")
 
 
 def test_its_pictures_and_files_exist():
