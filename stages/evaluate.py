@@ -8,8 +8,8 @@ import pandas as pd
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
+from bonexray.data.predictions import PREDICTIONS, read_predictions
 from bonexray.evaluation.evaluate import evaluate
-from bonexray.evaluation.predictions import PREDICTIONS, read_predictions
 from bonexray.models.registry import model_row
 from bonexray.outputs import whole_folder, write_json
 from bonexray.reporting import figures

@@ -3,7 +3,7 @@
 import logging
 
 from bonexray.config import Settings
-from bonexray.evaluation.predictions import PREDICTIONS, write_predictions
+from bonexray.data.predictions import PREDICTIONS, write_predictions
 from bonexray.models.registry import FROZEN
 from bonexray.outputs import whole_folder, write_json
 from bonexray.stage import run_stage

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from bonexray.config import Evaluate
+from bonexray.data.predictions import read_predictions, write_predictions
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.metrics import (
     all_metrics,
@@ -18,7 +19,6 @@ from bonexray.evaluation.metrics import (
     confusion_counts,
     majority_baseline,
 )
-from bonexray.evaluation.predictions import read_predictions, write_predictions
 from bonexray.evaluation.statistics import bootstrap_intervals
 
 NAMES = ["normal", "osteopenia", "osteoporosis", "fracture"]
