@@ -70,7 +70,7 @@ def lay_out(folder: Path, count: int, px: int) -> None:
     splits = np.array(["train"] * 7 + ["val"] * 2 + ["test"])[numbers % 10]
     write_manifest(pd.DataFrame({
         "id": [f"{n:016x}" for n in numbers], "path": [f"{n}.png" for n in numbers],
-        "label": np.array(CLASSES)[numbers % 3], "group": [f"p{n}" for n in numbers], "split": splits, "sha256": "0",
+        "label": np.array(CLASSES)[numbers % 3], "group": [f"p{n}" for n in numbers], "split": splits, "fold": "", "sha256": "0",
     }), CLASSES)  # fmt: skip
     Path("raw").mkdir()
     for number in numbers:

@@ -4,6 +4,7 @@ import numpy as np
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.folds import learners
 from bonexray.data.manifest import read_manifest
 from bonexray.models.backbones import build_encoder
 from bonexray.models.weights import load_starting_weights, weights_path
@@ -22,7 +23,7 @@ def main(settings: Settings, backbone: str) -> None:
     with whole_folder(f"data/features/{backbone}") as folder:
         extract_features(encoder, images, folder / FEATURES, batch)
         if copies:
-            rows = np.flatnonzero(read_manifest()["split"] == "train")
+            rows = np.flatnonzero(learners(read_manifest()))
             extract_views(encoder, images, rows, settings.augment, folder / VIEWS, batch)
         write_features_card(folder, backbone, weights_path(backbone), images.shape[1], copies)
 

@@ -22,7 +22,7 @@ SETTINGS = Train(
     mode="frozen", head="standard", standardize=True, output="softmax", loss="cross_entropy", focal_gamma=2.0,
     label_smoothing=0.0, class_weights="balanced", epochs=3, batch_images=4, optimizer="adam", learning_rate=0.01,
     schedule="constant", warmup_epochs=0, lr_factor=0.5, lr_patience=6, min_lr=0.0, dropout=0.2, dropout_2=0.2,
-    patience=6, mixed_precision=False, deterministic=True, seed=7,
+    patience=6, mixed_precision=False, deterministic=True, repeats=1, seed=7,
 )  # fmt: skip
 AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, copies=0, seed=7)
 TUNING = FineTune(blocks={}, epochs=2, learning_rate=1e-3)
@@ -63,7 +63,7 @@ def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> No
     rows = pd.DataFrame({
         "id": [f"{i:016x}" for i in range(count)], "path": [f"{i}.png" for i in range(count)],
         "label": np.array(classes)[numbers], "group": [f"p{i}" for i in range(count)],
-        "split": [("train", "val", "train", "test")[i % 4] for i in range(count)], "sha256": "0",
+        "split": [("train", "val", "train", "test")[i % 4] for i in range(count)], "fold": "", "sha256": "0",
     })  # fmt: skip
     write_manifest(rows, classes)
     shade = numbers[:, None, None] / len(classes)

@@ -15,9 +15,9 @@ CLASSES = ["normal", "osteopenia"]
 LOCAL = Compute(backend="local", scheduler=None)
 
 
-def settings(subset: float = 1.0, seed: int = 7, max_images: int | None = None) -> Split:
+def settings(subset: float = 1.0, seed: int = 7, max_images: int | None = None, folds: int | None = None) -> Split:
     ratios = {"train": 0.6, "val": 0.2, "test": 0.2}
-    return Split(ratios=ratios, subset=subset, max_images=max_images, max_bad_fraction=0.2, seed=seed)
+    return Split(ratios=ratios, subset=subset, max_images=max_images, folds=folds, max_bad_fraction=0.2, seed=seed)
 
 
 def image(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from bonexray.config import Evaluate
+from bonexray.data.folds import FIRST
 from bonexray.data.predictions import read_predictions, write_predictions
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.metrics import (
@@ -226,6 +227,7 @@ def predictions() -> tuple[pd.DataFrame, np.ndarray]:
             "group": [f"p{i:03d}" for i in range(18)],
             "split": splits,
             "label": labels,
+            "fold": "",
             "sha256": "0",
         }
     )
@@ -234,7 +236,7 @@ def predictions() -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_predictions_carry_each_probability_under_its_own_class(tmp_path: Path) -> None:
     rows, probabilities = predictions()
-    write_predictions(tmp_path / "p.csv", rows, probabilities, UNSORTED)
+    write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
     written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns[-3:]) == ["prob_osteoporosis", "prob_normal", "prob_osteopenia"]
     right = [label if i != 12 else "normal" for i, label in enumerate(rows["label"])]
@@ -246,7 +248,7 @@ def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     rows, _ = predictions()
     rows.loc[0, ["group", "id"]] = ["007", "NA"]
     probabilities = np.random.default_rng(7).dirichlet(np.ones(3), 18)
-    write_predictions(tmp_path / "p.csv", rows, probabilities, UNSORTED)
+    write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
     read, values = read_predictions(tmp_path / "p.csv", UNSORTED)
     assert list(read.loc[0, ["group", "id"]]) == ["007", "NA"]
     assert list(read["label"]) == list(rows["label"])
@@ -256,7 +258,7 @@ def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_evaluation_follows_the_class_map_not_the_alphabet(tmp_path: Path) -> None:
     rows, probabilities = predictions()
-    write_predictions(tmp_path / "p.csv", rows, probabilities, UNSORTED)
+    write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
     scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS)
     assert scores["recall_osteoporosis"] == 0.5
     assert scores["recall_normal"] == scores["recall_osteopenia"] == 1

@@ -71,7 +71,7 @@ def test_a_card_says_what_the_model_was_made_of(mode: str, inputs: list[str], se
 
 def test_a_card_holds_the_settings_that_count() -> None:
     found = card("fine_tune")
-    assert found["train"] == SETTINGS.model_dump(exclude={"mode"})
+    assert found["train"] == SETTINGS.model_dump(exclude={"mode", "repeats"})
     assert found["augment"] == AUGMENT.model_dump(exclude={"copies"})
     assert found["fine_tune"] == TUNING.model_dump()
 
@@ -98,7 +98,7 @@ def add_noise(file: Path) -> None:
 
 
 def add_a_row(file: Path) -> None:
-    file.write_text(file.read_text() + "a,a.png,normal,p,train,0\n")
+    file.write_text(file.read_text() + "a,a.png,normal,p,train,,0\n")
 
 
 def renamed_weights() -> None:
@@ -140,9 +140,16 @@ def test_changed_copies_of_features_are_another_fingerprint() -> None:
 
 @every_mode
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-@pytest.mark.parametrize("setting", [name for name in Train.model_fields if name != "mode"])
+@pytest.mark.parametrize("setting", [name for name in Train.model_fields if name not in ("mode", "repeats")])
 def test_a_setting_of_training_counts_in_every_mode(setting: str, mode: str) -> None:
     assert fingerprint(mode, settings=with_settings(**{setting: "another"})) != fingerprint(mode)
+
+
+def test_more_repeats_are_more_runs_of_the_same_first_training() -> None:
+    once, twice = (card("scratch", settings=with_settings(repeats=repeats)) for repeats in (1, 2))
+    assert twice["fingerprint"] == once["fingerprint"]
+    assert once["runs"] == [{"repeat": 1, "fold": 1}]
+    assert twice["runs"] == [{"repeat": 1, "fold": 1}, {"repeat": 2, "fold": 1}]
 
 
 @every_mode

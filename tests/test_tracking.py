@@ -22,6 +22,7 @@ CARD = {
     "fingerprint": "f" * 64,
     "manifest_sha256": "a" * 64,
     "leak_suspect": False,
+    "runs": [{"repeat": 1, "fold": 1}],
 }
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
 EXPERIMENT = "study"
@@ -286,6 +287,25 @@ def test_a_second_sync_adds_nothing(root: Path, settings: Settings) -> None:
     before = {run.info.run_id for run in runs()}
     assert sync(settings) == {"trainings": 0, "evaluations": 0, "studies": 0}
     assert {run.info.run_id for run in runs()} == before
+
+
+def test_each_fold_and_repeat_has_a_run_of_its_own_and_the_first_carries_the_evaluation(
+    root: Path, settings: Settings
+) -> None:
+    write_study(root)
+    folder, further = root / "models/densenet121", {"repeat": 2, "fold": 3}
+    write_json(folder / "model.json", {**read_json(folder / "model.json"), "runs": [*CARD["runs"], further]})
+    (folder / "repeat-2-fold-3").mkdir()
+    shutil.copy(folder / "history.csv", folder / "repeat-2-fold-3")
+    assert sync(settings) == {"trainings": 3, "evaluations": 2, "studies": 1}
+    assert sync(settings)["trainings"] == 0
+    first, second = sorted(
+        (run for run in runs("train") if run.data.tags["model"] == "densenet121"),
+        key=lambda run: run.data.tags["repeat"],
+    )
+    assert (second.data.tags["repeat"], second.data.tags["fold"]) == ("2", "3")
+    assert second.info.run_name == "densenet121 repeat-2-fold-3"
+    assert "test/accuracy" in first.data.metrics and "test/accuracy" not in second.data.metrics
 
 
 def test_sync_puts_the_evaluation_onto_the_live_run(root: Path, settings: Settings) -> None:

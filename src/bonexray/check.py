@@ -95,4 +95,4 @@ def _require_dataset(settings: Settings) -> None:
     counts = np.zeros((len(groups), len(classes)), int)
     for source in sources:
         counts[place[source.group or source.path], classes.index(source.label)] += 1
-    require_enough_groups(classes, counts, len(SPLITS))
+    require_enough_groups(classes, counts, settings.split.folds or len(SPLITS))

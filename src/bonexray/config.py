@@ -41,6 +41,7 @@ class Dataset(Section):
     split_column: str | None
     group_pattern: str | None
     classes: list[str] | None
+    ordered: bool
     reference: str | None
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     simulated: dict[str, str]
@@ -88,6 +89,7 @@ class Split(Section):
     ratios: Ratios
     subset: Annotated[float, Field(gt=0, le=1)]
     max_images: Count | None
+    folds: Annotated[int, Field(ge=3, le=20)] | None
     max_bad_fraction: Share
     seed: Seed
 
@@ -180,6 +182,7 @@ class Train(Section):
     patience: Count
     mixed_precision: bool
     deterministic: bool
+    repeats: Count
     seed: Seed
 
 

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +22,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bonexray.config import Settings
+from bonexray.data.folds import FIRST, Run
 from bonexray.outputs import digest, main_repository, read_json
 
 log = logging.getLogger("bonexray")
@@ -75,11 +76,11 @@ def open_store(experiment: str) -> Store:
 class LiveRun:
     """A training's run while it trains. A store that fails costs one warning and the record, never the training."""
 
-    def __init__(self, settings: Settings, card: Mapping[str, object]) -> None:
-        self._card, self._store, self._run_id = card, None, None
+    def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
+        self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
         with _a_warning():
             self._store = open_store(settings.track.experiment)
-            self._run_id = _start_run(self._store, settings, card)
+            self._run_id = _start_run(self._store, settings, card, run)
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch's metrics, with the epoch as the step."""
@@ -93,22 +94,28 @@ class LiveRun:
         """End the run; a finished one replaces earlier runs of the same training."""
         with _a_warning():
             if self._run_id:
-                earlier = _runs(self._store, FINGERPRINT, self._card["fingerprint"]) if status == "FINISHED" else []
+                earlier = _runs(self._store, FINGERPRINT, self._fingerprint) if status == "FINISHED" else []
                 self._store.client.set_terminated(self._run_id, status)
                 for run_id in earlier:
                     self._store.client.delete_run(run_id)
 
 
 @contextmanager
-def live_run(settings: Settings, card: Mapping[str, object]) -> Iterator[LiveRun]:
+def live_run(settings: Settings, card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
     """A run that is finished when the block ends and failed when the block raises."""
-    run = LiveRun(settings, card)
+    live = LiveRun(settings, card, run)
     try:
-        yield run
+        yield live
     except BaseException:
-        run.end("FAILED")
+        live.end("FAILED")
         raise
-    run.end("FINISHED")
+    live.end("FINISHED")
+
+
+def training_fingerprint(card: Mapping[str, object], run: Run) -> str:
+    """What names a training: the first one's is the model's."""
+    named = str(card["fingerprint"])
+    return named if run == FIRST else digest({"model": named, **asdict(run)})
 
 
 def sync(settings: Settings) -> dict[str, int]:
@@ -125,9 +132,11 @@ def sync(settings: Settings) -> dict[str, int]:
             log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", card_file.parent)
             continue
         card = read_json(card_file)
-        runs = _runs(store, FINGERPRINT, card["fingerprint"])
-        added["trainings"] += not runs
-        run_id = runs[0] if runs else _training_from_files(store, settings, card, card_file.parent)
+        for run in [Run(**item) for item in card["runs"]][::-1]:  # the first one last: it carries the evaluation
+            known = _runs(store, FINGERPRINT, training_fingerprint(card, run))
+            added["trainings"] += not known
+            folder = card_file.parent if run == FIRST else card_file.parent / run.name
+            run_id = known[0] if known else _training_from_files(store, settings, card, run, folder)
         added["evaluations"] += _add_evaluation(store, run_id, name)
     added["studies"] += _add_study(store, settings)
     return added
@@ -153,12 +162,13 @@ def _a_warning() -> Iterator[None]:
         log.warning("MLflow: %s; nothing is lost, `bonexray sync` completes the record", reason)
 
 
-def _start_run(store: Store, settings: Settings, card: Mapping[str, object]) -> str:
+def _start_run(store: Store, settings: Settings, card: Mapping[str, object], run: Run) -> str:
     tags = {
-        "model": card["model"], "dataset": settings.dataset.name, STAGE: "train", FINGERPRINT: card["fingerprint"],
+        "model": card["model"], "dataset": settings.dataset.name, STAGE: "train",
+        FINGERPRINT: training_fingerprint(card, run), "repeat": run.repeat, "fold": run.fold,
         "dvc_exp": os.environ.get("DVC_EXP_NAME", ""), "git_commit": _git_commit(), LEAK: card["leak_suspect"],
     }  # fmt: skip
-    run_id = _create_run(store, str(card["model"]), tags)
+    run_id = _create_run(store, str(card["model"]) + (f" {run.name}" if run != FIRST else ""), tags)
     sections = settings.model_dump(include={*LOGGED_SECTIONS})
     params = [Param(key, str(value)) for key, value in _flat(sections)]
     store.client.log_batch(run_id, params=[*(Param(key, str(card[key])) for key in ("model", "mode")), *params])
@@ -172,8 +182,8 @@ def _create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
     return store.client.create_run(store.experiment_id, run_name=name, tags=texts).info.run_id
 
 
-def _training_from_files(store: Store, settings: Settings, card: Mapping[str, object], folder: Path) -> str:
-    run_id = _start_run(store, settings, card)
+def _training_from_files(store: Store, settings: Settings, card: Mapping[str, object], run: Run, folder: Path) -> str:
+    run_id = _start_run(store, settings, card, run)
     for row in pd.read_csv(folder / "history.csv").to_dict("records"):
         epoch = int(row.pop("epoch"))
         store.client.log_batch(run_id, _metrics(row, step=epoch))

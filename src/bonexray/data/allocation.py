@@ -1,10 +1,13 @@
 """Every usable image gets its group and its split, whole groups only."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
 from bonexray.config import Audit, Split
 from bonexray.data.audit import Examined
+from bonexray.data.folds import splits_of_folds
 from bonexray.data.grouping import group_names, without_crossing
 from bonexray.data.manifest import COLUMNS, image_id
 from bonexray.data.sources import SPLITS
@@ -18,21 +21,22 @@ def build_manifest(
     """Give every usable image its group and its split.
 
     A split that the dataset brings is kept but for groups on both sides of it, and one that it does not have is taken
-    out of training. Otherwise whole groups are distributed by `settings.ratios`.
+    out of training. Otherwise whole groups are distributed by `settings.ratios`. With `settings.folds` each group gets
+    a fold, and the splits are those of the first training, which tests fold 1.
 
     Args:
         usable: the images.
         groups: int (images,), which belong together.
         classes: the class map.
-        settings: ratios, subset or most images, and seed.
+        settings: ratios or folds, subset or most images, and seed.
         audit: what is done about groups on both sides.
 
     Returns:
-        One row an image, by path, with the columns id, path, label, group, split, sha256. With a subset, the
-        images outside it are not in it.
+        One row an image, by path, with the columns id, path, label, group, split, fold ("" without
+        folds), sha256. With a subset, the images outside it are not in it.
 
     Raises:
-        BonexrayError: a class has too few groups for the splits.
+        BonexrayError: a class has too few groups for the splits, or folds are asked for where the dataset brings splits.
     """
     rows = pd.DataFrame(
         {
@@ -47,12 +51,16 @@ def build_manifest(
     )
     rows = without_crossing(rows, audit.crossing)
     counts = pd.crosstab(rows["unit"], rows["label"]).reindex(columns=classes, fill_value=0)
-    require_enough_groups(classes, counts.to_numpy(), len(SPLITS))
-    given = rows.groupby("unit")["split"].agg(_one_split)
-    chosen = _fill_splits(given.reindex(counts.index), counts, settings)
+    require_enough_groups(classes, counts.to_numpy(), settings.folds or len(SPLITS))
+    given = rows.groupby("unit")["split"].agg(_one_split).reindex(counts.index)
+    chosen = _folds(given, counts, settings) if settings.folds else _fill_splits(given, counts, settings)
     chosen = _take_subset(chosen, counts, settings)
     rows["split"] = rows["unit"].map(chosen)
     rows = rows[rows["split"].notna()].reset_index(drop=True)
+    rows["fold"] = ""
+    if settings.folds:
+        rows["fold"] = rows["split"]
+        rows["split"] = splits_of_folds(rows["fold"].astype(int), settings.folds, tested=1)
     _require_complete(rows, classes)
     if audit.crossing != "trust":
         require_disjoint(rows)
@@ -60,12 +68,12 @@ def build_manifest(
 
 
 def require_disjoint(rows: pd.DataFrame) -> None:
-    """Refuse a manifest in which a group or an image's bytes stand in two splits."""
-    for key in ("group", "sha256"):
-        splits = rows.groupby(key)["split"].nunique()
+    """Refuse a manifest in which a group or an image's bytes stand in two splits or folds."""
+    for key, part in product(("group", "sha256"), ("split", "fold")):
+        splits = rows.groupby(key)[part].nunique()
         if (splits > 1).any():
             raise BonexrayError(
-                "data/split/manifest.csv", expected=f"each {key} in one split only",
+                "data/split/manifest.csv", expected=f"each {key} in one {part} only",
                 received=f"{splits.idxmax()!r} in {splits.max()}", do="run `dvc repro --force split`",
             )  # fmt: skip
 
@@ -109,12 +117,23 @@ def _fill_splits(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.
     return given
 
 
+def _folds(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
+    """The fold of every unit, as text from "1"."""
+    if given.notna().any():
+        raise BonexrayError(
+            "split.folds", expected="a dataset without splits of its own", received=f"{settings.folds} folds",
+            do="set split.folds to null, or dataset.split_column where the splits come from a column",
+        )  # fmt: skip
+    part = _assigned(counts, [1 / settings.folds] * settings.folds, settings.seed)
+    return pd.Series([str(number + 1) for number in part], index=counts.index, dtype=object)
+
+
 def _take_subset(chosen: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
     share = min(settings.subset, (settings.max_images or np.inf) / counts.to_numpy().sum())
     if share == 1:
         return chosen
     taken = chosen.copy()
-    for split in SPLITS:
+    for split in sorted(set(chosen)):
         rows = chosen == split
         part = _assigned(counts[rows], [share, 1 - share], settings.seed, complete=[0])
         taken[chosen.index[rows][part == 1]] = None

@@ -10,7 +10,7 @@ from bonexray.outputs import read_json, whole_file, write_json
 
 MANIFEST = Path("data/split/manifest.csv")
 CLASSES = Path("data/split/classes.json")
-COLUMNS = ["id", "path", "label", "group", "split", "sha256"]
+COLUMNS = ["id", "path", "label", "group", "split", "fold", "sha256"]
 
 
 def image_id(path: str) -> str:

@@ -72,19 +72,19 @@ def augmented_images(array: ArrayFile, settings: Augment) -> Reader:
     return lambda rows, epoch: random_views(array[rows], settings, EPOCH, epoch, rows)[..., None]
 
 
-def augmented_features(views: ArrayFile, train_rows: np.ndarray, seed: int) -> Reader:
+def augmented_features(views: ArrayFile, viewed: np.ndarray, seed: int) -> Reader:
     """Features of one of each training image's encoded views, drawn anew every epoch.
 
     Args:
         views: (copies x training images, features), copy by copy.
-        train_rows: int (training images,), their rows in the cohort, ascending.
+        viewed: int (training images,), their rows in the cohort, ascending.
         seed: of the draw; with the same seed two backbones draw views of the same image alike.
     """
-    copies = len(views) // len(train_rows)
+    copies = len(views) // len(viewed)
 
     def read(rows: np.ndarray, epoch: int) -> np.ndarray:
-        drawn = np.random.default_rng([seed, epoch]).integers(copies, size=len(train_rows))
-        places = np.searchsorted(train_rows, rows)
-        return views[drawn[places] * len(train_rows) + places]
+        drawn = np.random.default_rng([seed, epoch]).integers(copies, size=len(viewed))
+        places = np.searchsorted(viewed, rows)
+        return views[drawn[places] * len(viewed) + places]
 
     return read

@@ -1,6 +1,6 @@
 """What a model learns from: the outputs of earlier stages, and how they are fed to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 
 from bonexray.config import Augment, Model, Train
 from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.folds import Run, learners, split_in
 from bonexray.data.manifest import class_numbers, read_classes, read_manifest
 from bonexray.models.registry import FINE_TUNE, FROZEN
 from bonexray.training.batches import Batches, Reader, augmented_features, augmented_images, images, stored
@@ -24,6 +25,16 @@ class Cohort:
     row: Model
     train: Train
     augment: Augment
+
+    def in_run(self, run: Run) -> "Cohort":
+        """The same cohort with the splits of a run's fold and the seeds of its repeat."""
+        later = run.repeat - 1
+        return replace(
+            self,
+            manifest=self.manifest.assign(split=split_in(self.manifest, run.fold)),
+            train=self.train.model_copy(update={"seed": self.train.seed + later}),
+            augment=self.augment.model_copy(update={"seed": self.augment.seed + later}),
+        )
 
     @property
     def labels(self) -> np.ndarray:
@@ -57,7 +68,9 @@ class Cohort:
 
     def _features(self, folder: Path, learning: bool) -> Reader:
         if learning and (folder / VIEWS).exists():
-            return augmented_features(ArrayFile(folder / VIEWS), self.rows("train"), self.train.seed)
+            return augmented_features(
+                ArrayFile(folder / VIEWS), np.flatnonzero(learners(self.manifest)), self.train.seed
+            )
         return stored(ArrayFile(folder / FEATURES))
 
     def _batches(self, readers: list[Reader], split: str | None, learning: bool) -> Batches:

@@ -41,7 +41,7 @@ def extract_views(
     Args:
         encoder: image (batch, px, px, 1) to features (batch, width).
         images: float32 (images, px, px) in [0, 1].
-        rows: int (training images,), which of them are for training.
+        rows: int (training images,), which of them some training learns from.
         settings: ranges and copies.
         target: the .npy file to write, float32 (copies x training images, width), copy by copy.
         batch_images: images in one forward pass.

@@ -65,6 +65,12 @@ def prepare_runtime(seed: int, *, deterministic: bool, mode: str | None = None, 
         _mix_precision()
 
 
+def start_anew(seed: int) -> None:
+    """Forget the networks of an earlier training in this process, and seed every generator for the next."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
 def distribution() -> AbstractContextManager:
     """The scope in which networks are built: every GPU of the machine holds a replica and its share of each batch."""
     names = gpus()

@@ -1,5 +1,6 @@
 """One model's training from the files of earlier stages, and the card that says what it was made of."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.folds import runs_of
 from bonexray.data.manifest import MANIFEST, read_leak_suspect
 from bonexray.models.heads import STANDARDIZE
 from bonexray.models.networks import HEAD, body_of, build_trainable, head_of
@@ -29,7 +31,7 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
     Returns:
         model, mode, classes, leak_suspect, img_px, backbones (name to SHA-256 of the weights), manifest_sha256, inputs_sha256,
         the settings (train; augment where images are learnt from; fine_tune where it is), fingerprint (the hash of
-        all of these).
+        all of these), runs (repeat and fold of each training).
     """
     mode, tuned = cohort.row.mode, cohort.row.fine_tune
     card = {
@@ -41,13 +43,14 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
         "backbones": {backbone: _weights_hash(backbone, cohort) for backbone in model_row(name).backbones},
         "manifest_sha256": sha256_of(MANIFEST),
         "inputs_sha256": {str(file): sha256_of(file) for file in cohort.files},
-        "train": cohort.train.model_dump(exclude={"mode"}),
+        "train": cohort.train.model_dump(exclude={"mode", "repeats"}),
     }
     if cohort.learns_from_images:
         card["augment"] = cohort.augment.model_dump(exclude={"copies"})
     if mode == FINE_TUNE and tuned is not None:
         card["fine_tune"] = tuned.model_dump()
-    return {**card, "fingerprint": digest(card)}
+    runs = [asdict(run) for run in runs_of(cohort.manifest, cohort.train.repeats)]
+    return {**card, "fingerprint": digest(card), "runs": runs}
 
 
 def image_side(cohort: Cohort) -> int:

@@ -1,0 +1,122 @@
+"""Folds and repeats: every image is tested once a repeat, by a training that saw nothing of its group."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cohorts import cohort_of, lay_out_features, lay_out_images
+from examined import CLASSES, built, cohort, image, settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bonexray.data.folds import FIRST, Run, folds_of, learners, runs_of, split_in
+from bonexray.data.manifest import MANIFEST, read_manifest
+from bonexray.data.predictions import read_predictions, write_predictions
+from bonexray.data.sources import SPLITS
+from bonexray.errors import BonexrayError
+from bonexray.models.registry import FROZEN
+
+GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p1", "p2", "p3"])), max_size=20)
+
+
+@given(drawn=GROUPED, folds=st.integers(3, 6), seed=st.integers(0, 100))
+def test_every_image_is_tested_once_by_a_training_that_saw_nothing_of_its_group(
+    drawn: list, folds: int, seed: int
+) -> None:
+    examined = cohort(folds) + [image(f"drawn/{n}", label, group) for n, (label, group) in enumerate(drawn)]
+    rows = built(examined, settings(seed=seed, folds=folds))
+    assert folds_of(rows) == folds
+    tested, validated = np.zeros(len(rows), int), np.zeros(len(rows), int)
+    for fold in range(1, folds + 1):
+        split = split_in(rows, fold)
+        assert (rows.assign(split=split).groupby("group")["split"].nunique() == 1).all()
+        assert {(s, c) for s, c in zip(split, rows["label"], strict=True)} == {(s, c) for s in SPLITS for c in CLASSES}
+        tested += split == "test"
+        validated += split == "val"
+    assert set(tested) == set(validated) == {1}
+    assert learners(rows).all()
+
+
+def test_folds_are_of_nearly_equal_size() -> None:
+    rows = built(cohort(20), settings(folds=4))
+    assert rows.groupby(["fold", "label"]).size().tolist() == [5] * 8
+
+
+def test_the_splits_in_the_manifest_are_those_of_the_first_training() -> None:
+    rows = built(cohort(6), settings(folds=3))
+    assert rows["split"].tolist() == split_in(rows, 1).tolist()
+    assert set(rows.loc[rows["split"] == "test", "fold"]) == {"1"}
+    assert set(rows.loc[rows["split"] == "val", "fold"]) == {"2"}
+
+
+def test_a_study_without_folds_has_one_split_and_one_training() -> None:
+    rows = built(cohort(6), settings())
+    assert set(rows["fold"]) == {""}
+    assert runs_of(rows, repeats=1) == [FIRST]
+    assert split_in(rows, 1).equals(rows["split"])
+    assert learners(rows).tolist() == (rows["split"] == "train").tolist()
+
+
+def test_every_fold_is_trained_in_every_repeat_the_first_one_first() -> None:
+    rows = built(cohort(6), settings(folds=3))
+    assert runs_of(rows, repeats=2) == [Run(r, f) for r in (1, 2) for f in (1, 2, 3)]
+    assert runs_of(rows, repeats=2)[0] == FIRST
+
+
+def test_folds_are_refused_where_the_dataset_brings_a_split() -> None:
+    examined = [item for split in SPLITS for item in cohort(4, split, split)]
+    with pytest.raises(BonexrayError, match=r"split\.folds: expected a dataset without splits of its own"):
+        built(examined, settings(folds=3))
+
+
+def test_a_class_with_fewer_groups_than_folds_is_refused() -> None:
+    with pytest.raises(BonexrayError, match="expected at least 5 patients"):
+        built(cohort(4), settings(folds=5))
+
+
+def test_a_subset_keeps_every_class_in_every_fold() -> None:
+    rows = built(cohort(20), settings(0.3, folds=4))
+    assert len(rows) < 20
+    assert set(zip(rows["fold"], rows["label"], strict=True)) == {(f, c) for f in "1234" for c in CLASSES}
+
+
+@pytest.fixture
+def folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cohort in three folds."""
+    monkeypatch.chdir(tmp_path)
+    lay_out_images(16)
+    rows = read_manifest()
+    rows["fold"] = [str(number % 3 + 1) for number in range(len(rows))]
+    rows["split"] = split_in(rows, 1)
+    rows.to_csv(MANIFEST, index=False)
+    lay_out_features("mobilenet_v2")
+    return tmp_path
+
+
+def test_a_training_learns_from_its_folds_with_the_seeds_of_its_repeat(folded: Path) -> None:
+    cohort = cohort_of("mobilenet_v2", FROZEN)
+    run = cohort.in_run(Run(3, 2))
+    fold = cohort.manifest["fold"]
+    assert cohort.manifest.loc[run.rows("test"), "fold"].unique().tolist() == ["2"]
+    assert cohort.manifest.loc[run.rows("val"), "fold"].unique().tolist() == ["3"]
+    assert len(run.rows("train")) == (fold == "1").sum()
+    assert (run.train.seed, run.augment.seed) == (cohort.train.seed + 2, cohort.augment.seed + 2)
+    first = cohort.in_run(FIRST)
+    assert (first.train, first.augment, first.rows("test").tolist()) == (
+        cohort.train, cohort.augment, cohort.rows("test").tolist(),
+    )  # fmt: skip
+
+
+def test_predictions_of_all_trainings_are_read_back_with_their_splits(tmp_path: Path) -> None:
+    rows = built(cohort(6), settings(folds=3))
+    rng = np.random.default_rng(7)
+    answers = {run: rng.dirichlet(np.ones(2), len(rows)) for run in runs_of(rows, 2)}
+    write_predictions(tmp_path / "p.csv", rows, answers, CLASSES)
+    read, values = read_predictions(tmp_path / "p.csv", CLASSES)
+    for run, expected in answers.items():
+        mine = ((read["repeat"] == run.repeat) & (read["fold"] == run.fold)).to_numpy()
+        assert values[mine] == pytest.approx(expected, abs=2e-8)
+        assert read.loc[mine, "split"].tolist() == split_in(rows, run.fold).tolist()
+        assert read.loc[mine, "path"].tolist() == rows["path"].tolist()
+    assert isinstance(read, pd.DataFrame) and len(read) == 6 * len(rows)
