@@ -11,7 +11,7 @@ from bonexray.data.predictions import PREDICTIONS, write_predictions
 from bonexray.models.registry import FROZEN
 from bonexray.outputs import whole_folder, write_json
 from bonexray.stage import run_stage
-from bonexray.tracking import live_run
+from bonexray.tracking.live import live_run
 from bonexray.training.cohort import Cohort, open_cohort
 from bonexray.training.fit import probabilities
 from bonexray.training.runtime import prepare_runtime, start_anew

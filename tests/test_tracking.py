@@ -14,7 +14,9 @@ from ruamel.yaml import YAML
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
-from bonexray.tracking import live_run, open_store, sync, tracking_uri, try_to_sync, without_secret
+from bonexray.tracking.live import live_run
+from bonexray.tracking.store import open_store, tracking_uri, without_secret
+from bonexray.tracking.sync import sync, try_to_sync
 
 CARD = {
     "model": "densenet121",
@@ -82,7 +84,7 @@ def artifacts_of(run: Run, folder: str | None = None) -> list[str]:
 
 OPENING = """
 import sys
-from bonexray.tracking import open_store
+from bonexray.tracking.store import open_store
 print("ready", flush=True)
 sys.stdin.readline()
 print(open_store("study").experiment_id)
@@ -250,7 +252,9 @@ def write_study(root: Path) -> None:
         (root / f"reports/models/{name}").mkdir(parents=True)
         (root / f"reports/models/{name}/{name}_confusion_matrix.png").write_bytes(b"png")
     write_json(root / "metrics/headline.json", HEADLINE)
-    write_json(root / "metrics/models.json", {"compact_cnn": {"n": 6}, "densenet121": {"n": 6}})
+    write_json(
+        root / "metrics/models.json", {"compact_cnn": {"n": 6}, "densenet121": {"n": 6, "balanced_accuracy": 0.4}}
+    )
     (root / "metrics/comparison.csv").write_text("rank,model\n1,densenet121\n")
     (root / "reports/comparison").mkdir(parents=True)
     (root / "reports/comparison/models_comparison.png").write_bytes(b"png")
@@ -258,7 +262,7 @@ def write_study(root: Path) -> None:
 
 def test_sync_makes_every_run_from_the_files(root: Path, settings: Settings) -> None:
     write_study(root)
-    assert sync(settings) == {"trainings": 2, "evaluations": 2, "studies": 1}
+    assert sync(settings) == {"trainings": 2, "evaluations": 2, "ensembles": 0, "studies": 1}
     training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
     assert training.info.status == "FINISHED"
     assert training.data.params["train.optimizer"] == "adam"
@@ -276,16 +280,46 @@ def test_sync_makes_one_run_of_the_study(root: Path, settings: Settings) -> None
     (study,) = runs("aggregate")
     assert study.info.status == "FINISHED"
     assert study.data.params == {"models": "compact_cnn, densenet121", "chosen": "densenet121"}
-    assert study.data.metrics == {"models": 2, "balanced_accuracy": 0.4}
+    assert study.data.metrics == {"models": 2, "balanced_accuracy": 0.4, "balanced_accuracy/densenet121": 0.4}
     assert artifacts_of(study) == ["comparison.csv", "figures"]
     assert artifacts_of(study, "figures") == ["figures/models_comparison.png"]
+
+
+def test_an_ensemble_has_a_run_with_what_was_fitted_for_it(root: Path, settings: Settings) -> None:
+    write_study(root)
+    fitted = {"repeat 1, fold 1": {"weights": [0.25, 0.75]}}
+    write_json(root / "metrics/ensembles.json", {"ensemble_weighted": {"members": ["a", "b"], "fitted": fitted}})
+    models = {**read_json(root / "metrics/models.json"), "ensemble_weighted": {"accuracy": 0.7, "val_accuracy": 1.0}}
+    write_json(root / "metrics/models.json", models)
+    (root / "reports/ensembles/ensemble_weighted").mkdir(parents=True)
+    (root / "reports/ensembles/ensemble_weighted/roc.png").write_bytes(b"png")
+    assert sync(settings)["ensembles"] == 1
+    assert sync(settings)["ensembles"] == 0
+    (run,) = runs("ensemble")
+    assert (run.data.metrics, run.data.params) == ({"test/accuracy": 0.7}, {"members": "a, b"})
+    assert artifacts_of(run) == ["evaluation", "fitted.json"]
+
+
+def test_the_newest_report_and_the_heat_maps_are_on_their_runs(root: Path, settings: Settings) -> None:
+    write_study(root)
+    (root / "reports/explained/densenet121").mkdir(parents=True)
+    (root / "reports/explained/densenet121/densenet121_gradcam.png").write_bytes(b"png")
+    (root / "reports/report.html").write_text("first")
+    sync(settings)
+    (root / "reports/report.html").write_text("second")
+    assert sync(settings)["studies"] == 0
+    (study,) = runs("aggregate")
+    found = MlflowClient(tracking_uri()).download_artifacts(study.info.run_id, "report.html", str(root))
+    assert Path(found).read_text() == "second"
+    training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
+    assert artifacts_of(training, "explained") == ["explained/densenet121_gradcam.png"]
 
 
 def test_a_second_sync_adds_nothing(root: Path, settings: Settings) -> None:
     write_study(root)
     sync(settings)
     before = {run.info.run_id for run in runs()}
-    assert sync(settings) == {"trainings": 0, "evaluations": 0, "studies": 0}
+    assert sync(settings) == {"trainings": 0, "evaluations": 0, "ensembles": 0, "studies": 0}
     assert {run.info.run_id for run in runs()} == before
 
 
@@ -297,7 +331,7 @@ def test_each_fold_and_repeat_has_a_run_of_its_own_and_the_first_carries_the_eva
     write_json(folder / "model.json", {**read_json(folder / "model.json"), "runs": [*CARD["runs"], further]})
     (folder / "repeat-2-fold-3").mkdir()
     shutil.copy(folder / "history.csv", folder / "repeat-2-fold-3")
-    assert sync(settings) == {"trainings": 3, "evaluations": 2, "studies": 1}
+    assert sync(settings) == {"trainings": 3, "evaluations": 2, "ensembles": 0, "studies": 1}
     assert sync(settings)["trainings"] == 0
     first, second = sorted(
         (run for run in runs("train") if run.data.tags["model"] == "densenet121"),
@@ -312,7 +346,7 @@ def test_sync_puts_the_evaluation_onto_the_live_run(root: Path, settings: Settin
     write_study(root)
     train_live(settings, card=read_json(root / "models/densenet121/model.json"))
     (live,) = runs()
-    assert sync(settings) == {"trainings": 1, "evaluations": 2, "studies": 1}
+    assert sync(settings) == {"trainings": 1, "evaluations": 2, "ensembles": 0, "studies": 1}
     after = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
     assert after.info.run_id == live.info.run_id
     assert after.data.metrics["test/accuracy"] == 0.5
@@ -322,7 +356,7 @@ def test_a_new_evaluation_is_added_to_the_same_run(root: Path, settings: Setting
     write_study(root)
     sync(settings)
     write_json(root / "metrics/models/densenet121.json", {**SCORES, "accuracy": 0.6})
-    assert sync(settings) == {"trainings": 0, "evaluations": 1, "studies": 0}
+    assert sync(settings) == {"trainings": 0, "evaluations": 1, "ensembles": 0, "studies": 0}
     training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
     assert training.data.metrics["test/accuracy"] == 0.6
 
@@ -332,7 +366,7 @@ def test_a_model_that_is_not_trained_is_left_out_with_a_warning(
 ) -> None:
     write_study(root)
     shutil.rmtree(root / "models/compact_cnn")
-    assert sync(settings) == {"trainings": 1, "evaluations": 1, "studies": 1}
+    assert sync(settings) == {"trainings": 1, "evaluations": 1, "ensembles": 0, "studies": 1}
     assert "models/compact_cnn is not here" in warnings_of()[0]
 
 

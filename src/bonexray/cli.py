@@ -28,8 +28,8 @@ def check() -> None:
 def sync() -> None:
     """Create the MLflow runs that are missing, from the files; twice creates nothing twice."""
     from bonexray.config import load_settings
-    from bonexray.tracking import sync as sync_runs
-    from bonexray.tracking import tracking_uri, without_secret
+    from bonexray.tracking.store import tracking_uri, without_secret
+    from bonexray.tracking.sync import sync as sync_runs
 
     added = sync_runs(load_settings())
     typer.echo(

@@ -1,0 +1,89 @@
+"""A training's run while it trains."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from mlflow.entities import Dataset, DatasetInput, Param
+
+from bonexray.config import Settings
+from bonexray.data.folds import FIRST, Run
+from bonexray.outputs import digest
+from bonexray.tracking.store import (
+    FINGERPRINT,
+    LEAK,
+    STAGE,
+    Store,
+    create_run,
+    finished_runs,
+    flat,
+    git_commit,
+    metrics_of,
+    one_warning,
+    open_store,
+)  # fmt: skip
+
+LOGGED_SECTIONS = (
+    "split", "audit", "denoise", "prepare", "weights", "features", "augment", "train", "fine_tune", "evaluate",
+)  # fmt: skip
+
+
+class LiveRun:
+    """A training's run while it trains. A store that fails costs one warning and the record, never the training."""
+
+    def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
+        self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
+        with one_warning():
+            self._store = open_store(settings.track.experiment)
+            self._run_id = start_run(self._store, settings, card, run)
+
+    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Log an epoch's metrics, with the epoch as the step."""
+        run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
+        with one_warning():
+            if run_id:
+                self._store.client.log_batch(run_id, metrics_of(metrics, step=number))
+                self._run_id = run_id
+
+    def end(self, status: str) -> None:
+        """End the run; a finished one replaces earlier runs of the same training."""
+        with one_warning():
+            if self._run_id:
+                earlier = finished_runs(self._store, FINGERPRINT, self._fingerprint) if status == "FINISHED" else []
+                self._store.client.set_terminated(self._run_id, status)
+                for run_id in earlier:
+                    self._store.client.delete_run(run_id)
+
+
+@contextmanager
+def live_run(settings: Settings, card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
+    """A run that is finished when the block ends and failed when the block raises."""
+    live = LiveRun(settings, card, run)
+    try:
+        yield live
+    except BaseException:
+        live.end("FAILED")
+        raise
+    live.end("FINISHED")
+
+
+def training_fingerprint(card: Mapping[str, object], run: Run) -> str:
+    """What names a training: the first one's is the model's."""
+    named = str(card["fingerprint"])
+    return named if run == FIRST else digest({"model": named, **asdict(run)})
+
+
+def start_run(store: Store, settings: Settings, card: Mapping[str, object], run: Run) -> str:
+    tags = {
+        "model": card["model"], "dataset": settings.dataset.name, STAGE: "train",
+        FINGERPRINT: training_fingerprint(card, run), "repeat": run.repeat, "fold": run.fold,
+        "dvc_exp": os.environ.get("DVC_EXP_NAME", ""), "git_commit": git_commit(), LEAK: card["leak_suspect"],
+    }  # fmt: skip
+    run_id = create_run(store, str(card["model"]) + (f" {run.name}" if run != FIRST else ""), tags)
+    sections = settings.model_dump(include={*LOGGED_SECTIONS})
+    params = [Param(key, str(value)) for key, value in flat(sections)]
+    store.client.log_batch(run_id, params=[*(Param(key, str(card[key])) for key in ("model", "mode")), *params])
+    data = Dataset(settings.dataset.name, str(card["manifest_sha256"])[:32], "local", settings.dataset.root)
+    store.client.log_inputs(run_id, [DatasetInput(data)])
+    return run_id
