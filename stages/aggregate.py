@@ -1,42 +1,91 @@
-"""Put the study's models beside each other, and choose one by validation."""
+"""Put the study's models beside each other: ensembles, every pair, ranks, and one model chosen by validation."""
 
 import logging
+from dataclasses import asdict
+from pathlib import Path
 
-from bonexray import tracking
+import pandas as pd
+from bonexray.evaluation.comparison import not_distinguishable
+
 from bonexray.config import Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.manifest import read_classes, read_leak_suspect
+from bonexray.data.predictions import read_predictions
+from bonexray.evaluation.evaluate import evaluate
+from bonexray.evaluation.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.models.published import starts_from
-from bonexray.models.registry import model_row
 from bonexray.outputs import read_json, whole_file, whole_folder, write_json
-from bonexray.reporting import figures
-from bonexray.reporting.tables import COMPARISON, DATA, HEADLINE, MODELS, chosen_on_validation, comparison_table
+from bonexray.reporting.one_model import draw_evaluation
+from bonexray.reporting.study_figures import draw_study
+from bonexray.reporting.tables import (
+    COMPARISON,
+    DATA,
+    HEADLINE,
+    MODELS,
+    PAIRS,
+    RANKS,
+    chosen_on_validation,
+    comparison_table,
+    headline_of,
+    title_of,
+)  # fmt: skip
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
-HEADLINES = (
-    "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "accuracy", "accuracy_low", "accuracy_high",
-    "macro_f1", "roc_auc", "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "n", "val_balanced_accuracy",
-    "leak_suspect",
-)  # fmt: skip
 
 
 def main(settings: Settings) -> None:
-    """Write metrics/models.json, headline.json and comparison.csv, and the figures in reports/comparison/."""
+    """Write metrics/{models,headline,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
+    classes = read_classes()
+    panel = panel_of({name: read_predictions(settings.predicted[name], classes) for name in settings.models})
     scores = {name: read_json(settings.evaluated[name]) for name in settings.models}
-    confusion = {model_row(name).title: scores[name].pop("confusion") for name in scores}
-    table = comparison_table(scores, {name: starts_from(name, settings.weights) for name in scores})
-    chosen = chosen_on_validation(scores)
-    with whole_folder("reports/comparison") as folder:
-        figures.model_comparison(table, model_row(chosen).title, folder / "models_comparison.png")
-        figures.evaluation_grid(table, folder / "models_evaluation_grid.png")
-        figures.confusion_grid(confusion, folder / "models_confusion_grid.png")
+    chosen = chosen_on_validation(scores)  # ensembles were fitted on validation: what they score there is no test
+    panel, ensembles = with_ensembles(settings, panel, scores, classes)
+    pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
+    confusions = {name: scores[name].pop("confusion") for name in scores}
+    best = max(scores, key=lambda name: scores[name]["balanced_accuracy"])
+    alike = not_distinguishable(pairs, best)
+    starts = {name: starts_from(name, settings.weights) for name in settings.models}
+    table = comparison_table(scores, starts, [best, *alike])
     write_json(MODELS, scores)
-    headline = {name: scores[chosen][name] for name in HEADLINES}
-    headline["shortcut_balanced_accuracy"] = read_json(DATA)["shortcut_balanced_accuracy"]
-    write_json(HEADLINE, {"model": chosen, "dataset": settings.dataset.name, "models": len(scores), **headline})
-    with whole_file(COMPARISON) as partial:
+    write_json("metrics/ensembles.json", ensembles)
+    write_json(RANKS, asdict(ranks) if ranks else {"blocks": 1})
+    write_table(table, COMPARISON)
+    write_table(pairs, PAIRS)
+    headline = headline_of(chosen, scores, settings.dataset.name, best, alike, read_json(DATA))
+    write_json(HEADLINE, {**headline, "models": len(settings.models)})
+    histories = {name: pd.read_csv(Path(settings.predicted[name]).with_name("history.csv")) for name in settings.models}
+    with whole_folder("reports/comparison") as folder:
+        draw_study(table, confusions, pairs, ranks, histories, chosen, folder)
+    log.info(
+        "chosen on validation: %s; highest on test: %s; not told from it: %s", chosen, best, ", ".join(alike) or "none"
+    )
+
+
+def with_ensembles(
+    settings: Settings, panel: Panel, scores: dict[str, dict], classes: list[str]
+) -> tuple[Panel, dict[str, dict]]:
+    """The panel with its ensembles, which are evaluated into `scores` and drawn, and what was fitted for each."""
+    kinds = settings.aggregate.ensembles if len(settings.models) > 1 else []
+    made = {f"{PREFIX}{kind}": ensemble(kind, panel, classes) for kind in kinds}
+    with whole_folder("reports/ensembles") as folder:
+        for name, (probabilities, _) in made.items():
+            found = evaluate(panel.rows, probabilities, classes, settings.evaluate, settings.dataset.ordered)
+            scores[name] = {**found.scores, "leak_suspect": read_leak_suspect()}
+            (folder / name).mkdir()
+            draw_evaluation(
+                found, name, title_of(name), classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder / name
+            )  # fmt: skip
+    members = list(panel.probabilities)
+    return panel.with_members({name: values for name, (values, _) in made.items()}), {
+        name: {"members": members, "fitted": fitted} for name, (_, fitted) in made.items()
+    }
+
+
+def write_table(table: pd.DataFrame, target: Path) -> None:
+    """Write a CSV whole or not at all."""
+    with whole_file(target) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
-    log.info("chosen on validation: %s", chosen)
-    tracking.try_to_sync(settings)
 
 
 if __name__ == "__main__":

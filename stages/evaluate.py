@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 
 import pandas as pd
+from bonexray.reporting.curves import learning_curves
+from bonexray.reporting.model_card import model_card_page
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
@@ -11,57 +13,38 @@ from bonexray.data.manifest import read_classes, read_leak_suspect
 from bonexray.data.predictions import PREDICTIONS, read_predictions
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.models.registry import model_row
-from bonexray.outputs import whole_folder, write_json
-from bonexray.reporting import figures
+from bonexray.outputs import read_json, whole_folder, write_json
+from bonexray.reporting.one_model import draw_evaluation
 from bonexray.stage import run_stage
 
-SAMPLES = 8
+COSTS = ("parameters", "multiply_adds", "file_mb")
 log = logging.getLogger("bonexray")
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write metrics/models/<name>.json and the figures and results in reports/models/<name>/."""
-    source, classes = Path(f"models/{name}"), read_classes()
-    rows, probabilities = read_predictions(source / PREDICTIONS, classes)
-    history = pd.read_csv(source / "history.csv")
+    """Write metrics/models/<name>.json, and the figures, tables and model card in reports/models/<name>/."""
+    source, classes, title = Path(f"models/{name}"), read_classes(), model_row(name).title
+    card, history = read_json(source / "model.json"), pd.read_csv(source / "history.csv")
+    evaluation = evaluate(
+        *read_predictions(source / PREDICTIONS, classes), classes, settings.evaluate, settings.dataset.ordered
+    )
     scores = {
-        **evaluate(rows, probabilities, classes, settings.evaluate),
+        **evaluation.scores,
+        **{cost: card[cost] for cost in COSTS},
         "epochs": len(history),
         "leak_suspect": read_leak_suspect(),
     }
-    title = model_row(name).title
     with whole_folder(f"reports/models/{name}") as folder:
-        figures.confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")
-        figures.learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
-        draw_samples(rows, probabilities, title, folder / f"{name}_sample_predictions.png")
-        write_results(rows, probabilities, classes, folder / f"results_{name}.csv")
+        draw_evaluation(
+            evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder
+        )  # fmt: skip
+        learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
+        (folder / "card.md").write_text(model_card_page(name, card, scores), encoding="utf-8")
     write_json(f"metrics/models/{name}.json", scores)
     log.info(
         "balanced accuracy %.3f (%.3f to %.3f), n = %d%s", scores["balanced_accuracy"], scores["balanced_accuracy_low"],
         scores["balanced_accuracy_high"], scores["n"], "; COLLAPSED: one answer to everything" if scores["collapsed"] else "",
     )  # fmt: skip
-
-
-def draw_samples(rows: pd.DataFrame, probabilities, title: str, path: Path) -> None:
-    """Draw the first test images of each class in turn, up to `SAMPLES`."""
-    shown = rows.assign(probability=probabilities.max(axis=1))[rows["split"] == "test"]
-    turn = shown.groupby("label").cumcount()
-    shown = shown.iloc[turn.argsort(kind="stable")].head(SAMPLES)
-    figures.sample_predictions(ArrayFile(IMAGES)[shown.index], shown, f"{title}: test images", path)
-
-
-def write_results(rows: pd.DataFrame, probabilities, classes: list[str], path: Path) -> None:
-    """Write each test image's folder, file, answer, truth and probabilities."""
-    test = rows["split"] == "test"
-    files = [Path(name) for name in rows.loc[test, "path"]]
-    table = pd.DataFrame({"directory": [f.parent.as_posix() for f in files], "file": [f.name for f in files]})
-    table["prediction"], table["actual"] = (
-        rows.loc[test, "predicted"].to_numpy(),
-        rows.loc[test, "label"].to_numpy(),
-    )
-    for number, name in enumerate(classes):
-        table[f"prob_{name}"] = probabilities[test, number]
-    table.to_csv(path, index=False, lineterminator="\n", float_format="%.6f")
 
 
 if __name__ == "__main__":

@@ -194,6 +194,12 @@ class Evaluate(Section):
     seed: Seed
 
 
+class Aggregate(Section):
+    """What is made of the study's models together."""
+
+    ensembles: list[str]
+
+
 class Compute(Section):
     """Where work on many images is done."""
 
@@ -247,6 +253,7 @@ class Settings(Section):
     train: Train
     fine_tune: FineTune
     evaluate: Evaluate
+    aggregate: Aggregate
     compute: Compute
     track: Track
     modes: dict[str, str]
@@ -254,8 +261,13 @@ class Settings(Section):
     models: Annotated[dict[str, Model], Field(min_length=1)]
     backbones: dict[str, Backbone]
     evaluated: dict[str, str]
+    predicted: dict[str, str]
+    drawn: dict[str, str]
+    explained: dict[str, str]
     curves: dict[str, list[str]]
     confusion: dict[str, str]
+    roc: dict[str, str]
+    calibration: dict[str, str]
 
 
 def load_settings(path: Path | str = PARAMS) -> Settings:

@@ -9,7 +9,14 @@ from bonexray.outputs import with_section
 BEGIN, END = "<!-- models: written by `bonexray registry` -->", "<!-- end of models -->"
 NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
 HEADER = "# Written by `bonexray registry` from src/bonexray/models/registry.py."
-AGGREGATED = re.compile(r"(?:^ +- \$\{evaluated\.\w+\}\n)+", re.MULTILINE)
+LINES = r"(?:^ +- \$\{{{kind}\.\w+\}}\n)+"
+# What later stages need of every model of the study, file by file: DVC takes no list for a dependency.
+OUTPUTS = {
+    "evaluated": "metrics/models/{name}.json",
+    "predicted": "models/{name}/predictions.csv",
+    "drawn": "reports/models/{name}",
+    "explained": "reports/explained/{name}",
+}
 
 
 def registry_files(root: Path) -> dict[Path, str]:
@@ -24,8 +31,8 @@ def registry_files(root: Path) -> dict[Path, str]:
     return {
         **models,
         root / "conf/model/all.yaml": everything,
-        root / "conf/registry.yaml": _evaluated(),
-        dvc: AGGREGATED.sub(_aggregated(), dvc.read_text(encoding="utf-8")),
+        root / "conf/registry.yaml": _outside_the_study(),
+        dvc: _with_dependencies(dvc.read_text(encoding="utf-8")),
         readme: with_section(readme.read_text(encoding="utf-8"), BEGIN, END, models_table()),
     }
 
@@ -51,9 +58,11 @@ def _model(name: str, row: Model) -> str:
     return "\n".join([
         "# @package _global_", HEADER, "models:", f"  {name}:", *read,
         *(["backbones:", *watched] if watched else []),
-        "evaluated:", f"  {name}: metrics/models/{name}.json",
+        *(line for kind, path in OUTPUTS.items() for line in (f"{kind}:", f"  {name}: {path.format(name=name)}")),
         "curves:", f"  models/{name}/history.csv: [loss, val_loss]",
-        "confusion:", f"  reports/models/{name}/results_{name}.csv: prediction", "",
+        "confusion:", f"  reports/models/{name}/results_{name}.csv: prediction",
+        "roc:", f"  reports/models/{name}/{name}_roc.csv: macro_average",
+        "calibration:", f"  reports/models/{name}/{name}_reliability.csv: accuracy", "",
     ])  # fmt: skip
 
 
@@ -61,14 +70,17 @@ def _unless_unread(mode: str, kind: str, path: str) -> str:
     return f"${{oc.select:unread.${{{mode}}}.{kind},{path}}}"
 
 
-def _evaluated() -> str:
-    lines = [f"  {name}: {NOTHING}" for name in REGISTRY]
+def _outside_the_study() -> str:
+    lines = [line for kind in OUTPUTS for line in (f"{kind}:", *(f"  {name}: {NOTHING}" for name in REGISTRY))]
     why = "# A model outside the study stands with a file that is there anyway."
-    return "\n".join(["# @package _global_", HEADER, why, "evaluated:", *lines, ""])
+    return "\n".join(["# @package _global_", HEADER, why, *lines, ""])
 
 
-def _aggregated() -> str:
-    return "".join(f"      - ${{evaluated.{name}}}\n" for name in REGISTRY)
+def _with_dependencies(text: str) -> str:
+    for kind in OUTPUTS:
+        lines = "".join(f"      - ${{{kind}.{name}}}\n" for name in REGISTRY)
+        text = re.sub(LINES.format(kind=kind), lines, text, flags=re.MULTILINE)
+    return text
 
 
 def models_table() -> str:

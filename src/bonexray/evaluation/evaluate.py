@@ -1,47 +1,113 @@
 """All numbers of one model from its predictions."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from bonexray.config import Evaluate
-from bonexray.data.manifest import class_numbers
-from bonexray.evaluation.metrics import all_metrics, collapsed, confusion_counts, majority_baseline
-from bonexray.evaluation.statistics import bootstrap_intervals
+from bonexray.evaluation.answers import Answers, answers_in, calibrated, temperatures
+from bonexray.evaluation.bootstrap import draw_weights, intervals, resampled_metrics
+from bonexray.evaluation.calibration import at_bound
+from bonexray.evaluation.metrics import all_metrics, balanced_accuracy, collapsed, confusion_counts
+
+CHOSEN_BY = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")  # of validation
+CALIBRATED = ("log_loss", "brier", "expected_calibration_error")  # what a temperature changes
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model's numbers, and what figures are drawn from.
+
+    Args:
+        scores: flat numbers, and under `confusion` the test images by actual and predicted class.
+        test: the answers to the test images.
+        calibrated: the same at the temperature that validation asks for.
+        weights: uint16 (resamples + 1, test images), of the bootstrap.
+        groups: independent groups among the test images.
+    """
+
+    scores: dict[str, object]
+    test: Answers
+    calibrated: Answers
+    weights: np.ndarray
+    groups: int
 
 
 def evaluate(
-    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], settings: Evaluate
-) -> dict[str, object]:
+    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], settings: Evaluate, ordered: bool = False
+) -> Evaluation:
     """Test scores with intervals and baseline; validation scores, by which models are chosen, with `val_` before.
 
+    With folds the answers of all folds are scored together, each image once. With repeats the scores and intervals are
+    the first one's; `_mean` and `_sd` are over all of them. What a temperature changes is given `calibrated_` too.
+
     Args:
-        rows: label, group and split of every image.
-        probabilities: float (images, classes), in the same order.
+        rows: as `read_predictions` gives them: of every training all images with their split there.
+        probabilities: float (rows, classes).
         classes: the class map.
         settings: bootstrap resamples, confidence and seed.
-
-    Returns:
-        Flat numbers, and under `confusion` the counts by actual and predicted class.
+        ordered: whether the class map goes from the lowest grade to the highest.
     """
-    labels = class_numbers(rows["label"], classes)
-    train, val, test = ((rows["split"] == split).to_numpy() for split in ("train", "val", "test"))
-    validation = all_metrics(labels[val], probabilities[val], classes)
-    chosen_by = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
+    val, test = (answers_in(rows, probabilities, classes, split) for split in ("val", "test"))
+    by_fold = temperatures(val)
+    cool, validation = calibrated(test, by_fold), all_metrics(val.labels, val.probabilities, classes, ordered)
+    weights, groups = draw_weights(test.groups, settings.resamples, settings.seed), len(set(test.groups))
+    resampled = resampled_metrics(test.labels, test.probabilities, weights, classes, ordered)
+    at_temperature = all_metrics(cool.labels, cool.probabilities, classes, ordered)
+    scores = {
+        "n": len(test.labels),
+        "n_groups": groups,
+        **all_metrics(test.labels, test.probabilities, classes, ordered),
+        **intervals(resampled, settings.confidence, groups),
+        **over_repeats(rows, probabilities, classes, ordered),
+        **{f"calibrated_{name}": at_temperature[name] for name in CALIBRATED},
+        "temperature": float(np.exp(np.mean(np.log(list(by_fold.values()))))),
+        "temperature_at_bound": int(any(map(at_bound, by_fold.values()))),
+        **baseline(rows, test, classes),
+        "collapsed": int(collapsed(test.probabilities)),
+        "val_n": len(val.labels),
+        "val_collapsed": int(collapsed(val.probabilities)),
+        **{f"val_{name}": validation[name] for name in CHOSEN_BY},
+        "confusion": confusion_counts(test.labels, test.probabilities, classes),
+    }
+    return Evaluation(scores, test, cool, weights, groups)
+
+
+def over_repeats(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool) -> dict[str, float]:
+    """Mean and standard deviation of every test score over the repeats; nothing where there is one."""
+    repeats = sorted(set(rows["repeat"]))
+    if len(repeats) == 1:
+        return {}
+    tested = [answers_in(rows, probabilities, classes, "test", repeat) for repeat in repeats]
+    table = pd.DataFrame([all_metrics(t.labels, t.probabilities, classes, ordered) for t in tested])
+    table = table[[name for name in table if not name.startswith("support_")]]
     return {
-        "n": int(test.sum()),
-        "n_groups": int(rows.loc[test, "group"].nunique()),
-        **all_metrics(labels[test], probabilities[test], classes),
-        **bootstrap_intervals(
-            labels[test],
-            probabilities[test].argmax(axis=1),
-            rows.loc[test, "group"].to_numpy(),
-            len(classes),
-            settings,
-        ),
-        **majority_baseline(labels[train], labels[test], len(classes)),
-        "collapsed": int(collapsed(probabilities[test])),
-        "val_n": int(val.sum()),
-        "val_collapsed": int(collapsed(probabilities[val])),
-        **{f"val_{name}": validation[name] for name in chosen_by},
-        "confusion": confusion_counts(labels[test], probabilities[test], classes),
+        "repeats": len(repeats),
+        **{f"{name}_mean": float(value) for name, value in table.mean(skipna=False).items()},
+        **{f"{name}_sd": float(value) for name, value in table.std(ddof=1, skipna=False).items()},
+    }
+
+
+def scores_of_trainings(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> pd.Series:
+    """Balanced accuracy on test of each training, by repeat and fold."""
+    tests = rows["split"] == "test"
+    found = {}
+    for run, block in rows[tests].groupby(["repeat", "fold"], sort=True):
+        mine = answers_in(rows.loc[block.index], probabilities[block.index], classes, "test", run[0])
+        found[run] = balanced_accuracy(mine.labels, mine.probabilities.argmax(axis=1), len(classes))
+    return pd.Series(found)
+
+
+def baseline(rows: pd.DataFrame, test: Answers, classes: list[str]) -> dict[str, float]:
+    """What always answering the most frequent class of training gives on test, fold by fold."""
+    first = rows[(rows["repeat"] == 1) & (rows["split"] == "train")]
+    frequent = {
+        fold: int(np.argmax([(block["label"] == name).sum() for name in classes]))
+        for fold, block in first.groupby("fold")
+    }
+    answer = test.rows["fold"].map(frequent).to_numpy()
+    return {
+        "baseline_accuracy": float((answer == test.labels).mean()),
+        "baseline_balanced_accuracy": balanced_accuracy(test.labels, answer, len(classes)),
     }

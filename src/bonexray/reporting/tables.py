@@ -1,42 +1,95 @@
 """The comparison as a table: the file's columns, and how a terminal shows it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from rich.table import Table
 
+from bonexray.evaluation.panel import PREFIX
 from bonexray.models.registry import model_row
 
 COMPARISON = Path("metrics/comparison.csv")
 HEADLINE = Path("metrics/headline.json")
 MODELS = Path("metrics/models.json")
+PAIRS = Path("metrics/pairs.csv")
+RANKS = Path("metrics/ranks.json")
 DATA = Path("metrics/data.json")
 DENOISE = Path("metrics/denoise.json")
 BEGIN, END = "<!-- results: written by `bonexray table --into README.md` -->", "<!-- end of results -->"
 NEAR = 0.05  # of balanced accuracy
 COLUMNS = [
-    "rank", "model", "title", "starts_from", "n", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high",
-    "accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1", "roc_auc",
-    "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "val_balanced_accuracy", "val_log_loss", "epochs",
-    "leak_suspect",
+    "rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "balanced_accuracy_low",
+    "balanced_accuracy_high", "balanced_accuracy_mean", "balanced_accuracy_sd", "accuracy", "accuracy_low",
+    "accuracy_high", "macro_precision", "macro_recall", "macro_specificity", "macro_f1", "roc_auc", "roc_auc_low",
+    "roc_auc_high", "macro_average_precision", "cohen_kappa", "quadratic_weighted_kappa", "mean_absolute_grade_error",
+    "matthews_correlation", "log_loss", "brier", "expected_calibration_error",
+    "calibrated_expected_calibration_error", "temperature", "baseline_accuracy", "baseline_balanced_accuracy",
+    "collapsed", "not_distinguishable", "val_balanced_accuracy", "val_log_loss", "epochs", "parameters",
+    "multiply_adds", "file_mb", "leak_suspect",
 ]  # fmt: skip
+ONLY_SOME = [
+    "balanced_accuracy_mean", "balanced_accuracy_sd", "quadratic_weighted_kappa", "mean_absolute_grade_error", "epochs",
+    "parameters", "multiply_adds", "file_mb",
+]  # of studies with repeats, of ordered classes, of networks but not of ensembles  # fmt: skip
+HEADLINES = (
+    "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "accuracy", "accuracy_low", "accuracy_high",
+    "macro_f1", "roc_auc", "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "n", "val_balanced_accuracy",
+    "leak_suspect",
+)  # fmt: skip
+WITH_REPEATS = ("repeats", "balanced_accuracy_mean", "balanced_accuracy_sd")
 
 
-def comparison_table(models: dict[str, dict[str, float]], starts: dict[str, str]) -> pd.DataFrame:
-    """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`.
+def title_of(name: str) -> str:
+    """A model or an ensemble as a reader knows it."""
+    return f"Ensemble, {name.removeprefix(PREFIX)}" if name.startswith(PREFIX) else model_row(name).title
+
+
+def comparison_table(
+    models: Mapping[str, Mapping[str, float]], starts: Mapping[str, str], alike: Collection[str]
+) -> pd.DataFrame:
+    """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`; NaN where one does not apply.
 
     Args:
-        models: name to scores.
-        starts: name to what its training started from.
+        models: name to scores, of ensembles too.
+        starts: name to what its training started from, for all but ensembles.
+        alike: names of the best and of those that the study cannot tell from it.
     """
     rows = pd.DataFrame([
-        {"model": name, "title": model_row(name).title, "starts_from": starts[name], **scores}
+        {
+            "model": name, "title": title_of(name), "kind": "model" if name in starts else "ensemble",
+            "starts_from": starts.get(name, "the models of the study"), "not_distinguishable": int(name in alike),
+            **dict.fromkeys(ONLY_SOME, math.nan), **scores,
+        }
         for name, scores in models.items()
     ])  # fmt: skip
     rows = rows.sort_values(["balanced_accuracy", "model"], ascending=[False, True]).reset_index(drop=True)
     rows.insert(0, "rank", rows["balanced_accuracy"].rank(ascending=False, method="min").astype(int))
     return rows[COLUMNS]
+
+
+def headline_of(
+    chosen: str, models: Mapping[str, Mapping[str, float]], dataset: str, best: str, alike: Sequence[str],
+    data: Mapping[str, object],
+) -> dict[str, object]:  # fmt: skip
+    """The scores of the model that validation chose, and what must be said beside them.
+
+    Args:
+        chosen: by validation.
+        models: name to scores, of ensembles too.
+        dataset: its name.
+        best: the highest on test.
+        alike: those that the study cannot tell from the best.
+        data: of metrics/data.json.
+    """
+    scores = models[chosen]
+    return {
+        "model": chosen, "dataset": dataset, **{name: scores[name] for name in HEADLINES},
+        **{name: scores[name] for name in WITH_REPEATS if name in scores},
+        "best": best, "not_distinguishable": list(alike),
+        "shortcut_balanced_accuracy": data["shortcut_balanced_accuracy"],
+    }  # fmt: skip
 
 
 def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
@@ -62,11 +115,25 @@ def warnings_of(headline: Mapping[str, object]) -> list[str]:
     return warnings
 
 
+def told_apart(comparison: pd.DataFrame) -> str:
+    """One sentence on what the study cannot tell from the highest score on test."""
+    best, alike = comparison.iloc[0], comparison[comparison["not_distinguishable"] == 1]
+    others = [title for title in alike["title"] if title != best["title"]]
+    test = "(paired bootstrap over groups, Holm's correction over all pairs)"
+    if len(comparison) == 1:
+        return "One model, compared with no other."
+    if len(others) == len(comparison) - 1:
+        return f"{best['title']} is highest on test, but none of the others can be told from it {test}."
+    if not others:
+        return f"{best['title']} is highest on test and can be told from all others {test}."
+    return f"{best['title']} is highest on test; not told from it: {', '.join(others)} {test}."
+
+
 def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> Table:
     """The ranked table as a terminal shows it."""
     chosen, dataset = headline["model"], headline["dataset"]
     caption = "* chosen on validation   intervals: bootstrap over groups of images (patients, sources)"
-    caption = "\n".join([caption, *warnings_of(headline)])
+    caption = "\n".join([caption, told_apart(comparison), *warnings_of(headline)])
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
@@ -74,7 +141,7 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> 
         table.add_row(
             str(row["rank"]), f"{row['title']}{' *' if row['model'] == chosen else ''}",
             _interval(row, "balanced_accuracy"), _interval(row, "accuracy"),
-            f"{row['macro_f1']:.3f}", "–" if pd.isna(row["roc_auc"]) else f"{row['roc_auc']:.3f}",
+            _number(row["macro_f1"]), _number(row["roc_auc"]),
             "collapsed: one answer to everything" if row["collapsed"] else "",
         )  # fmt: skip
     first = comparison.iloc[0]
@@ -97,7 +164,7 @@ def markdown_table(comparison: pd.DataFrame, headline: Mapping[str, object], den
         name += ", collapsed" if row["collapsed"] else ""
         scores = f"{_interval(row, 'balanced_accuracy')} | {_interval(row, 'accuracy')}"
         lines.append(
-            f"| {row['rank']} | {name} | {row['starts_from']} | {scores} | {row['macro_f1']:.3f} | {row['roc_auc']:.3f} |"
+            f"| {row['rank']} | {name} | {row['starts_from']} | {scores} | {_number(row['macro_f1'])} | {_number(row['roc_auc'])} |"
         )
     first = comparison.iloc[0]
     lines.append(
@@ -108,7 +175,11 @@ def markdown_table(comparison: pd.DataFrame, headline: Mapping[str, object], den
         f"{denoise['psnr_after_db']:.1f} dB PSNR and from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f} SSIM "
         f"(n = {denoise['images']})."
     )
-    return "\n".join([*lines, "", quality, *warnings_of(headline)])
+    return "\n".join([*lines, "", quality, "", told_apart(comparison), *warnings_of(headline)])
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.3f}"
 
 
 def _interval(row: dict, name: str) -> str:

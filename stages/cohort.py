@@ -1,0 +1,44 @@
+"""Show what the networks will see: images of each class and split counted, and samples of each class."""
+
+import numpy as np
+import pandas as pd
+from bonexray.reporting.cohort import class_counts
+from bonexray.reporting.galleries import image_gallery
+
+from bonexray.config import Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.folds import folds_of
+from bonexray.data.manifest import read_classes, read_manifest
+from bonexray.data.sources import SPLITS
+from bonexray.outputs import whole_folder
+from bonexray.stage import run_stage
+
+SAMPLES = 6
+
+
+def main(settings: Settings) -> None:
+    """Write reports/cohort/class_counts.png and sample_gallery.png."""
+    manifest, classes = read_manifest(), read_classes()
+    images = ArrayFile(IMAGES)
+    with whole_folder("reports/cohort") as folder:
+        class_counts(count_classes(manifest, classes), folder / "class_counts.png")
+        samples = {name: images[first_of(manifest, name)] for name in classes}
+        image_gallery(samples, "Samples of each class, as the networks see them", folder / "sample_gallery.png")
+
+
+def count_classes(manifest: pd.DataFrame, classes: list[str]) -> dict[str, dict[str, int]]:
+    """Images by split, or of all folds together where there are folds, then by class."""
+    folds = folds_of(manifest)
+    parts = pd.Series(f"{folds} folds", index=manifest.index) if folds > 1 else manifest["split"]
+    names = [f"{folds} folds"] if folds > 1 else SPLITS
+    return {part: {c: int(((parts == part) & (manifest["label"] == c)).sum()) for c in classes} for part in names}
+
+
+def first_of(manifest: pd.DataFrame, label: str) -> np.ndarray:
+    """Rows of the first training images of a class, one a group."""
+    mine = manifest[(manifest["label"] == label) & (manifest["split"] == "train")]
+    return mine.drop_duplicates("group").index[:SAMPLES].to_numpy()
+
+
+if __name__ == "__main__":
+    run_stage(main)
