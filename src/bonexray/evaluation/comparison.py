@@ -70,9 +70,7 @@ def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> 
     return [row.other if row.one == best else row.one for row in alike.itertuples()]
 
 
-def resampled_balanced_accuracy(
-    labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int
-) -> np.ndarray:
+def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
     """Float (draws, models) from bool `right` (models, images): mean recall over the classes a draw holds."""
     weights, truth = weights.astype(np.float32), np.eye(classes, dtype=np.float32)[labels]  # counts: exact to 2**24
     total = (weights @ truth).astype(float)

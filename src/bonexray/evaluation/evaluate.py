@@ -5,8 +5,8 @@ import pandas as pd
 
 from bonexray.config import Evaluate
 from bonexray.data.manifest import class_numbers
+from bonexray.evaluation.bootstrap import draw_weights, intervals, resampled_metrics
 from bonexray.evaluation.metrics import all_metrics, collapsed, confusion_counts, majority_baseline
-from bonexray.evaluation.statistics import bootstrap_intervals
 
 
 def evaluate(
@@ -26,18 +26,16 @@ def evaluate(
     labels = class_numbers(rows["label"], classes)
     train, val, test = ((rows["split"] == split).to_numpy() for split in ("train", "val", "test"))
     validation = all_metrics(labels[val], probabilities[val], classes)
+    groups = rows.loc[test, "group"].to_numpy()
+    weights = draw_weights(groups, settings.resamples, settings.seed)
+    resampled = resampled_metrics(labels[test], probabilities[test], weights, classes)
+    n_groups = len(set(groups))
     chosen_by = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
     return {
         "n": int(test.sum()),
-        "n_groups": int(rows.loc[test, "group"].nunique()),
+        "n_groups": n_groups,
         **all_metrics(labels[test], probabilities[test], classes),
-        **bootstrap_intervals(
-            labels[test],
-            probabilities[test].argmax(axis=1),
-            rows.loc[test, "group"].to_numpy(),
-            len(classes),
-            settings,
-        ),
+        **intervals(resampled, settings.confidence, n_groups),
         **majority_baseline(labels[train], labels[test], len(classes)),
         "collapsed": int(collapsed(probabilities[test])),
         "val_n": int(val.sum()),
