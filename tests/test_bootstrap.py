@@ -31,7 +31,9 @@ def cohort(seed: int, count: int, groups: int, classes: int = 3) -> tuple[np.nda
     return labels, probabilities / 1.5, np.array([f"p{number % groups}" for number in range(count)])
 
 
-def found(drawn: tuple[np.ndarray, np.ndarray, np.ndarray], confidence: float = 0.95, seed: int = 7) -> dict[str, float]:
+def found(
+    drawn: tuple[np.ndarray, np.ndarray, np.ndarray], confidence: float = 0.95, seed: int = 7
+) -> dict[str, float]:
     labels, probabilities, groups = drawn
     weights = draw_weights(groups, 200, seed)
     resampled = resampled_metrics(labels, probabilities, weights, NAMES[: probabilities.shape[1]], True)

@@ -13,6 +13,7 @@ from bonexray.evaluation.predictions import read_predictions, write_predictions
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 
+
 def one_hot(answers: list[int], classes: int) -> np.ndarray:
     return np.eye(classes)[answers]
 
