@@ -1,212 +1,23 @@
-"""The numbers: each is scikit-learn's, in the class map's order, with intervals over patients."""
+"""All numbers of a model: in the class map's order, of the right split, each with its interval."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn import metrics as sk
 
 from bonexray.config import Evaluate
-from bonexray.data.folds import FIRST
+from bonexray.data.folds import FIRST, Run, split_in
 from bonexray.data.predictions import read_predictions, write_predictions
-from bonexray.evaluation.evaluate import evaluate
-from bonexray.evaluation.metrics import (
-    all_metrics,
-    balanced_accuracy,
-    collapsed,
-    confusion_counts,
-    majority_baseline,
-)
-from bonexray.evaluation.statistics import bootstrap_intervals
+from bonexray.evaluation.answers import answers_in
+from bonexray.evaluation.evaluate import Evaluation, evaluate, scores_of_trainings
+from bonexray.evaluation.metrics import all_metrics, balanced_accuracy
 
-NAMES = ["normal", "osteopenia", "osteoporosis", "fracture"]
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
-few_examples = settings(max_examples=40, deadline=None, derandomize=True)
-
-
-def sample(seed: int, count: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels with every class in them and probabilities."""
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)]))
-    return labels, rng.dirichlet(np.ones(classes), count)
-
-
-samples = st.builds(sample, st.integers(0, 10**6), st.integers(4, 40), st.integers(2, 4))
 
 
 def one_hot(answers: list[int], classes: int) -> np.ndarray:
     return np.eye(classes)[answers]
-
-
-# Scores
-
-
-@few_examples
-@given(samples)
-def test_every_score_is_that_of_scikit_learn(drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    labels, probabilities = drawn
-    classes = NAMES[: probabilities.shape[1]]
-    numbers, predicted = range(len(classes)), probabilities.argmax(axis=1)
-    expected = {
-        "accuracy": sk.accuracy_score(labels, predicted),
-        "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
-        "log_loss": sk.log_loss(labels, probabilities, labels=numbers),
-        "roc_auc": np.mean([sk.roc_auc_score(labels == c, probabilities[:, c]) for c in numbers]),
-    }
-    if len(classes) > 2:
-        expected["roc_auc"] = sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro")
-    scores = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
-    for score, function in scores.items():
-        for average in ("macro", "weighted"):
-            expected[f"{average}_{score}"] = function(
-                labels, predicted, labels=numbers, average=average, zero_division=0
-            )
-        for name, value in zip(
-            classes, function(labels, predicted, labels=numbers, average=None, zero_division=0), strict=True
-        ):
-            expected[f"{score}_{name}"] = value
-    for c, name in enumerate(classes):
-        expected[f"specificity_{name}"] = sk.recall_score(labels != c, predicted != c, zero_division=0)
-        expected[f"support_{name}"] = (labels == c).sum()
-    assert all_metrics(labels, probabilities, classes) == pytest.approx(expected)
-
-
-def test_two_classes_have_the_area_of_the_second_ones_probability() -> None:
-    labels, probabilities = sample(1, 30, 2)
-    area = all_metrics(labels, probabilities, NAMES[:2])["roc_auc"]
-    assert area == pytest.approx(sk.roc_auc_score(labels, probabilities[:, 1]))
-
-
-def test_a_class_absent_from_test_has_no_recall_but_spoils_no_other_score() -> None:
-    labels = np.array([0, 0, 1, 1])
-    scores = all_metrics(labels, one_hot([0, 1, 1, 1], 3), NAMES[:3])
-    assert scores["balanced_accuracy"] == pytest.approx((0.5 + 1) / 2)
-    assert np.isnan(scores["roc_auc"])
-    assert (scores["recall_osteoporosis"], scores["support_osteoporosis"]) == (0, 0)
-    assert scores["specificity_osteoporosis"] == 1
-    assert np.isfinite(scores["log_loss"])
-
-
-def test_one_answer_to_everything_is_a_collapse_with_chance_recall() -> None:
-    labels, answers = np.array([0, 1, 2, 2]), one_hot([2, 2, 2, 2], 3)
-    assert collapsed(answers)
-    assert all_metrics(labels, answers, NAMES[:3])["balanced_accuracy"] == pytest.approx(1 / 3)
-
-
-def test_two_different_answers_are_no_collapse() -> None:
-    assert not collapsed(one_hot([2, 2, 2, 1], 3))
-
-
-def test_one_image_has_scores() -> None:
-    scores = all_metrics(np.array([1]), np.array([[0.1, 0.8, 0.1]]), NAMES[:3])
-    assert (scores["accuracy"], scores["balanced_accuracy"]) == (1, 1)
-    assert scores["log_loss"] == pytest.approx(-np.log(0.8))
-    assert np.isnan(scores["specificity_osteopenia"])
-
-
-def test_the_baseline_answers_the_majority_of_training_not_of_test() -> None:
-    train, test = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 1])
-    assert majority_baseline(train, test, 2) == {"baseline_accuracy": 0.25, "baseline_balanced_accuracy": 0.5}
-
-
-@few_examples
-@given(samples)
-def test_balanced_accuracy_is_that_of_scikit_learn(drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    labels, probabilities = drawn
-    predicted = probabilities.argmax(axis=1)
-    found = balanced_accuracy(labels, predicted, probabilities.shape[1])
-    assert found == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
-
-
-# Intervals
-
-
-def intervals(
-    labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray, options: Evaluate = SETTINGS
-) -> dict[str, float]:
-    return bootstrap_intervals(labels, predicted, groups, int(labels.max()) + 1, options)
-
-
-@few_examples
-@given(samples, st.integers(1, 12))
-def test_an_interval_contains_its_estimate(drawn: tuple[np.ndarray, np.ndarray], groups: int) -> None:
-    labels, probabilities = drawn
-    predicted = probabilities.argmax(axis=1)
-    found = intervals(labels, predicted, np.arange(len(labels)) % groups)
-    estimates = {
-        "accuracy": sk.accuracy_score(labels, predicted),
-        "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
-    }
-    for name, estimate in estimates.items():
-        assert 0 <= found[f"{name}_low"] <= estimate + 1e-12
-        assert estimate - 1e-12 <= found[f"{name}_high"] <= 1
-
-
-def naive_intervals(
-    labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray, options: Evaluate
-) -> dict[str, float]:
-    """Draw groups with replacement, put their images side by side, score; again and again."""
-    rng = np.random.default_rng(1)
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    scores = []
-    for _ in range(options.resamples):
-        rows = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        right = labels[rows] == predicted[rows]
-        scores.append((right.mean(), np.mean([right[labels[rows] == c].mean() for c in np.unique(labels[rows])])))
-    low, high = np.quantile(scores, [(1 - options.confidence) / 2, (1 + options.confidence) / 2], axis=0)
-    return {
-        f"{name}_{end}": value
-        for end, values in (("low", low), ("high", high))
-        for name, value in zip(("accuracy", "balanced_accuracy"), values, strict=True)
-    }
-
-
-def test_intervals_are_those_of_a_plain_loop_over_resampled_groups() -> None:
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 3, 60)
-    predicted = np.where(rng.random(60) < 0.6, labels, rng.integers(0, 3, 60))
-    groups, options = np.array([f"p{i // 3}" for i in range(60)]), SETTINGS.model_copy(update={"resamples": 3000})
-    expected = naive_intervals(labels, predicted, groups, options)
-    assert intervals(labels, predicted, groups, options) == pytest.approx(expected, abs=0.02)
-
-
-def test_copies_of_an_image_within_a_group_do_not_narrow_the_interval() -> None:
-    labels, probabilities = sample(5, 24, 2)
-    predicted, patients = probabilities.argmax(axis=1), np.arange(24)
-    single = intervals(labels, predicted, patients)
-    grouped = intervals(*(np.repeat(values, 9) for values in (labels, predicted, patients)))
-    ungrouped = intervals(np.repeat(labels, 9), np.repeat(predicted, 9), np.arange(24 * 9))
-
-    def width(found: dict[str, float]) -> float:
-        return found["accuracy_high"] - found["accuracy_low"]
-
-    assert grouped == pytest.approx(single)
-    assert width(ungrouped) < 0.6 * width(grouped)
-
-
-def test_intervals_depend_on_the_seed_alone() -> None:
-    labels, probabilities = sample(5, 40, 3)
-    predicted, groups = probabilities.argmax(axis=1), np.arange(40) // 2
-    other = SETTINGS.model_copy(update={"seed": 8})
-    assert intervals(labels, predicted, groups) == intervals(labels, predicted, groups)
-    assert intervals(labels, predicted, groups) != intervals(labels, predicted, groups, other)
-
-
-def test_more_confidence_is_a_wider_interval() -> None:
-    labels, probabilities = sample(5, 40, 3)
-    predicted, groups = probabilities.argmax(axis=1), np.arange(40)
-    wide, narrow = (
-        intervals(labels, predicted, groups, SETTINGS.model_copy(update={"confidence": c})) for c in (0.99, 0.5)
-    )
-    assert wide["accuracy_low"] < narrow["accuracy_low"] < narrow["accuracy_high"] < wide["accuracy_high"]
-
-
-def test_one_group_gives_the_estimate_alone() -> None:
-    found = intervals(np.array([0, 1, 1]), np.array([0, 1, 0]), np.array(["p", "p", "p"]))
-    assert found["accuracy_low"] == found["accuracy_high"] == pytest.approx(2 / 3)
 
 
 # The class map's order
@@ -234,6 +45,30 @@ def predictions() -> tuple[pd.DataFrame, np.ndarray]:
     return rows, one_hot(answers, 3) * 0.7 + 0.1
 
 
+def evaluated(rows: pd.DataFrame, probabilities: np.ndarray, ordered: bool = False) -> Evaluation:
+    """The evaluation of one training, or of the trainings that `rows` names."""
+    named = rows if "repeat" in rows else rows.assign(repeat=1, fold=1)
+    return evaluate(named, probabilities, UNSORTED, SETTINGS, ordered)
+
+
+def study(folds: int, repeats: int, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray]:
+    """Predictions of a model over folds and repeats, right more often than not."""
+    rng, images = np.random.default_rng(seed), 12 * folds
+    manifest = pd.DataFrame({
+        "id": [f"{i:016x}" for i in range(images)], "path": [f"{i}.png" for i in range(images)],
+        "group": [f"p{i // 2}" for i in range(images)], "label": np.array(UNSORTED)[np.arange(images) // 2 // folds % 3],
+        "fold": [str(i // 2 % folds + 1) for i in range(images)], "sha256": "0",
+    })  # fmt: skip
+    manifest["split"] = split_in(manifest, 1)
+    truth = one_hot([UNSORTED.index(label) for label in manifest["label"]], 3)
+    answers = {
+        Run(repeat, fold): 0.5 * rng.dirichlet(np.ones(3), images) + 0.5 * np.where(rng.random((images, 1)) < 0.7, truth, 1 / 3)
+        for repeat in range(1, repeats + 1) for fold in range(1, folds + 1)
+    }  # fmt: skip
+    tables = [manifest.assign(repeat=run.repeat, fold=run.fold, split=split_in(manifest, run.fold)) for run in answers]
+    return pd.concat(tables, ignore_index=True), np.concatenate(list(answers.values()))
+
+
 def test_predictions_carry_each_probability_under_its_own_class(tmp_path: Path) -> None:
     rows, probabilities = predictions()
     write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
@@ -259,7 +94,7 @@ def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
 def test_evaluation_follows_the_class_map_not_the_alphabet(tmp_path: Path) -> None:
     rows, probabilities = predictions()
     write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
-    scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS)
+    scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS).scores
     assert scores["recall_osteoporosis"] == 0.5
     assert scores["recall_normal"] == scores["recall_osteopenia"] == 1
     assert scores["precision_normal"] == pytest.approx(2 / 3)
@@ -270,16 +105,9 @@ def test_evaluation_follows_the_class_map_not_the_alphabet(tmp_path: Path) -> No
     }
 
 
-def test_the_confusion_counts_every_image_once_by_its_actual_class() -> None:
-    labels, probabilities = sample(2, 30, 4)
-    counts = confusion_counts(labels, probabilities, NAMES)
-    assert [sum(row.values()) for row in counts.values()] == list(np.bincount(labels))
-    assert counts["normal"]["fracture"] == ((labels == 0) & (probabilities.argmax(axis=1) == 3)).sum()
-
-
 def test_evaluation_keeps_the_splits_apart() -> None:
     rows, probabilities = predictions()
-    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS)
+    scores = evaluated(rows, probabilities).scores
     assert (scores["n"], scores["n_groups"], scores["val_n"]) == (6, 6, 6)
     assert (scores["accuracy"], scores["val_accuracy"]) == (pytest.approx(5 / 6), 1)
     assert (scores["collapsed"], scores["baseline_accuracy"]) == (0, pytest.approx(1 / 3))
@@ -288,4 +116,105 @@ def test_evaluation_keeps_the_splits_apart() -> None:
 def test_a_collapse_is_told_by_the_test_images() -> None:
     rows, probabilities = predictions()
     probabilities[(rows["split"] == "test").to_numpy()] = [0.8, 0.1, 0.1]
-    assert evaluate(rows, probabilities, UNSORTED, SETTINGS)["collapsed"] == 1
+    assert evaluated(rows, probabilities).scores["collapsed"] == 1
+
+
+def test_every_score_has_an_interval_that_holds_it() -> None:
+    rows, probabilities = predictions()
+    scores = evaluated(rows, probabilities).scores
+    for name in all_metrics(np.array([0]), np.ones((1, 3)) / 3, UNSORTED):
+        if not name.startswith("support_"):
+            assert scores[f"{name}_low"] <= scores[name] + 1e-12
+            assert scores[name] <= scores[f"{name}_high"] + 1e-12
+
+
+# Temperature
+
+
+def test_the_temperature_is_validations_alone() -> None:
+    rows, probabilities = study(3, 1)
+    before = evaluated(rows, probabilities).scores
+    spoilt = rows.assign(label=np.where(rows["split"] == "test", "normal", rows["label"]))
+    after = evaluated(spoilt, probabilities).scores
+    assert after["temperature"] == before["temperature"]
+    assert after["accuracy"] != before["accuracy"]
+    other = rows.assign(label=np.where(rows["split"] == "val", "normal", rows["label"]))
+    assert evaluated(other, probabilities).scores["temperature"] != before["temperature"]
+
+
+def test_each_fold_has_a_temperature_of_its_own() -> None:
+    rows, probabilities = study(3, 1)
+    sure = probabilities.copy()
+    sure[rows["fold"] == 2] = one_hot(list(probabilities[rows["fold"] == 2].argmax(axis=1)), 3) * 0.97 + 0.01
+    plain, made_sure = (evaluated(rows, values) for values in (probabilities, sure))
+    others = (plain.test.rows["fold"] != 2).to_numpy()
+    assert made_sure.calibrated.probabilities[others] == pytest.approx(plain.calibrated.probabilities[others])
+    assert made_sure.calibrated.probabilities[~others].max() < sure.max()
+
+
+def test_a_temperature_changes_no_answer() -> None:
+    found = evaluated(*study(3, 1))
+    assert (found.test.probabilities.argmax(axis=1) == found.calibrated.probabilities.argmax(axis=1)).all()
+    assert found.scores["calibrated_log_loss"] != found.scores["log_loss"]
+
+
+# Folds and repeats
+
+
+def test_folds_are_scored_together_each_image_once() -> None:
+    rows, probabilities = study(4, 2)
+    found = evaluated(rows, probabilities)
+    images = rows["id"].nunique()
+    assert (found.scores["n"], found.scores["val_n"], found.scores["n_groups"]) == (images, images, images // 2)
+    assert found.test.rows["id"].tolist() == list(dict.fromkeys(rows["id"]))
+    for row, probability in zip(found.test.rows.itertuples(), found.test.probabilities, strict=True):
+        mine = (rows["repeat"] == 1) & (rows["fold"] == row.fold) & (rows["id"] == row.id)
+        assert rows.loc[mine, "split"].item() == "test"
+        assert probability == pytest.approx(probabilities[mine.to_numpy()][0])
+
+
+def test_the_place_of_an_answer_is_its_images_place_in_the_manifest() -> None:
+    rows, probabilities = study(3, 1)
+    test = answers_in(rows, probabilities, UNSORTED, "val")
+    manifest = rows.loc[rows["fold"] == 1, "id"].tolist()
+    assert [manifest[place] for place in test.rows["place"]] == test.rows["id"].tolist()
+
+
+def test_repeats_are_reported_as_mean_and_standard_deviation() -> None:
+    rows, probabilities = study(3, 3)
+    scores = evaluated(rows, probabilities).scores
+    each = [
+        all_metrics(tested.labels, tested.probabilities, UNSORTED)["macro_f1"]
+        for tested in (answers_in(rows, probabilities, UNSORTED, "test", repeat) for repeat in (1, 2, 3))
+    ]
+    assert scores["repeats"] == 3
+    assert scores["macro_f1"] == pytest.approx(each[0])
+    assert scores["macro_f1_mean"] == pytest.approx(np.mean(each))
+    assert scores["macro_f1_sd"] == pytest.approx(np.std(each, ddof=1)) and np.std(each) > 0
+    assert not [name for name in evaluated(*study(3, 1)).scores if name.endswith(("_mean", "_sd"))]
+
+
+def test_every_training_has_a_score_for_the_ranks() -> None:
+    rows, probabilities = study(3, 2)
+    found = scores_of_trainings(rows, probabilities, UNSORTED)
+    assert list(found.index) == [(repeat, fold) for repeat in (1, 2) for fold in (1, 2, 3)]
+    mine = ((rows["repeat"] == 2) & (rows["fold"] == 3) & (rows["split"] == "test")).to_numpy()
+    labels = np.array([UNSORTED.index(label) for label in rows.loc[mine, "label"]])
+    assert found[(2, 3)] == pytest.approx(balanced_accuracy(labels, probabilities[mine].argmax(axis=1), 3))
+
+
+def test_the_baseline_answers_what_each_folds_training_knew_as_most_frequent() -> None:
+    rows, probabilities = study(3, 1)
+    rows.loc[rows["split"] == "train", "label"] = rows["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})
+    scores = evaluated(rows, probabilities).scores
+    test = rows[rows["split"] == "test"]
+    expected = (test["label"] == test["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})).mean()
+    assert scores["baseline_accuracy"] == pytest.approx(expected)
+
+
+def test_grades_are_scored_where_the_classes_are_ordered() -> None:
+    rows, probabilities = study(3, 1)
+    plain, ordered = (evaluated(rows, probabilities, ordered).scores for ordered in (False, True))
+    assert set(ordered) - set(plain) == {
+        f"{name}{end}" for name in ("quadratic_weighted_kappa", "mean_absolute_grade_error") for end in ("", "_low", "_high")
+    }  # fmt: skip

@@ -1,0 +1,76 @@
+"""Whether models keep their rank over folds or repeats: Friedman's test and Nemenyi's critical difference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+NEGLIGIBLE = 1e-9
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What the ranks of models over blocks tell.
+
+    Args:
+        blocks: number of folds or repeats.
+        statistic: Friedman's chi square.
+        p: that the models are all alike.
+        mean_ranks: of each model, 1 is best, the best first.
+        critical_difference: the least difference of mean ranks that tells two models apart.
+        cliques: models that are not told apart, best first; each the largest of its kind, of two models or more.
+    """
+
+    blocks: int
+    statistic: float
+    p: float
+    mean_ranks: dict[str, float]
+    critical_difference: float
+    cliques: list[list[str]]
+
+
+def compare_ranks(scores: pd.DataFrame, alpha: float = 0.05) -> Ranks | None:
+    """Rank the models in each block and compare their mean ranks.
+
+    Blocks count as independent. Folds of one cohort share training images, so p is a guide and not a proof.
+
+    Args:
+        scores: a row a block (fold or repeat), a column a model; higher is better, equal scores share a rank.
+        alpha: chance of telling apart any two models that are alike.
+
+    Returns:
+        The ranks; None with fewer than 3 models or 2 blocks, where the test is not defined, or where a score is NaN.
+
+    References:
+        Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006.
+    """
+    blocks, models = scores.shape
+    if models < 3 or blocks < 2 or scores.isna().to_numpy().any():
+        return None
+    ranks = stats.rankdata(-scores.to_numpy(float), axis=1)
+    mean = pd.Series(ranks.mean(axis=0), index=scores.columns).sort_values(kind="stable")
+    if np.ptp(ranks, axis=1).any():
+        statistic, p = stats.friedmanchisquare(*scores.to_numpy(float).T)
+    else:
+        statistic, p = 0.0, 1.0  # every model the same in every block
+    gap = critical_difference(models, blocks, alpha)
+    return Ranks(
+        blocks, float(statistic), float(p), {str(k): float(v) for k, v in mean.items()}, gap, _cliques(mean, gap)
+    )
+
+
+def critical_difference(models: int, blocks: int, alpha: float = 0.05) -> float:
+    """Nemenyi's critical difference of mean ranks."""
+    quantile = stats.studentized_range.ppf(1 - alpha, models, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(models * (models + 1) / (6 * blocks)))
+
+
+def _cliques(mean: pd.Series, gap: float) -> list[list[str]]:
+    found, reached = [], 0
+    for start, rank in enumerate(mean):
+        end = int(np.searchsorted(mean.to_numpy(), rank + gap - NEGLIGIBLE, side="left"))
+        if end > reached and end - start > 1:
+            found.append([str(name) for name in mean.index[start:end]])
+        reached = max(reached, end)
+    return found

@@ -1,0 +1,180 @@
+"""Pairs of models: each p is that of a published test, is corrected for the panel, and errs on no side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from bonexray.evaluation.bootstrap import draw_weights
+from bonexray.evaluation.comparison import (
+    bootstrap_p,
+    compare_pairs,
+    delong_p,
+    holm,
+    mcnemar_p,
+    not_distinguishable,
+    resampled_balanced_accuracy,
+)
+
+NAMES = ["normal", "osteopenia", "osteoporosis"]
+few_examples = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def panel(
+    seed: int, skills: list[float], count: int = 60, classes: int = 3
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Labels, and the probabilities of models named m0, m1, ... that know the label as well as their skill says."""
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)])
+    truth, models = np.eye(classes)[labels], {}
+    for number, skill in enumerate(skills):
+        models[f"m{number}"] = (rng.dirichlet(np.ones(classes), count) + skill * truth) / (1 + skill)
+    return labels, models
+
+
+def compared(labels: np.ndarray, models: dict[str, np.ndarray], groups: np.ndarray | None = None) -> pd.DataFrame:
+    groups = np.arange(len(labels)) if groups is None else groups
+    classes = NAMES[: next(iter(models.values())).shape[1]]
+    return compare_pairs(labels, groups, draw_weights(groups, 500, 7), models, classes, 0.95)
+
+
+# The table
+
+
+def test_every_two_models_are_compared_once_in_their_order() -> None:
+    pairs = compared(*panel(1, [0, 0, 1, 1]))
+    expected = [("m0", "m1"), ("m0", "m2"), ("m0", "m3"), ("m1", "m2"), ("m1", "m3"), ("m2", "m3")]
+    assert list(zip(pairs["one"], pairs["other"], strict=True)) == expected
+
+
+def test_the_difference_is_of_balanced_accuracy_within_its_interval() -> None:
+    labels, models = panel(1, [0, 0.3, 1])
+    score = {name: balanced_accuracy_score(labels, answers.argmax(axis=1)) for name, answers in models.items()}
+    for row in compared(labels, models).itertuples():
+        assert row.difference == pytest.approx(score[row.one] - score[row.other])
+        assert row.difference_low <= row.difference <= row.difference_high
+
+
+def test_a_much_better_model_is_told_from_the_others_after_holms_correction() -> None:
+    labels, models = panel(1, [0, 0, 3], count=150)
+    pairs = compared(labels, models).set_index(["one", "other"])
+    assert (pairs.loc[[("m0", "m2"), ("m1", "m2")], "p_bootstrap_holm"] < 1e-6).all()
+    assert pairs.loc[("m0", "m1"), "p_bootstrap_holm"] > 0.05
+    assert not_distinguishable(pairs.reset_index(), "m2") == []
+    assert not_distinguishable(pairs.reset_index(), "m0") == ["m1"]
+
+
+def test_two_models_of_the_same_answers_are_alike() -> None:
+    labels, models = panel(1, [0.4])
+    [row] = compared(labels, {"one": models["m0"], "other": models["m0"]}).to_dict("records")
+    assert (row["difference"], row["difference_low"], row["difference_high"]) == (0, 0, 0)
+    assert (row["p_bootstrap"], row["p_mcnemar"], row["p_bootstrap_holm"]) == (1, 1, 1)
+
+
+def test_one_group_tells_nothing_apart() -> None:
+    labels, models = panel(1, [0, 2])
+    pairs = compared(labels, models, np.zeros(len(labels), int))
+    assert list(pairs["p_bootstrap"]) == [1]
+    assert not_distinguishable(pairs, "m1") == ["m0"]
+
+
+def test_one_model_has_no_pairs() -> None:
+    pairs = compared(*panel(1, [0.4]))
+    assert len(pairs) == 0
+    assert "p_delong_holm" in pairs
+    assert not_distinguishable(pairs, "m0") == []
+
+
+def test_only_two_classes_have_delongs_test() -> None:
+    labels, models = panel(1, [0, 1], classes=2)
+    expected = delong_p(labels == 1, np.stack([answers[:, 1] for answers in models.values()]))[0, 1]
+    assert list(compared(labels, models)["p_delong"]) == [expected]
+    assert compared(*panel(1, [0, 1]))[["p_delong", "p_delong_holm"]].isna().all(axis=None)
+
+
+# Bootstrap
+
+
+@few_examples
+@given(st.integers(0, 10**6), st.integers(4, 30), st.integers(1, 10), st.integers(2, 3))
+def test_resampled_balanced_accuracy_is_scikit_learns(seed: int, count: int, n_groups: int, classes: int) -> None:
+    labels, models = panel(seed, [0, 1], count, classes)
+    weights = draw_weights(np.arange(count) % n_groups, 5, seed)
+    right = np.stack([answers.argmax(axis=1) == labels for answers in models.values()])
+    found = resampled_balanced_accuracy(labels, right, weights, classes)
+    for row, drawn in enumerate(weights):
+        for column, answers in enumerate(models.values()):
+            copies = np.repeat(np.arange(count), drawn)
+            predicted = answers.argmax(axis=1)[copies]
+            recalls = [(predicted[labels[copies] == c] == c).mean() for c in np.unique(labels[copies])]
+            assert found[row, column] == pytest.approx(np.mean(recalls))
+
+
+def test_the_p_of_a_mean_difference_is_students() -> None:
+    values = np.random.default_rng(1).normal(0.3, 1, 15)
+    weights = draw_weights(np.arange(15), 40_000, 7)
+    found = bootstrap_p(weights @ values[:, None] / 15, 15)
+    assert found[0] == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=0.05)
+
+
+def test_resamples_do_not_limit_p() -> None:
+    labels, models = panel(1, [0, 5], count=300)
+    assert compared(labels, models)["p_bootstrap"][0] < 1e-10
+
+
+def test_the_same_difference_in_every_group_has_the_p_of_a_sign_test() -> None:
+    assert bootstrap_p(np.full((50, 1), 1.0), 6) == pytest.approx([2 * 0.5**6])
+
+
+# McNemar, DeLong and Holm
+
+
+@few_examples
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_mcnemars_test_is_that_of_statsmodels(one: int, other: int) -> None:
+    expected = mcnemar([[5, one], [other, 5]], exact=True).pvalue if one + other else 1
+    assert mcnemar_p(np.array([one]), np.array([other]))[0] == pytest.approx(expected)
+
+
+def delong_as_published(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, float]:
+    """Areas, and p of the first two models' difference, by comparing every positive with every negative image."""
+    beats = [
+        (model[positive][:, None] > model[~positive]) + 0.5 * (model[positive][:, None] == model[~positive])
+        for model in scores
+    ]
+    rows, columns = (np.cov([beat.mean(axis=axis) for beat in beats]) for axis in (1, 0))
+    covariance = rows / positive.sum() + columns / (~positive).sum()
+    areas = np.array([beat.mean() for beat in beats])
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    return areas, 2 * stats.norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance))
+
+
+@few_examples
+@given(st.integers(0, 10**6), st.integers(10, 60), st.sampled_from([4, 1000]))
+def test_delongs_test_is_as_published_ties_and_all(seed: int, count: int, steps: int) -> None:
+    rng = np.random.default_rng(seed)
+    positive = np.append([True, True, False, False], rng.random(count) < 0.4)
+    scores = rng.integers(0, steps, (2, len(positive))) + 0.3 * steps * positive
+    areas, expected = delong_as_published(positive, scores)
+    assert areas == pytest.approx([roc_auc_score(positive, score) for score in scores])
+    found = delong_p(positive, scores)
+    assert found[0, 1] == found[1, 0] == pytest.approx(expected)
+    assert list(np.diag(found)) == [1, 1]
+
+
+def test_delongs_test_needs_two_images_of_each_kind() -> None:
+    assert np.isnan(delong_p(np.array([True, False, False]), np.random.default_rng(1).random((2, 3)))).all()
+
+
+@few_examples
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 3))
+def test_holms_correction_is_that_of_statsmodels_over_what_is_defined(values: list[float], missing: int) -> None:
+    corrected = holm(np.array([*values, *[np.nan] * missing]))
+    assert corrected[: len(values)] == pytest.approx(multipletests(values, method="holm")[1])
+    assert np.isnan(corrected[len(values) :]).all()
+    assert (corrected[: len(values)] >= np.array(values) - 1e-15).all()

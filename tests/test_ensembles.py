@@ -1,0 +1,165 @@
+"""Ensembles: fitted on validation alone, answers that are probabilities, and never worse than they promise."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from bonexray.evaluation.ensembles import ENSEMBLES, STRENGTHS, fit_ensemble
+
+few_examples = settings(max_examples=30, deadline=None, derandomize=True)
+Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def members(seed: int, models: int, count: int, classes: int, skills: list[float] | None = None) -> Drawn:
+    """Labels, groups of two images and probabilities (models, images, classes)."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    probabilities = rng.dirichlet(np.ones(classes), (models, count))
+    skill = np.array(skills or [0.5] * models)[:, None, None]
+    return labels, np.arange(count) // 2, (probabilities + skill * np.eye(classes)[labels]) / (1 + skill)
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-6)).mean()
+
+
+drawn_members = st.builds(
+    members, st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 25), st.integers(2, 4)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(drawn_members)
+def test_answers_are_probabilities_and_parameters_are_json(kind: str, drawn: Drawn) -> None:
+    labels, groups, probabilities = drawn
+    fitted = fit_ensemble(kind, labels, groups, probabilities)
+    seen = np.random.default_rng(1).dirichlet(np.ones(probabilities.shape[2]), (len(probabilities), 7))
+    answers = fitted.answer(seen)
+    assert answers.shape == seen.shape[1:]
+    assert answers.sum(axis=1) == pytest.approx(1)
+    assert (answers >= 0).all()
+    assert json.loads(json.dumps(fitted.parameters)) == fitted.parameters
+    assert (fit_ensemble(kind, labels, groups, probabilities).answer(seen) == answers).all()
+
+
+@pytest.mark.parametrize("kind", ["mean", "weighted", "majority"])
+def test_one_member_answers_for_itself(kind: str) -> None:
+    labels, groups, probabilities = members(1, 1, 20, 3)
+    answers = fit_ensemble(kind, labels, groups, probabilities).answer(probabilities)
+    assert (answers.argmax(axis=1) == probabilities[0].argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_test_images_do_not_change_each_others_answers(kind: str) -> None:
+    labels, groups, probabilities = members(1, 3, 30, 3)
+    fitted = fit_ensemble(kind, labels, groups, probabilities)
+    assert fitted.answer(probabilities)[4:5] == pytest.approx(fitted.answer(probabilities[:, 4:5]))
+
+
+def test_the_mean_is_the_mean() -> None:
+    labels, groups, probabilities = members(1, 3, 10, 3)
+    answers = fit_ensemble("mean", labels, groups, probabilities).answer(probabilities)
+    assert answers == pytest.approx(probabilities.mean(axis=0))
+
+
+# Weights
+
+
+@few_examples
+@given(drawn_members)
+def test_weights_have_the_least_log_loss_on_the_simplex(drawn: Drawn) -> None:
+    labels, groups, probabilities = drawn
+    fitted = fit_ensemble("weighted", labels, groups, probabilities)
+    weights = np.array(fitted.parameters["weights"])
+    assert weights.sum() == pytest.approx(1)
+    assert (weights >= 0).all()
+    found = minimize(
+        lambda w: log_loss(labels, np.tensordot(w, probabilities, 1)),
+        np.full(len(weights), 1 / len(weights)), bounds=[(0, 1)] * len(weights), method="SLSQP",
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+    )  # fmt: skip
+    assert log_loss(labels, fitted.answer(probabilities)) <= found.fun + 1e-5
+
+
+def test_a_useless_member_gets_no_weight_and_equal_members_the_same() -> None:
+    labels, groups, probabilities = members(1, 2, 400, 3, [0.0, 2.0])
+    twice = probabilities[[0, 1, 1]]
+    useless, *good = fit_ensemble("weighted", labels, groups, twice).parameters["weights"]
+    assert useless < 0.02
+    assert good[0] == pytest.approx(good[1])
+
+
+# Votes
+
+
+def test_most_votes_win_whatever_their_probabilities() -> None:
+    votes = np.array([[[0.51, 0.49, 0.0]], [[0.51, 0.49, 0.0]], [[0.0, 1.0, 0.0]]])
+    answers = ENSEMBLES["majority"](np.array([0]), np.array([0]), votes).answer(votes)
+    assert answers[0] == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-5)
+
+
+def test_equal_votes_are_decided_by_the_mean_probability() -> None:
+    votes = np.array([[[0.6, 0.4, 0.0]], [[0.1, 0.9, 0.0]]])
+    answers = ENSEMBLES["majority"](np.array([0]), np.array([0]), votes).answer(votes)
+    assert answers[0].argmax() == 1
+
+
+@few_examples
+@given(drawn_members)
+def test_the_answer_is_among_the_classes_with_most_votes(drawn: Drawn) -> None:
+    labels, groups, probabilities = drawn
+    answers = fit_ensemble("majority", labels, groups, probabilities).answer(probabilities).argmax(axis=1)
+    for image, answer in enumerate(answers):
+        votes = np.bincount(probabilities[:, image].argmax(axis=1), minlength=probabilities.shape[2])
+        tied = votes == votes.max()
+        assert tied[answer]
+        mean = probabilities[:, image].mean(axis=0)
+        assert mean[answer] == pytest.approx(mean[tied].max())
+
+
+# Stacking
+
+
+def test_stacking_learns_to_read_a_member_whose_classes_are_swapped() -> None:
+    labels, groups, probabilities = members(1, 2, 200, 3, [3.0, 0.0])
+    swapped = probabilities[:, :, [1, 2, 0]]
+    answers = fit_ensemble("stacking", labels, groups, swapped).answer(swapped).argmax(axis=1)
+    assert (answers == labels).mean() > 0.9
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_stacking_answers_as_scikit_learns_regression(classes: int) -> None:
+    labels, groups, probabilities = members(2, 2, 60, classes)
+    fitted = fit_ensemble("stacking", labels, groups, probabilities)
+    logs = np.log(np.maximum(probabilities, 1e-6))
+    features = np.hstack(list(logs - logs.mean(axis=2, keepdims=True)))
+    strength = fitted.parameters["regularization_c"]
+    expected = LogisticRegression(C=strength, max_iter=10_000, tol=1e-6).fit(features, labels).predict_proba(features)
+    assert strength in STRENGTHS
+    assert fitted.answer(probabilities) == pytest.approx(expected)
+
+
+def test_noise_is_stacked_with_caution() -> None:
+    noise = fit_ensemble("stacking", *members(3, 5, 60, 3, [0.0] * 5)).parameters["regularization_c"]
+    signal = fit_ensemble("stacking", *members(3, 5, 60, 3, [1.5] * 5)).parameters["regularization_c"]
+    assert noise < signal
+
+
+def test_a_class_absent_from_validation_keeps_its_mean_probability() -> None:
+    labels, groups, probabilities = members(1, 3, 30, 3)
+    fitted = fit_ensemble("stacking", np.minimum(labels, 1), groups, probabilities)
+    answers = fitted.answer(probabilities)
+    assert answers[:, 2] == pytest.approx(probabilities.mean(axis=0)[:, 2])
+    assert fitted.parameters["classes"] == [0, 1]
+
+
+def test_one_class_in_validation_leaves_the_mean() -> None:
+    labels, groups, probabilities = members(1, 3, 8, 3)
+    fitted = fit_ensemble("stacking", np.zeros_like(labels), groups, probabilities)
+    assert fitted.answer(probabilities) == pytest.approx(probabilities.mean(axis=0))

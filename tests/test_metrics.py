@@ -1,0 +1,274 @@
+"""The scores: each is scikit-learn's, or has a stated answer where scikit-learn has none."""
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from bonexray.evaluation.metrics import (
+    BINS,
+    METRICS,
+    all_metrics,
+    balanced_accuracy,
+    bin_of,
+    collapsed,
+    confusion_counts,
+    majority_baseline,
+    scores_of,
+)
+from bonexray.evaluation.sample import Sample
+
+NAMES = ["normal", "osteopenia", "osteoporosis", "frattura è"]
+few_examples = settings(max_examples=60, deadline=None, derandomize=True)
+Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@pytest.fixture(autouse=True)
+def no_warning() -> Iterator[None]:
+    """A score that is not defined is NaN, and nobody is warned of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def sample(seed: int, count: int, classes: int, steps: int) -> Drawn:
+    """Labels with every class in them, probabilities on a coarse grid, so that many tie, and how often each counts."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)]))
+    coarse = rng.integers(0, steps, (count, classes)) + 0.5
+    return labels, coarse / coarse.sum(axis=1, keepdims=True), rng.integers(0, 4, count)
+
+
+samples = st.builds(sample, st.integers(0, 10**6), st.integers(4, 40), st.integers(2, 4), st.integers(1, 5))
+
+
+def one_hot(answers: list[int], classes: int) -> np.ndarray:
+    return np.eye(classes)[answers]
+
+
+def rates(labels: np.ndarray, predicted: np.ndarray, classes: list[str], weights: np.ndarray) -> dict[str, float]:
+    """Precision, recall, F1 and specificity by scikit-learn."""
+    expected, numbers = {}, range(len(classes))
+    scores = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
+    for score, function in scores.items():
+        options = {"labels": numbers, "zero_division": 0, "sample_weight": weights}
+        for average in ("macro", "weighted"):
+            expected[f"{average}_{score}"] = function(labels, predicted, average=average, **options)
+        each = function(labels, predicted, average=None, **options)
+        expected.update({f"{score}_{name}": value for name, value in zip(classes, each, strict=True)})
+    specificity = [sk.recall_score(labels != c, predicted != c, sample_weight=weights) for c in numbers]
+    expected.update({f"specificity_{name}": value for name, value in zip(classes, specificity, strict=True)})
+    support = [weights[labels == c].sum() for c in numbers]
+    expected["macro_specificity"] = np.mean(specificity)
+    expected["weighted_specificity"] = np.average(specificity, weights=support)
+    return expected
+
+
+def by_scikit_learn(
+    labels: np.ndarray, probabilities: np.ndarray, classes: list[str], weights: np.ndarray
+) -> dict[str, float]:
+    """Every score for ordered classes, of which each has images."""
+    predicted, numbers = probabilities.argmax(axis=1), range(len(classes))
+    options = {"sample_weight": weights}
+    areas = [sk.roc_auc_score(labels == c, probabilities[:, c], **options) for c in numbers]
+    precisions = [sk.average_precision_score(labels == c, probabilities[:, c], **options) for c in numbers]
+    brier = sk.brier_score_loss if len(classes) == 2 else None
+    squares = ((probabilities - np.eye(len(classes))[labels]) ** 2).sum(axis=1)
+    return {
+        "accuracy": sk.accuracy_score(labels, predicted, **options),
+        "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted, **options),
+        "log_loss": sk.log_loss(labels, probabilities, labels=numbers, **options),
+        "brier": 2 * brier(labels, probabilities[:, 1], **options) if brier else np.average(squares, weights=weights),
+        "expected_calibration_error": calibration_error(labels, probabilities, weights),
+        **rates(labels, predicted, classes, weights),
+        "cohen_kappa": sk.cohen_kappa_score(labels, predicted, labels=numbers, **options),
+        "quadratic_weighted_kappa": sk.cohen_kappa_score(
+            labels, predicted, labels=numbers, weights="quadratic", **options
+        ),
+        "matthews_correlation": sk.matthews_corrcoef(labels, predicted, **options),
+        "mean_absolute_grade_error": sk.mean_absolute_error(labels, predicted, **options),
+        "roc_auc": np.mean(areas),
+        "macro_average_precision": np.mean(precisions),
+        **{f"roc_auc_{name}": area for name, area in zip(classes, areas, strict=True)},
+        **{f"average_precision_{name}": value for name, value in zip(classes, precisions, strict=True)},
+    }
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> float:
+    """Bin by bin, as Guo et al. write it."""
+    confidence, right, total = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, 0.0
+    for lower, upper in zip(np.linspace(0, 1, 16)[:-1], np.linspace(0, 1, 16)[1:], strict=True):
+        inside = (confidence > lower) & (confidence <= upper)
+        total += abs(np.sum(weights[inside] * (right[inside] - confidence[inside])))
+    return total / weights.sum()
+
+
+@few_examples
+@given(samples)
+def test_every_score_is_that_of_scikit_learn(drawn: Drawn) -> None:
+    labels, probabilities, _ = drawn
+    classes = NAMES[: probabilities.shape[1]]
+    found = all_metrics(labels, probabilities, classes, ordered=True)
+    support = {f"support_{name}": (labels == c).sum() for c, name in enumerate(classes)}
+    expected = by_scikit_learn(labels, probabilities, classes, np.ones(len(labels)))
+    assert found == pytest.approx({**expected, **support})
+
+
+@few_examples
+@given(samples)
+def test_every_weighted_score_is_that_of_scikit_learn(drawn: Drawn) -> None:
+    labels, probabilities, weights = drawn
+    weights = np.where(np.isin(np.arange(len(labels)), np.unique(labels, return_index=True)[1]), weights + 1, weights)
+    classes = NAMES[: probabilities.shape[1]]
+    found = scores_of(Sample(labels, probabilities, classes, True, weights[None].astype(float)))
+    expected = by_scikit_learn(labels, probabilities, classes, weights)
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(expected)
+
+
+@few_examples
+@given(samples, st.data())
+def test_a_weight_is_that_many_copies(drawn: Drawn, data: st.DataObject) -> None:
+    labels, probabilities, weights = drawn
+    weights[data.draw(st.integers(0, len(labels) - 1))] += 1
+    classes = NAMES[: probabilities.shape[1]]
+    weighted = scores_of(Sample(labels, probabilities, classes, True, weights[None].astype(float)))
+    copies = np.repeat(np.arange(len(labels)), weights)
+    copied = scores_of(Sample(labels[copies], probabilities[copies], classes, True, np.ones((1, len(copies)))))
+    for name, values in copied.items():
+        assert weighted[name] == pytest.approx(values, nan_ok=True), name
+
+
+def test_the_area_of_three_classes_is_scikit_learns_one_against_rest() -> None:
+    labels, probabilities, _ = sample(3, 30, 3, 5)
+    area = all_metrics(labels, probabilities, NAMES[:3])["roc_auc"]
+    assert area == pytest.approx(sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"))
+
+
+def test_two_classes_have_the_area_of_the_second_ones_probability() -> None:
+    labels, probabilities, _ = sample(1, 30, 2, 5)
+    found = all_metrics(labels, probabilities, NAMES[:2])
+    area = sk.roc_auc_score(labels, probabilities[:, 1])
+    assert [found[name] for name in ("roc_auc", "roc_auc_normal", "roc_auc_osteopenia")] == pytest.approx([area] * 3)
+
+
+def test_unordered_classes_have_no_grades() -> None:
+    labels, probabilities, _ = sample(1, 30, 3, 5)
+    graded = set(all_metrics(labels, probabilities, NAMES[:3], ordered=True))
+    assert graded - set(all_metrics(labels, probabilities, NAMES[:3])) == {
+        "quadratic_weighted_kappa",
+        "mean_absolute_grade_error",
+    }
+
+
+def test_an_error_of_two_grades_is_worse_than_one_of_one() -> None:
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    near, far = (all_metrics(labels, one_hot([answer, 0, 1, 1, 2, 2], 3), NAMES[:3], True) for answer in (1, 2))
+    assert near["accuracy"] == far["accuracy"]
+    assert near["quadratic_weighted_kappa"] > far["quadratic_weighted_kappa"]
+    assert (near["mean_absolute_grade_error"], far["mean_absolute_grade_error"]) == pytest.approx((1 / 6, 2 / 6))
+
+
+def test_no_two_scores_share_a_name() -> None:
+    labels, probabilities, _ = sample(1, 30, 4, 5)
+    drawn = Sample(labels, probabilities, NAMES, True, np.ones((1, 30)))
+    names = [name for metric in METRICS for name, _ in metric(drawn)]
+    assert len(names) == len(set(names))
+
+
+# Where scikit-learn warns
+
+
+def test_a_class_absent_from_test_has_no_recall_but_spoils_no_other_score() -> None:
+    labels = np.array([0, 0, 1, 1])
+    scores = all_metrics(labels, one_hot([0, 1, 1, 1], 3), NAMES[:3], True)
+    undefined = {"precision", "recall", "f1", "roc_auc", "average_precision"}
+    expected = {f"{name}_osteoporosis" for name in undefined} | {"roc_auc", "macro_average_precision"}
+    assert {name for name, value in scores.items() if np.isnan(value)} == expected
+    assert scores["balanced_accuracy"] == scores["macro_recall"] == pytest.approx((0.5 + 1) / 2)
+    assert (scores["support_osteoporosis"], scores["specificity_osteoporosis"]) == (0, 1)
+
+
+def test_answers_of_an_absent_class_are_wrong() -> None:
+    scores = all_metrics(np.array([0, 1]), one_hot([0, 2], 3), NAMES[:3])
+    assert (scores["precision_osteoporosis"], scores["f1_osteoporosis"]) == (0, 0)
+    assert np.isnan(scores["recall_osteoporosis"])
+    assert scores["specificity_osteoporosis"] == 0.5
+    assert scores["macro_f1"] == 0.5
+
+
+def test_a_class_that_is_never_answered_has_a_precision_of_0() -> None:
+    scores = all_metrics(np.array([0, 0, 1]), one_hot([0, 0, 0], 2), NAMES[:2])
+    assert (scores["precision_osteopenia"], scores["macro_precision"]) == (0, pytest.approx(1 / 3))
+
+
+def test_one_answer_to_everything_is_a_collapse_with_chance_recall() -> None:
+    labels, answers = np.array([0, 1, 2, 2]), one_hot([2, 2, 2, 2], 3)
+    scores = all_metrics(labels, answers, NAMES[:3], True)
+    assert collapsed(answers)
+    assert scores["balanced_accuracy"] == pytest.approx(1 / 3)
+    chance = ("cohen_kappa", "quadratic_weighted_kappa", "matthews_correlation")
+    assert [scores[name] for name in chance] == [0, 0, 0]
+    assert scores["roc_auc"] == 0.5
+    assert scores["average_precision_osteoporosis"] == 0.5
+
+
+def test_two_different_answers_are_no_collapse() -> None:
+    assert not collapsed(one_hot([2, 2, 2, 1], 3))
+
+
+def test_one_image_has_scores() -> None:
+    scores = all_metrics(np.array([1]), np.array([[0.1, 0.8, 0.1]]), NAMES[:3], True)
+    assert (scores["accuracy"], scores["balanced_accuracy"], scores["macro_f1"]) == (1, 1, 1)
+    assert scores["log_loss"] == pytest.approx(-np.log(0.8))
+    assert scores["brier"] == pytest.approx(0.2**2 + 2 * 0.1**2)
+    assert scores["expected_calibration_error"] == pytest.approx(0.2)
+    assert scores["average_precision_osteopenia"] == 1
+    undefined = ("specificity_osteopenia", "macro_specificity", "cohen_kappa", "matthews_correlation", "roc_auc")
+    assert np.isnan([scores[name] for name in undefined]).all()
+
+
+def test_a_correlation_with_labels_that_do_not_vary_is_not_defined() -> None:
+    scores = all_metrics(np.array([1, 1, 1]), one_hot([1, 0, 1], 2), NAMES[:2])
+    assert np.isnan(scores["matthews_correlation"])
+    assert scores["cohen_kappa"] == 0
+
+
+def test_equal_probabilities_are_answered_with_the_first_class() -> None:
+    scores = all_metrics(np.array([0, 1]), np.full((2, 2), 0.5), NAMES[:2])
+    assert (scores["recall_normal"], scores["recall_osteopenia"]) == (1, 0)
+
+
+def test_a_certain_error_has_a_finite_log_loss() -> None:
+    assert all_metrics(np.array([0, 1]), one_hot([0, 0], 2), NAMES[:2])["log_loss"] == pytest.approx(18.02, abs=0.01)
+
+
+def test_a_bin_holds_its_upper_bound() -> None:
+    assert list(bin_of(np.array([0.0, 1 / 15, 1 / 15 + 1e-9, 0.5, 1.0]), BINS)) == [0, 0, 1, 7, 14]
+
+
+# Beside the scores
+
+
+def test_the_baseline_answers_the_majority_of_training_not_of_test() -> None:
+    train, test = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 1])
+    assert majority_baseline(train, test, 2) == {"baseline_accuracy": 0.25, "baseline_balanced_accuracy": 0.5}
+
+
+@few_examples
+@given(samples)
+def test_balanced_accuracy_is_that_of_scikit_learn(drawn: Drawn) -> None:
+    labels, probabilities, _ = drawn
+    predicted = probabilities.argmax(axis=1)
+    found = balanced_accuracy(labels, predicted, probabilities.shape[1])
+    assert found == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
+
+
+def test_the_confusion_counts_every_image_once_by_its_actual_class() -> None:
+    labels, probabilities, _ = sample(2, 30, 4, 5)
+    counts = confusion_counts(labels, probabilities, NAMES)
+    assert [sum(row.values()) for row in counts.values()] == list(np.bincount(labels))
+    assert counts["normal"][NAMES[3]] == ((labels == 0) & (probabilities.argmax(axis=1) == 3)).sum()
