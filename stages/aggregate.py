@@ -7,7 +7,8 @@ from bonexray.config import Settings
 from bonexray.models.published import starts_from
 from bonexray.models.registry import model_row
 from bonexray.outputs import read_json, whole_file, whole_folder, write_json
-from bonexray.reporting import figures
+from bonexray.reporting.confusion import confusion_grid
+from bonexray.reporting.panel import evaluation_grid, model_comparison
 from bonexray.reporting.tables import COMPARISON, DATA, HEADLINE, MODELS, chosen_on_validation, comparison_table
 from bonexray.stage import run_stage
 
@@ -26,9 +27,9 @@ def main(settings: Settings) -> None:
     table = comparison_table(scores, {name: starts_from(name, settings.weights) for name in scores})
     chosen = chosen_on_validation(scores)
     with whole_folder("reports/comparison") as folder:
-        figures.model_comparison(table, model_row(chosen).title, folder / "models_comparison.png")
-        figures.evaluation_grid(table, folder / "models_evaluation_grid.png")
-        figures.confusion_grid(confusion, folder / "models_confusion_grid.png")
+        model_comparison(table, model_row(chosen).title, folder / "models_comparison.png")
+        evaluation_grid(table, folder / "models_evaluation_grid.png")
+        confusion_grid(confusion, folder / "models_confusion_grid.png")
     write_json(MODELS, scores)
     headline = {name: scores[chosen][name] for name in HEADLINES}
     headline["shortcut_balanced_accuracy"] = read_json(DATA)["shortcut_balanced_accuracy"]

@@ -12,7 +12,9 @@ from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.predictions import PREDICTIONS, read_predictions
 from bonexray.models.registry import model_row
 from bonexray.outputs import whole_folder, write_json
-from bonexray.reporting import figures
+from bonexray.reporting.confusion import confusion_matrix
+from bonexray.reporting.curves import learning_curves
+from bonexray.reporting.galleries import sample_predictions
 from bonexray.stage import run_stage
 
 SAMPLES = 8
@@ -31,8 +33,8 @@ def main(settings: Settings, name: str) -> None:
     }
     title = model_row(name).title
     with whole_folder(f"reports/models/{name}") as folder:
-        figures.confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")
-        figures.learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
+        confusion_matrix(scores["confusion"], f"{title}: test images", folder / f"{name}_confusion_matrix.png")
+        learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
         draw_samples(rows, probabilities, title, folder / f"{name}_sample_predictions.png")
         write_results(rows, probabilities, classes, folder / f"results_{name}.csv")
     write_json(f"metrics/models/{name}.json", scores)
@@ -47,7 +49,7 @@ def draw_samples(rows: pd.DataFrame, probabilities, title: str, path: Path) -> N
     shown = rows.assign(probability=probabilities.max(axis=1))[rows["split"] == "test"]
     turn = shown.groupby("label").cumcount()
     shown = shown.iloc[turn.argsort(kind="stable")].head(SAMPLES)
-    figures.sample_predictions(ArrayFile(IMAGES)[shown.index], shown, f"{title}: test images", path)
+    sample_predictions(ArrayFile(IMAGES)[shown.index], shown, f"{title}: test images", path)
 
 
 def write_results(rows: pd.DataFrame, probabilities, classes: list[str], path: Path) -> None:
