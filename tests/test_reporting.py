@@ -13,8 +13,11 @@ from PIL import Image
 from rich.console import Console
 
 from bonexray.models.registry import REGISTRY, Model
-from bonexray.reporting import figures
+from bonexray.reporting.confusion import confusion_grid, confusion_matrix
+from bonexray.reporting.curves import learning_curves
+from bonexray.reporting.galleries import image_gallery, sample_predictions
 from bonexray.reporting.grid import filter_grid
+from bonexray.reporting.panel import evaluation_grid, model_comparison
 from bonexray.reporting.tables import (
     COLUMNS,
     chosen_on_validation,
@@ -66,20 +69,20 @@ def answers(count: int) -> pd.DataFrame:
 
 
 DRAWINGS: dict[str, Callable[[Path], None]] = {
-    "confusion of 2": lambda path: figures.confusion_matrix(counts_of(2), LONG, path),
-    "confusion of 6": lambda path: figures.confusion_matrix(counts_of(6), LONG, path),
-    "confusions of 1": lambda path: figures.confusion_grid({LONG: counts_of(2)}, path),
-    "confusions of 19": lambda path: figures.confusion_grid({f"{i}": counts_of(3) for i in range(19)}, path),
-    "curves of 1 epoch": lambda path: figures.learning_curves(history(1), LONG, path),
-    "curves of 25 epochs": lambda path: figures.learning_curves(history(25), LONG, path),
-    "1 sample": lambda path: figures.sample_predictions(images(1), answers(1), LONG, path),
-    "5 samples": lambda path: figures.sample_predictions(images(5), answers(5), LONG, path),
-    "gallery of 2": lambda path: figures.image_gallery({"a": images(1), LONG: images(3)}, LONG, path),
-    "gallery of 6": lambda path: figures.image_gallery({f"{i}": images(2) for i in range(6)}, LONG, path),
-    "comparison of 1": lambda path: figures.model_comparison(table_of(1), f"{LONG} 0", path),
-    "comparison of 19": lambda path: figures.model_comparison(table_of(19), f"{LONG} 3", path),
-    "evaluation of 1": lambda path: figures.evaluation_grid(table_of(1), path),
-    "evaluation of 19": lambda path: figures.evaluation_grid(table_of(19), path),
+    "confusion of 2": lambda path: confusion_matrix(counts_of(2), LONG, path),
+    "confusion of 6": lambda path: confusion_matrix(counts_of(6), LONG, path),
+    "confusions of 1": lambda path: confusion_grid({LONG: counts_of(2)}, path),
+    "confusions of 19": lambda path: confusion_grid({f"{i}": counts_of(3) for i in range(19)}, path),
+    "curves of 1 epoch": lambda path: learning_curves(history(1), LONG, path),
+    "curves of 25 epochs": lambda path: learning_curves(history(25), LONG, path),
+    "1 sample": lambda path: sample_predictions(images(1), answers(1), LONG, path),
+    "5 samples": lambda path: sample_predictions(images(5), answers(5), LONG, path),
+    "gallery of 2": lambda path: image_gallery({"a": images(1), LONG: images(3)}, LONG, path),
+    "gallery of 6": lambda path: image_gallery({f"{i}": images(2) for i in range(6)}, LONG, path),
+    "comparison of 1": lambda path: model_comparison(table_of(1), f"{LONG} 0", path),
+    "comparison of 19": lambda path: model_comparison(table_of(19), f"{LONG} 3", path),
+    "evaluation of 1": lambda path: evaluation_grid(table_of(1), path),
+    "evaluation of 19": lambda path: evaluation_grid(table_of(19), path),
 }
 
 
@@ -107,8 +110,8 @@ def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path: Path) -> None
 
 
 def test_other_numbers_give_another_figure(tmp_path: Path) -> None:
-    figures.confusion_matrix(counts_of(2), "", tmp_path / "one.png")
-    figures.confusion_matrix(counts_of(3), "", tmp_path / "two.png")
+    confusion_matrix(counts_of(2), "", tmp_path / "one.png")
+    confusion_matrix(counts_of(3), "", tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes() != (tmp_path / "two.png").read_bytes()
 
 
