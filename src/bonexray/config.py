@@ -191,6 +191,14 @@ class Evaluate(Section):
     seed: Seed
 
 
+class Explain(Section):
+    """Which test images a network's heat maps are drawn for."""
+
+    right: Count
+    wrong: Count
+    seed: Seed
+
+
 class Compute(Section):
     """Where work on many images is done."""
 
@@ -223,6 +231,12 @@ class Model(Section):
     fine_tune: FineTune | None = None
 
 
+class Explained(Section):
+    """What heat maps are drawn from besides the model and the images: its backbones' weights."""
+
+    weights: Inputs
+
+
 class Backbone(Section):
     """A backbone of the study, and the file that its weights stage watches."""
 
@@ -244,6 +258,7 @@ class Settings(Section):
     train: Train
     fine_tune: FineTune
     evaluate: Evaluate
+    explain: Explain
     compute: Compute
     track: Track
     modes: dict[str, str]
@@ -251,6 +266,7 @@ class Settings(Section):
     models: Annotated[dict[str, Model], Field(min_length=1)]
     backbones: dict[str, Backbone]
     evaluated: dict[str, str]
+    explained: dict[str, Explained]
     curves: dict[str, list[str]]
     confusion: dict[str, str]
 
