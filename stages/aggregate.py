@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from bonexray.evaluation.comparison import not_distinguishable
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
 from bonexray.data.predictions import read_predictions
+from bonexray.evaluation.comparison import not_distinguishable
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.models.published import starts_from

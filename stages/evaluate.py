@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 import pandas as pd
-from bonexray.reporting.curves import learning_curves
 from bonexray.reporting.model_card import model_card_page
 
 from bonexray.config import Settings
@@ -14,6 +13,7 @@ from bonexray.data.predictions import PREDICTIONS, read_predictions
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.models.registry import model_row
 from bonexray.outputs import read_json, whole_folder, write_json
+from bonexray.reporting.curves import learning_curves
 from bonexray.reporting.one_model import draw_evaluation
 from bonexray.stage import run_stage
 

@@ -200,6 +200,14 @@ class Aggregate(Section):
     ensembles: list[str]
 
 
+class Explain(Section):
+    """Which test images a network's heat maps are drawn for."""
+
+    right: Count
+    wrong: Count
+    seed: Seed
+
+
 class Compute(Section):
     """Where work on many images is done."""
 
@@ -232,6 +240,12 @@ class Model(Section):
     fine_tune: FineTune | None = None
 
 
+class Network(Section):
+    """What heat maps are drawn from besides the model and the images: its backbones' weights."""
+
+    weights: Inputs
+
+
 class Backbone(Section):
     """A backbone of the study, and the file that its weights stage watches."""
 
@@ -254,6 +268,7 @@ class Settings(Section):
     fine_tune: FineTune
     evaluate: Evaluate
     aggregate: Aggregate
+    explain: Explain
     compute: Compute
     track: Track
     modes: dict[str, str]
@@ -264,6 +279,7 @@ class Settings(Section):
     predicted: dict[str, str]
     drawn: dict[str, str]
     explained: dict[str, str]
+    networks: dict[str, Network]
     curves: dict[str, list[str]]
     confusion: dict[str, str]
     roc: dict[str, str]

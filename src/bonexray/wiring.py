@@ -55,6 +55,7 @@ def _model(name: str, row: Model) -> str:
     watched = [
         f"  {b}:\n    watch: ${{oc.select:weights.files.{b},src/bonexray/models}}" for b in row.backbones
     ]  # DVC needs a path: without a file of one's own, one that is a dependency anyway
+    stored = [f"weights/{b}.weights.h5" for b in row.backbones] or [NOTHING]
     return "\n".join([
         "# @package _global_", HEADER, "models:", f"  {name}:", *read,
         *(["backbones:", *watched] if watched else []),
@@ -62,7 +63,8 @@ def _model(name: str, row: Model) -> str:
         "curves:", f"  models/{name}/history.csv: [loss, val_loss]",
         "confusion:", f"  reports/models/{name}/results_{name}.csv: prediction",
         "roc:", f"  reports/models/{name}/{name}_roc.csv: macro_average",
-        "calibration:", f"  reports/models/{name}/{name}_reliability.csv: accuracy", "",
+        "calibration:", f"  reports/models/{name}/{name}_reliability.csv: accuracy",
+        "networks:", f"  {name}:", f"    weights: [{', '.join(stored)}]", "",
     ])  # fmt: skip
 
 

@@ -1,8 +1,9 @@
-"""Seeds, determinism, threads, precision and devices: the only module, besides exports, that imports TensorFlow."""
+"""Seeds, determinism, threads, precision, devices and gradients: the only module, with exports, that imports TensorFlow."""
 
 import json
 import logging
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -95,6 +96,31 @@ def gpus() -> list[str]:
 
         return [device.name for device in tf.config.list_logical_devices("GPU")]
     return [name for name in keras.distribution.list_devices() if name.startswith(("gpu", "cuda"))]
+
+
+def gradients(function: Callable[[list], object], inputs: list) -> list:
+    """How the sum of a function's numbers changes with each of its inputs, on Keras's TensorFlow or JAX backend.
+
+    Args:
+        function: of a list of tensors, in operations of Keras; gives a tensor of any shape.
+        inputs: where the gradients are taken.
+
+    Returns:
+        A gradient an input, in its shape; zeros where the function does not depend on it.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(lambda values: keras.ops.sum(function(values)))(
+            [keras.ops.convert_to_tensor(x) for x in inputs]
+        )
+    import tensorflow as tf
+
+    inputs = [tf.convert_to_tensor(x) for x in inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = tf.reduce_sum(function(inputs))
+    return tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 @cache  # two strategies in one process would answer each other's exchanges

@@ -1,0 +1,54 @@
+"""A trained model as one network from an image to class probabilities, whatever its training stored."""
+
+from pathlib import Path
+
+import keras
+
+from bonexray.config import Train
+from bonexray.errors import BonexrayError
+from bonexray.models.networks import HEAD, body_of, build_trainable
+from bonexray.models.registry import FINE_TUNE, FROZEN, MODES, model_row
+from bonexray.models.weights import load_starting_weights, weights_path
+from bonexray.outputs import read_json, sha256_of
+from bonexray.training.train import WEIGHTS
+
+CARD = "model.json"
+
+
+def trained_network(folder: Path) -> keras.Model:
+    """Rebuild what training left in a folder.
+
+    A model with frozen backbones stored its head alone; its backbones come from the weights that its card names.
+
+    Args:
+        folder: models/<name>, with model.json and model.weights.h5.
+
+    Returns:
+        Image (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1) of a sigmoid.
+
+    Raises:
+        BonexrayError: a backbone's weights are not those that the model was trained on.
+    """
+    card = read_json(folder / CARD)
+    name, mode = card["model"], card["mode"]
+    complete = FINE_TUNE if mode == FROZEN else mode  # the same layers: a head that may standardise, on its backbones
+    settings = Train(**card["train"], mode=mode if mode in MODES else FROZEN)
+    network = build_trainable(name, complete, card["img_px"], len(card["classes"]), settings)
+    if mode != FROZEN:
+        network.load_weights(folder / WEIGHTS)
+        return network
+    for backbone in model_row(name).backbones:
+        _require_same_weights(name, backbone, card["backbones"][backbone])
+        load_starting_weights(body_of(network, backbone), backbone)
+    network.get_layer(HEAD).load_weights(folder / WEIGHTS)
+    return network
+
+
+def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
+    path = weights_path(backbone)
+    found = sha256_of(path)
+    if found != trained_on:
+        raise BonexrayError(
+            str(path), expected=f"the weights that {name} was trained on, {trained_on[:12]}", received=found[:12],
+            do="run `dvc repro`",
+        )  # fmt: skip

@@ -1,0 +1,76 @@
+"""Draw where one model looked in some test images, and what it is made of; says whether its maps pass a sanity check."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bonexray.config import Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.folds import FIRST
+from bonexray.data.manifest import read_classes
+from bonexray.data.predictions import PREDICTIONS, read_predictions
+from bonexray.explanation.explain import Explanation, choose, explain
+from bonexray.models.blocks import diagram_of
+from bonexray.models.cost import multiply_adds
+from bonexray.models.registry import model_row
+from bonexray.outputs import whole_folder, write_json
+from bonexray.reporting.architecture import architecture
+from bonexray.reporting.heatmaps import Explained, heat_maps
+from bonexray.stage import run_stage
+from bonexray.training.runtime import prepare_runtime
+from bonexray.training.trained import trained_network
+
+log = logging.getLogger("bonexray")
+
+
+def main(settings: Settings, name: str) -> None:
+    """Write metrics/explained/<name>.json and the figures and heatmaps.csv in reports/explained/<name>/."""
+    options, source, classes = settings.explain, Path(f"models/{name}"), read_classes()
+    prepare_runtime(options.seed, deterministic=True)
+    rows, probabilities = first_training(*read_predictions(source / PREDICTIONS, classes))
+    shown = choose(rows, probabilities, classes, options.right, options.wrong)
+    answers, images = probabilities[shown.index], ArrayFile(IMAGES)[shown.index.to_numpy()]
+    network = trained_network(source)
+    title, px = model_row(name).title, images.shape[1]
+    with whole_folder(f"reports/explained/{name}") as folder:
+        architecture(diagram_of(network, name), f"{title} on {px} px", folder / f"{name}_architecture.png")
+        costs = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)}
+        found = explain(network, name, images, shown, answers, classes, options.seed)
+        panels = panels_of(images, shown, answers, classes, found)
+        heat_maps(panels, f"{title}: what speaks for a class (Grad-CAM)", folder / f"{name}_gradcam.png")
+        table_of(shown, found).to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
+    right = int((shown["label"] == shown["predicted"]).sum())
+    scores = {
+        "images": len(shown), "right": right, "wrong": len(shown) - right,
+        "head_randomised_likeness": found.head_randomised.mean(), "randomised_likeness": found.randomised.mean(), **costs,
+    }  # fmt: skip
+    write_json(f"metrics/explained/{name}.json", scores)
+    log.info("%d images; likeness to maps of random weights %.2f", len(shown), scores["randomised_likeness"])
+
+
+def first_training(rows: pd.DataFrame, probabilities: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows of the training whose weights are kept as the model's, one an image in the manifest's order."""
+    first = ((rows["repeat"] == FIRST.repeat) & (rows["fold"] == FIRST.fold)).to_numpy()
+    return rows[first].reset_index(drop=True), probabilities[first]
+
+
+def panels_of(
+    images: np.ndarray, shown: pd.DataFrame, answers: np.ndarray, classes: list[str], found: Explanation
+) -> list[Explained]:
+    """What the figure shows of each image."""
+    actual = answers[np.arange(len(shown)), [classes.index(label) for label in shown["label"]]]
+    told = shown[["predicted", "label", "probability"]].itertuples(index=False)
+    parts = zip(images, told, actual, found.predicted, found.actual, strict=True)
+    return [Explained(image, *names, share, *heats) for image, names, share, *heats in parts]
+
+
+def table_of(shown: pd.DataFrame, found: Explanation) -> pd.DataFrame:
+    """A row an image: its id, answer, truth, and how like its map is to those of random weights."""
+    table = shown[["id", "predicted", "label", "probability"]].rename(columns={"label": "actual"})
+    return table.assign(head_randomised_likeness=found.head_randomised, randomised_likeness=found.randomised)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,95 @@
+"""What a network costs an image: by hand for small networks, by the published counts for known ones."""
+
+import keras
+import pytest
+from keras import layers
+from small_networks import build, every_model, first_mode, network_of
+
+from bonexray.errors import BonexrayError
+from bonexray.models.backbones import build_body
+from bonexray.models.cost import layer_multiply_adds, multiply_adds
+from bonexray.models.registry import FINE_TUNE
+
+# At the side that the network was published for, without its classes: what its authors or reviewers counted.
+PUBLISHED = {
+    "vgg16": (224, 15.35e9),
+    "resnet50": (224, 3.86e9),
+    "mobilenet_v2": (224, 0.30e9),
+    "resnet18": (224, 1.81e9),
+}
+
+
+def chain(shape: tuple[int, ...], *parts: layers.Layer) -> keras.Model:
+    """Layers one after another."""
+    first = x = keras.Input(shape)
+    for part in parts:
+        x = part(x)
+    return keras.Model(first, x)
+
+
+BY_HAND = {
+    "a convolution": ((8, 8, 3), [layers.Conv2D(5, 3, padding="same")], 8 * 8 * 5 * 3 * 3 * 3),
+    "without padding": ((8, 8, 3), [layers.Conv2D(5, 3)], 6 * 6 * 5 * 3 * 3 * 3),
+    "with strides": ((8, 8, 3), [layers.Conv2D(5, 3, strides=2, padding="same")], 4 * 4 * 5 * 3 * 3 * 3),
+    "in groups": ((8, 8, 4), [layers.Conv2D(6, 3, groups=2, padding="same")], 8 * 8 * 6 * 3 * 3 * 2),
+    "dilated": ((8, 8, 3), [layers.Conv2D(5, 3, dilation_rate=2)], 4 * 4 * 5 * 3 * 3 * 3),
+    "depthwise": ((8, 8, 4), [layers.DepthwiseConv2D(3, padding="same")], 8 * 8 * 4 * 3 * 3),
+    "depthwise, two maps a channel": (
+        (8, 8, 4), [layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")], 8 * 8 * 8 * 3 * 3,
+    ),
+    "separable": ((8, 8, 4), [layers.SeparableConv2D(6, 3, strides=2, padding="same")], 4 * 4 * (4 * 9 + 4 * 6)),
+    "dense": ((7,), [layers.Dense(5)], 7 * 5),
+    "dense at every place": ((8, 8, 7), [layers.Dense(5)], 8 * 8 * 7 * 5),
+    "an einsum": ((9, 12), [layers.EinsumDense("abc,cde->abde", (9, 3, 4))], 9 * 12 * 3 * 4),
+    "an einsum that sums two axes": ((9, 3, 4), [layers.EinsumDense("abde,dec->abc", (9, 12))], 9 * 3 * 4 * 12),
+    "what is not counted": (
+        (8, 8, 3), [layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5)], 0,
+    ),
+    "a network within a network": ((7,), [chain((7,), layers.Dense(5)), layers.Dense(3)], 7 * 5 + 5 * 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "parts", "expected"), BY_HAND.values(), ids=BY_HAND)
+def test_a_small_network_costs_what_one_counts_by_hand(shape: tuple, parts: list, expected: int) -> None:
+    assert multiply_adds(chain(shape, *parts)) == expected
+
+
+def test_attention_costs_its_projections_and_every_pair_of_places() -> None:
+    tokens = keras.Input((10, 12))
+    others = keras.Input((4, 12))
+    heads, key, value = 2, 5, 6
+    attention = layers.MultiHeadAttention(heads, key, value)(tokens, others)
+    projections = 10 * 12 * heads * key + 4 * 12 * heads * key + 4 * 12 * heads * value + 10 * heads * value * 12
+    pairs = 10 * 4 * heads * (key + value)
+    assert multiply_adds(keras.Model([tokens, others], attention)) == projections + pairs
+
+
+@pytest.mark.parametrize(("name", "px", "published"), [(name, *row) for name, row in PUBLISHED.items()])
+def test_a_known_network_costs_what_is_published(name: str, px: int, published: float) -> None:
+    assert multiply_adds(build_body(name, px)) == pytest.approx(published, rel=0.02)
+
+
+def test_the_transformer_costs_what_its_sizes_say() -> None:
+    patches, width, deep = 16, 192, 768
+    tokens, px = patches + 1, 64
+    block = tokens * (4 * width * width + 2 * width * deep) + 2 * tokens * tokens * width
+    assert multiply_adds(build_body("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
+
+
+@every_model
+def test_every_model_has_a_cost(name: str) -> None:
+    assert multiply_adds(network_of(name, first_mode(name))) > 0
+
+
+def test_a_fusion_costs_its_backbones_and_its_head() -> None:
+    parts = [build_body(name, 32) for name in ("vgg16", "vgg19")]
+    head = network_of("vgg16_vgg19", "frozen")
+    network = build("vgg16_vgg19", FINE_TUNE)
+    assert multiply_adds(network) == sum(multiply_adds(part) for part in [*parts, head])
+
+
+def test_an_unknown_layer_with_weights_is_refused() -> None:
+    layer = layers.Conv2DTranspose(3, 3, name="up")
+    chain((8, 8, 3), layer)
+    with pytest.raises(BonexrayError, match=r"layer up.*Conv2DTranspose.*models/cost\.py"):
+        layer_multiply_adds(layer)
