@@ -13,7 +13,6 @@ from bonexray.data.manifest import read_classes
 from bonexray.data.predictions import PREDICTIONS, read_predictions
 from bonexray.explanation.explain import Explanation, choose, explain
 from bonexray.models.blocks import diagram_of
-from bonexray.models.cost import multiply_adds
 from bonexray.models.registry import model_row
 from bonexray.outputs import whole_folder, write_json
 from bonexray.reporting.architecture import architecture
@@ -36,7 +35,6 @@ def main(settings: Settings, name: str) -> None:
     title, px = model_row(name).title, images.shape[1]
     with whole_folder(f"reports/explained/{name}") as folder:
         architecture(diagram_of(network, name), f"{title} on {px} px", folder / f"{name}_architecture.png")
-        costs = {"parameters": network.count_params(), "multiply_adds": multiply_adds(network)}
         found = explain(network, name, images, shown, answers, classes, options.seed)
         panels = panels_of(images, shown, answers, classes, found)
         heat_maps(panels, f"{title}: what speaks for a class (Grad-CAM)", folder / f"{name}_gradcam.png")
@@ -44,7 +42,7 @@ def main(settings: Settings, name: str) -> None:
     right = int((shown["label"] == shown["predicted"]).sum())
     scores = {
         "images": len(shown), "right": right, "wrong": len(shown) - right,
-        "head_randomised_likeness": found.head_randomised.mean(), "randomised_likeness": found.randomised.mean(), **costs,
+        "head_randomised_likeness": found.head_randomised.mean(), "randomised_likeness": found.randomised.mean(),
     }  # fmt: skip
     write_json(f"metrics/explained/{name}.json", scores)
     log.info("%d images; likeness to maps of random weights %.2f", len(shown), scores["randomised_likeness"])

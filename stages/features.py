@@ -25,7 +25,7 @@ def main(settings: Settings, backbone: str) -> None:
         if copies:
             rows = np.flatnonzero(learners(read_manifest()))
             extract_views(encoder, images, rows, settings.augment, folder / VIEWS, batch)
-        write_features_card(folder, backbone, weights_path(backbone), images.shape[1], copies)
+        write_features_card(folder, encoder, backbone, weights_path(backbone), copies)
 
 
 if __name__ == "__main__":

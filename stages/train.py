@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from bonexray.config import Settings
@@ -15,7 +16,7 @@ from bonexray.tracking.live import live_run
 from bonexray.training.cohort import Cohort, open_cohort
 from bonexray.training.fit import probabilities
 from bonexray.training.runtime import prepare_runtime, start_anew
-from bonexray.training.train import model_card, train_model
+from bonexray.training.train import WEIGHTS, cost, model_card, train_model
 
 log = logging.getLogger("bonexray")
 
@@ -36,13 +37,15 @@ def main(settings: Settings, name: str) -> None:
         for run in runs_of(cohort.manifest, options.repeats):
             place = folder if run == FIRST else folder / run.name
             place.mkdir(exist_ok=True)
-            answers[run] = train_once(settings, card, cohort.in_run(run), run, place)
-        write_json(folder / "model.json", card)
+            network, answers[run] = train_once(settings, card, cohort.in_run(run), run, place)
+        write_json(folder / "model.json", {**card, **cost(network, cohort, folder / WEIGHTS)})
         write_predictions(folder / PREDICTIONS, cohort.manifest, answers, cohort.classes)
 
 
-def train_once(settings: Settings, card: dict[str, object], cohort: Cohort, run: Run, folder: Path) -> np.ndarray:
-    """One training, logged to MLflow while it goes on; its probabilities for every image."""
+def train_once(
+    settings: Settings, card: dict[str, object], cohort: Cohort, run: Run, folder: Path
+) -> tuple[keras.Model, np.ndarray]:
+    """One training, logged to MLflow while it goes on; the network, and its probabilities for every image."""
     if run != FIRST:
         log.info("repeat %d, fold %d", run.repeat, run.fold)
         start_anew(cohort.train.seed)
@@ -54,7 +57,8 @@ def train_once(settings: Settings, card: dict[str, object], cohort: Cohort, run:
 
         network, history = train_model(str(card["model"]), cohort, folder, on_epoch)
         history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
-    return probabilities(network, cohort.features(None) if cohort.row.mode == FROZEN else cohort.images(None))
+    batches = cohort.features(None) if cohort.row.mode == FROZEN else cohort.images(None)
+    return network, probabilities(network, batches)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,10 @@ def lay_out_features(backbone: str, copies: int = 0) -> None:
         train = np.flatnonzero(pd.read_csv(NOTHING)["split"] == "train")
         noise = rng.random((copies * len(train), row.features))
         np.save(folder / VIEWS, ((np.tile(shade[train], (copies, 1)) / 20 + noise) * 1e-9).astype(np.float32))
-    card = {"backbone": backbone, "weights_sha256": "0" * 64, "img_px": images.shape[1], "copies": copies}
+    card = {
+        "backbone": backbone, "weights_sha256": "0" * 64, "weights_bytes": 1000, "img_px": images.shape[1],
+        "copies": copies, "parameters": 500, "multiply_adds": 2000,
+    }  # fmt: skip
     write_json(folder / "features.json", card)
 
 
@@ -93,7 +96,7 @@ def lay_out_backbone(backbone: str) -> None:
     encoder = build_encoder(backbone, images.shape[1])
     load_starting_weights(encoder.get_layer(backbone), backbone)
     extract_features(encoder, images, folder_of(target / FEATURES), 8)
-    write_features_card(target, backbone, weights_path(backbone), images.shape[1], 0)
+    write_features_card(target, encoder, backbone, weights_path(backbone), 0)
 
 
 def folder_of(file: Path) -> Path:

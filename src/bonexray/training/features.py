@@ -9,6 +9,7 @@ import numpy as np
 from bonexray.config import Augment
 from bonexray.data.arrays import ArrayFile, rows_of
 from bonexray.errors import BonexrayError
+from bonexray.models.cost import multiply_adds
 from bonexray.outputs import read_json, sha256_of, write_json
 from bonexray.progress import progress
 from bonexray.training.augment import COPY, random_views
@@ -71,12 +72,15 @@ def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, tar
             done += len(batch)
 
 
-def write_features_card(folder: Path, backbone: str, weights: Path, img_px: int, copies: int) -> None:
-    """Say beside the features which weights they come from, the side of the images, and the augmented copies."""
-    card = {"backbone": backbone, "weights_sha256": sha256_of(weights), "img_px": img_px, "copies": copies}
-    write_json(folder / CARD, card)
+def write_features_card(folder: Path, encoder: keras.Model, backbone: str, weights: Path, copies: int) -> None:
+    """Say beside the features which weights they come from, what they cost, and how many augmented copies there are."""
+    write_json(folder / CARD, {
+        "backbone": backbone, "weights_sha256": sha256_of(weights), "weights_bytes": weights.stat().st_size,
+        "img_px": encoder.input_shape[1], "copies": copies, "parameters": encoder.count_params(),
+        "multiply_adds": multiply_adds(encoder),
+    })  # fmt: skip
 
 
 def read_features_card(folder: Path) -> dict:
-    """What `write_features_card` wrote: backbone, weights_sha256, img_px, copies."""
+    """What `write_features_card` wrote."""
     return read_json(folder / CARD)

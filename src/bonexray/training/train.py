@@ -10,6 +10,7 @@ import pandas as pd
 from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.folds import runs_of
 from bonexray.data.manifest import MANIFEST, read_leak_suspect
+from bonexray.models.cost import multiply_adds
 from bonexray.models.heads import STANDARDIZE
 from bonexray.models.networks import HEAD, body_of, build_trainable, head_of
 from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
@@ -51,6 +52,26 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
         card["fine_tune"] = tuned.model_dump()
     runs = [asdict(run) for run in runs_of(cohort.manifest, cohort.train.repeats)]
     return {**card, "fingerprint": digest(card), "runs": runs}
+
+
+def cost(network: keras.Model, cohort: Cohort, weights: Path) -> dict[str, float]:
+    """What a model costs as it would be used, its frozen backbones included.
+
+    Args:
+        network: what was trained.
+        cohort: what it was trained on.
+        weights: the file of what was trained.
+
+    Returns:
+        parameters; multiply_adds for one image; file_mb, all weights in millions of bytes.
+    """
+    frozen = [] if cohort.learns_from_images else [read_features_card(Path(folder)) for folder in cohort.row.features]
+    size = weights.stat().st_size + sum(card["weights_bytes"] for card in frozen)
+    return {
+        "parameters": network.count_params() + sum(card["parameters"] for card in frozen),
+        "multiply_adds": multiply_adds(network) + sum(card["multiply_adds"] for card in frozen),
+        "file_mb": round(size / 1e6, 3),
+    }
 
 
 def image_side(cohort: Cohort) -> int:
