@@ -1,23 +1,13 @@
-"""Figures that are the same bytes for the same numbers, the comparison table, and the choice by validation."""
+"""The comparison table, and the choice by validation."""
 
 import io
-import warnings
 from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 from rich.console import Console
 
 from bonexray.models.registry import REGISTRY, Model
-from bonexray.reporting.confusion import confusion_grid, confusion_matrix
-from bonexray.reporting.curves import learning_curves
-from bonexray.reporting.galleries import image_gallery, sample_predictions
 from bonexray.reporting.grid import filter_grid
-from bonexray.reporting.panel import evaluation_grid, model_comparison
 from bonexray.reporting.tables import (
     COLUMNS,
     chosen_on_validation,
@@ -40,79 +30,6 @@ def scores(balanced: float, **others: float) -> dict[str, float]:
         "val_collapsed": 0, "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, "leak_suspect": False,
         **others,
     }  # fmt: skip
-
-
-def table_of(models: int) -> pd.DataFrame:
-    rows = [{"title": f"{LONG} {i}", **scores(0.2 + 0.03 * i, collapsed=int(i == 1))} for i in range(models)]
-    return pd.DataFrame(rows)
-
-
-def counts_of(classes: int) -> dict[str, dict[str, int]]:
-    names = [f"a class with a long name, number {i}" for i in range(classes)]
-    return {actual: {predicted: i + 3 * j for j, predicted in enumerate(names)} for i, actual in enumerate(names)}
-
-
-def history(epochs: int) -> pd.DataFrame:
-    falling = np.linspace(1.1, 0.4, epochs)
-    return pd.DataFrame({
-        "epoch": range(1, epochs + 1), "phase": ["head"] * (epochs - epochs // 3) + ["network"] * (epochs // 3), "loss": falling, "accuracy": 1 - falling / 2, "val_loss": falling,
-        "val_accuracy": 1 - falling / 2, "learning_rate": 1e-3,
-    })  # fmt: skip
-
-
-def images(count: int) -> list[np.ndarray]:
-    return list(np.random.default_rng(7).random((count, 32, 32)))
-
-
-def answers(count: int) -> pd.DataFrame:
-    return pd.DataFrame({"label": "normal", "predicted": ["normal", LONG] * count, "probability": 0.5}).head(count)
-
-
-DRAWINGS: dict[str, Callable[[Path], None]] = {
-    "confusion of 2": lambda path: confusion_matrix(counts_of(2), LONG, path),
-    "confusion of 6": lambda path: confusion_matrix(counts_of(6), LONG, path),
-    "confusions of 1": lambda path: confusion_grid({LONG: counts_of(2)}, path),
-    "confusions of 19": lambda path: confusion_grid({f"{i}": counts_of(3) for i in range(19)}, path),
-    "curves of 1 epoch": lambda path: learning_curves(history(1), LONG, path),
-    "curves of 25 epochs": lambda path: learning_curves(history(25), LONG, path),
-    "1 sample": lambda path: sample_predictions(images(1), answers(1), LONG, path),
-    "5 samples": lambda path: sample_predictions(images(5), answers(5), LONG, path),
-    "gallery of 2": lambda path: image_gallery({"a": images(1), LONG: images(3)}, LONG, path),
-    "gallery of 6": lambda path: image_gallery({f"{i}": images(2) for i in range(6)}, LONG, path),
-    "comparison of 1": lambda path: model_comparison(table_of(1), f"{LONG} 0", path),
-    "comparison of 19": lambda path: model_comparison(table_of(19), f"{LONG} 3", path),
-    "evaluation of 1": lambda path: evaluation_grid(table_of(1), path),
-    "evaluation of 19": lambda path: evaluation_grid(table_of(19), path),
-}
-
-
-@pytest.mark.parametrize("name", DRAWINGS)
-def test_a_figure_is_a_picture_of_something(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "made" / "figure.png"
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        DRAWINGS[name](path)
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        assert min(image.size) > 100
-        assert np.asarray(image.convert("L")).std() > 1
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["confusion of 2", "confusions of 1", "curves of 25 epochs", "5 samples", "gallery of 2", "comparison of 19",
-     "evaluation of 1"],
-)  # fmt: skip
-def test_the_same_numbers_give_the_same_bytes(name: str, tmp_path: Path) -> None:
-    for copy in ("one.png", "two.png"):
-        DRAWINGS[name](tmp_path / copy)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-
-
-def test_other_numbers_give_another_figure(tmp_path: Path) -> None:
-    confusion_matrix(counts_of(2), "", tmp_path / "one.png")
-    confusion_matrix(counts_of(3), "", tmp_path / "two.png")
-    assert (tmp_path / "one.png").read_bytes() != (tmp_path / "two.png").read_bytes()
 
 
 # Tables

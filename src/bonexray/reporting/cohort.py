@@ -17,7 +17,7 @@ from bonexray.reporting.figures import (
     save,
     write_head,
 )
-from bonexray.reporting.labels import fitted, width_of
+from bonexray.reporting.labels import fitted_apart, width_of
 
 LOOKS = ((BLUE, ""), (ORANGE, "////"), (GREEN, "...."), (VERMILION, "xxxx"))  # colour and hatch of a split
 BAR = 0.19  # inches
@@ -31,7 +31,7 @@ def class_counts(splits: Mapping[str, Mapping[str, int]], path: Path) -> None:
         path: the PNG to write.
     """
     classes = list(next(iter(splits.values())))
-    names = [fitted(name, 2.3, TEXT, 2) for name in classes]
+    names = fitted_apart(classes, 2.3, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     block = BAR * len(splits) + 0.14
     most = max(count for counts in splits.values() for count in counts.values())

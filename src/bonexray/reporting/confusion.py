@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.reporting.figures import GRAY, PAD, SMALL, TEXT, board, headed, save, write_head
-from bonexray.reporting.labels import fitted, height_of, width_of
+from bonexray.reporting.figures import GRAY, PAD, SMALL, TEXT, board, headed, ink, save, write_head
+from bonexray.reporting.labels import fitted, fitted_apart, height_of, width_of
 
 Counts = Mapping[str, Mapping[str, int]]
+COLOURS = mpl.colormaps["Blues"]
 LABEL = 1.5  # inches that a class name may take beside the matrix
 GAP = 0.3  # inches between matrices
 READING = "row: actual class, column: predicted class; number: images; shade: share of the actual class"
@@ -61,7 +63,7 @@ def confusion_grid(models: Mapping[str, Counts], path: Path) -> None:
     rows = -(-len(models) // columns)
     width = max(2 * PAD + plan.left_width + columns * (plan.side + GAP), 4.2)
     head, small, top = headed("", width, READING)
-    titles = [fitted(title, plan.side + GAP - 0.08, TEXT, 3) for title in models]
+    titles = fitted_apart(models, plan.side + GAP - 0.08, TEXT, 3)
     room = max(height_of(title, TEXT) for title in titles) + 0.1
     drawing, surface = board(width, top + rows * (room + plan.side + 0.12) + plan.below_height + PAD)
     write_head(surface, head, small)
@@ -81,18 +83,14 @@ def _plan(matrices: Sequence[Counts], least: float) -> Plan:
     names = list(matrices[0])
     largest = max(count for counts in matrices for row in counts.values() for count in row.values())
     cell = max(0.4, width_of(f"{largest}", TEXT) + 0.14, least / len(names))
-    left = [fitted(name, LABEL, SMALL, max(1, int(cell / height_of("", SMALL)))) for name in names]
+    left = fitted_apart(names, LABEL, SMALL, max(1, int(cell / height_of("", SMALL))))
     room = cell - 0.06
     upright = any(
         width_of(word, SMALL) > room or fitted(name, room, SMALL, 99).count("\n") > 2
         for name in names
         for word in name.split()
     )
-    below = [
-        fitted(name, LABEL, SMALL, max(1, int(cell / height_of("", SMALL)))) if upright
-        else fitted(name, room, SMALL, 3)
-        for name in names
-    ]  # fmt: skip
+    below = left if upright else fitted_apart(names, room, SMALL, 3)
     depth = max(width_of(name, SMALL) if upright else height_of(name, SMALL) for name in below)
     return Plan(
         cell, cell * len(names), left, below, upright, max(width_of(n, SMALL) for n in left) + 0.1, depth + 0.08
@@ -104,12 +102,12 @@ def _matrix(surface: Axes, x: float, y: float, counts: Counts, plan: Plan) -> No
     matrix = np.array([[counts[actual][predicted] for predicted in names] for actual in names])
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     box = (x, x + plan.side, y + plan.side, y)
-    surface.imshow(share, cmap="Blues", vmin=0, vmax=1, extent=box, aspect="auto", interpolation="nearest")
+    surface.imshow(share, cmap=COLOURS, vmin=0, vmax=1, extent=box, aspect="auto", interpolation="nearest")
     surface.add_patch(Rectangle((x, y), plan.side, plan.side, fill=False, color=GRAY, linewidth=0.8))
     for (row, column), count in np.ndenumerate(matrix):
         surface.text(
             x + (column + 0.5) * plan.cell, y + (row + 0.5) * plan.cell, count, size=TEXT, ha="center", va="center",
-            color="white" if share[row, column] > 0.5 else "black",
+            color=ink(COLOURS(share[row, column])),
         )  # fmt: skip
 
 

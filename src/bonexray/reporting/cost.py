@@ -26,7 +26,7 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
     table = table.sort_values("multiply_adds", kind="stable", na_position="last").reset_index(drop=True)
     placed = table[table["multiply_adds"].notna()]
     front = pareto_front(placed["multiply_adds"].to_numpy(), placed["balanced_accuracy"].to_numpy())
-    names = [fitted(f"{n}  {title}", 2.7, SMALL, 2) for n, title in enumerate(table["title"], 1)]
+    names = [fitted(f"{n}: {title}", 2.7, SMALL, 2) for n, title in enumerate(table["title"], 1)]
     left = 0.65 + WIDE + 0.3
     columns = [left + max(width_of(name, SMALL) for name in names) + x for x in (0.95, 1.75, 2.4)]
     note = (
@@ -36,13 +36,13 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
     width = columns[-1] + PAD
     head, small, top = headed("Quality and cost", width, note)
     high = max(HIGH, LINE * len(table) - 0.1)
-    drawing, surface = board(width, top + high + 0.8)
+    drawing, surface = board(width, top + high + 1.0)
     write_head(surface, head, small)
-    axis = plot_at(drawing, 0.65, top + 0.2, WIDE, high)
+    axis = plot_at(drawing, 0.65, top + 0.35, WIDE, high)
     _points(axis, placed, front)
     _numbers(drawing, surface, axis, placed, front)
     on_front = set(placed.index[front])
-    _list(surface, table, names, on_front, (left, top + 0.1), columns)
+    _list(surface, table, names, on_front, (left, top + 0.3), columns)
     save(drawing, path)
 
 
@@ -93,7 +93,7 @@ def _numbers(drawing: Figure, surface: Axes, axis: Axes, table: pd.DataFrame, fr
 def _free(x: float, y: float, width: float, taken: Boxes) -> tuple[float, float, float, float]:
     half_width, half_height = width / 2 + 0.02, 0.075
     for radius in np.arange(0.14, 3, 0.04):
-        for angle in np.arange(0, 2 * np.pi, np.pi / 8) - np.pi / 4:
+        for angle in np.arange(0, 2 * np.pi, np.pi / 8) - 3 * np.pi / 4:
             u, v = x + radius * np.cos(angle), y + radius * np.sin(angle)
             box = (u - half_width, v - half_height, u + half_width, v + half_height)
             inside = box[0] > 0.65 and box[2] < 0.65 + WIDE

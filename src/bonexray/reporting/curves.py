@@ -24,7 +24,7 @@ from bonexray.reporting.figures import (
     save,
     write_head,
 )
-from bonexray.reporting.labels import fitted, height_of
+from bonexray.reporting.labels import fitted_apart, height_of
 
 COLUMNS = 5
 
@@ -72,7 +72,7 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     """
     columns = min(COLUMNS, len(histories))
     wide, high = 1.75, 1.05
-    names = [fitted(f"* {title}" if title == chosen else title, wide, SMALL, 2) for title in histories]
+    names = fitted_apart([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
     room = max(height_of(name, SMALL) for name in names) + 0.1
     width = max(0.65 + columns * (wide + 0.25) + PAD, 5.5)
     note = "square: the kept epoch and its loss; gray: all other models; the scale of the loss is logarithmic"
@@ -89,8 +89,8 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
         axis = plot_at(drawing, x, y, wide, high)
         _one_among(axis, lines, place, BLUE if title == chosen else "black")
         axis.tick_params(labelsize=SMALL, labelleft=place % columns == 0, labelbottom=place + columns >= len(histories))
-    surface.text(PAD, top + room, "loss", size=TEXT, rotation=90, va="top")
-    surface.text(0.65, top + rows * (room + high + 0.15) + 0.25, "epoch", size=TEXT, va="top")
+    surface.text(PAD, top + room + high / 2, "loss", size=TEXT, rotation=90, va="center")
+    surface.text(0.65, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
     save(drawing, path)
 
 

@@ -18,6 +18,7 @@ STYLE = {
     "figure.constrained_layout.use": True, "svg.hashsalt": "bonexray",
 }  # fmt: skip
 INCHES = 2.6  # side of one panel
+DPI = 150
 PAD = 0.12  # inches between a figure's edge and what is drawn
 HEAD, TEXT, SMALL = 11, 9, 8  # points
 
@@ -37,7 +38,7 @@ def board(width: float, height: float) -> tuple[Figure, Axes]:
     What is placed by the inch stays where it was put: no layout is searched, and no label can push another aside.
     """
     with mpl.rc_context(STYLE):
-        drawing = FigureCanvasAgg(Figure(figsize=(width, height), layout="none")).figure
+        drawing = FigureCanvasAgg(Figure(figsize=(width, height), dpi=DPI, layout="none")).figure
         surface = drawing.add_axes((0, 0, 1, 1))
     surface.set(xlim=(0, width), ylim=(height, 0))
     surface.set_axis_off()
@@ -49,6 +50,7 @@ def plot_at(drawing: Figure, x: float, y: float, width: float, height: float) ->
     across, down = drawing.get_size_inches()
     with mpl.rc_context(STYLE):
         axis = drawing.add_axes((x / across, 1 - (y + height) / down, width / across, height / down))
+    axis.patch.set_visible(False)  # what is written on the board shows through
     axis.tick_params(labelsize=TEXT)
     return axis
 
@@ -66,7 +68,18 @@ def write_head(surface: Axes, head: str, small: str) -> None:
     surface.text(PAD, PAD + 0.04 + height_of(head, HEAD) * bool(head), small, size=TEXT, va="top", color="#444444")
 
 
+def ink(colour: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever stands out more from a background of that colour, RGBA in [0, 1].
+
+    References:
+        Relative luminance and contrast: W3C, Web Content Accessibility Guidelines 2.1, 2018.
+    """
+    channels = np.array(colour[:3])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
+
+
 def save(drawing: Figure, path: Path) -> None:
     """Write a figure as PNG without the date or version that would change its bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.savefig(path, dpi=150, metadata={"Software": None})
+    drawing.savefig(path, dpi=DPI, metadata={"Software": None})

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from bonexray.reporting.figures import BLUE, GRAY, PAD, PALE, SMALL, TEXT, VERMILION, board, headed, save, write_head
-from bonexray.reporting.labels import fitted, height_of, width_of
+from bonexray.reporting.labels import fitted, fitted_apart, height_of, width_of
 
 TILE = 1.9  # inches, side of an image
 GAP = 0.2
@@ -28,15 +28,20 @@ def sample_predictions(images: Sequence[np.ndarray], rows: pd.DataFrame, title: 
     columns = min(4, len(images))
     width = 2 * PAD + max(columns, 2) * (TILE + GAP)
     head, small, top = headed(title, width)
-    room = 4 * height_of("", SMALL) + 0.1
+    answers = [
+        _answer(
+            f"{'right' if row.label == row.predicted else 'wrong'}: {row.predicted} ({row.probability:.2f})", row.label
+        )
+        for row in rows.itertuples()
+    ]
+    room = max(height_of(text, SMALL) for text in answers) + 0.1
     drawing, surface = board(width, top + -(-len(images) // columns) * (TILE + GAP + room))
     write_head(surface, head, small)
     for place, (image, row) in enumerate(zip(images, rows.itertuples(), strict=True)):
         x = PAD + place % columns * (TILE + GAP)
         y = top + place // columns * (TILE + GAP + room) + room
         right = row.label == row.predicted
-        answer = f"{row.predicted} ({row.probability:.2f})"
-        _answer(surface, x, y, f"{'right' if right else 'wrong'}: {answer}", f"actual: {row.label}")
+        surface.text(x, y - 0.05, answers[place], size=SMALL, va="bottom")
         _image(surface, x, y, TILE, image, BLUE if right else VERMILION, "-" if right else "--")
     save(drawing, path)
 
@@ -60,14 +65,15 @@ def misclassified(images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, 
     width = 2 * PAD + columns * (TILE + GAP)
     head, small, top = headed(title, width, note)
     line = height_of("", SMALL)
-    room = 4 * line + 0.1
+    answers = [_answer(f"predicted: {rows['predicted'].iloc[n]}", rows["label"].iloc[n]) for n in shown]
+    room = max((height_of(text, SMALL) for text in answers), default=0) + 0.1
     tall = room + TILE + len(classes) * line + 0.08 + GAP
     drawing, surface = board(width, max(1, top + -(-len(shown) // columns) * tall))
     write_head(surface, head, small)
     for place, number in enumerate(shown):
         row = rows.iloc[number]
         x, y = PAD + place % columns * (TILE + GAP), top + place // columns * tall + room
-        _answer(surface, x, y, f"predicted: {row['predicted']}", f"actual: {row['label']}")
+        surface.text(x, y - 0.05, answers[place], size=SMALL, va="bottom")
         _image(surface, x, y, TILE, images[number], VERMILION, "--")
         _bars(surface, x, y + TILE + 0.08, {name: row[f"prob_{name}"] for name in classes}, row["label"])
     save(drawing, path)
@@ -82,7 +88,7 @@ def surest_errors(rows: pd.DataFrame) -> list[int]:
 
 def image_gallery(classes: Mapping[str, Sequence[np.ndarray]], title: str, path: Path) -> None:
     """A row of sample images a class, float (height, width) in [0, 1]."""
-    names = [fitted(name, 1.3, TEXT, 6) for name in classes]
+    names = fitted_apart(classes, 1.3, TEXT, 6)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.1
     columns = max(len(images) for images in classes.values())
     width = max(left + columns * (TILE + 0.06) + PAD, 4.2)
@@ -97,16 +103,16 @@ def image_gallery(classes: Mapping[str, Sequence[np.ndarray]], title: str, path:
     save(drawing, path)
 
 
-def _answer(surface: Axes, x: float, y: float, said: str, truth: str) -> None:
-    lines = f"{fitted(said, TILE + 0.08, SMALL, 2)}\n{fitted(truth, TILE + 0.08, SMALL, 2)}"
-    surface.text(x, y - 0.05, lines, size=SMALL, va="bottom")
+def _answer(said: str, actual: str) -> str:
+    return f"{fitted(said, TILE + 0.08, SMALL, 2)}\n{fitted(f'actual: {actual}', TILE + 0.08, SMALL, 2)}"
 
 
 def _bars(surface: Axes, x: float, y: float, probabilities: Mapping[str, float], actual: str) -> None:
     line, name_width, bar = height_of("", SMALL), 0.5 * TILE, 0.28 * TILE
+    names = fitted_apart(probabilities, name_width, SMALL - 1)
     for place, (name, value) in enumerate(probabilities.items()):
         middle = y + (place + 0.5) * line
-        surface.text(x, middle, fitted(name, name_width, SMALL - 1), size=SMALL - 1, va="center")
+        surface.text(x, middle, names[place], size=SMALL - 1, va="center")
         surface.add_patch(Rectangle((x + name_width + 0.05, middle - 0.04), bar, 0.08, color=PALE, linewidth=0))
         colour = BLUE if name == actual else VERMILION
         surface.add_patch(

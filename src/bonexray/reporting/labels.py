@@ -1,5 +1,6 @@
 """Text that fits where it is put: measured in inches before it is drawn, wrapped, and shortened in its middle."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from matplotlib import font_manager
@@ -43,6 +44,15 @@ def fitted(text: str, inches: float, size: float = 10, lines: int = 1) -> str:
         kept -= 1
         found = _wrapped(f"{whole[: (kept + 1) // 2]}…{whole[len(whole) - kept // 2 :]}", inches, size)
     return "\n".join(found).replace("$", r"\$")
+
+
+def fitted_apart(texts: Iterable[str], inches: float, size: float = 10, lines: int = 1) -> list[str]:
+    """Texts as `fitted` leaves them, numbered from 1 where two of them would read the same."""
+    texts = list(texts)
+    found = [fitted(text, inches, size, lines) for text in texts]
+    if len(set(found)) == len(set(texts)):
+        return found
+    return [fitted(f"{number}: {text}", inches, size, lines) for number, text in enumerate(texts, 1)]
 
 
 def _wrapped(text: str, inches: float, size: float) -> list[str]:

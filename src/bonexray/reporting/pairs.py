@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.reporting.figures import BLUE, GRAY, PAD, PALE, SMALL, board, headed, save, write_head
-from bonexray.reporting.labels import fitted, width_of
+from bonexray.reporting.figures import BLUE, GRAY, PAD, PALE, SMALL, board, headed, ink, save, write_head
+from bonexray.reporting.labels import fitted_apart, width_of
 
 ALPHA = 0.05
 CELL = 0.46  # inches
@@ -35,7 +35,7 @@ def pair_matrix(pairs: pd.DataFrame, order: Sequence[str], titles: Mapping[str, 
         "balanced accuracy on test: row less column; violet: the row is better, orange: the column is better; "
         f"thick frame: p < {ALPHA} after Holm's correction ({told[below].sum()} of {len(below[0])} pairs)"
     )
-    names = {name: fitted(titles[name], LABEL, SMALL, 2) for name in order}
+    names = dict(zip(order, fitted_apart([titles[name] for name in order], LABEL, SMALL, 2), strict=True))
     left = PAD + max(width_of(names[name], SMALL) for name in order[1:]) + 0.1
     side = (len(order) - 1) * CELL
     width = max(left + side + PAD, 5)
@@ -70,7 +70,13 @@ def critical_difference(
     """
     ranked = sorted(mean_ranks, key=lambda title: (mean_ranks[title], title))
     half = -(-len(ranked) // 2)
-    names = {title: fitted(f"{title} ({mean_ranks[title]:.2f})", LABEL, SMALL, 2) for title in ranked}
+    names = dict(
+        zip(
+            ranked,
+            fitted_apart([f"{title} ({mean_ranks[title]:.2f})" for title in ranked], LABEL, SMALL, 2),
+            strict=True,
+        )
+    )
     note = f"thick bar: models whose mean ranks are within the critical difference of {critical_difference:.2f}"
     left, long = PAD + max(width_of(name, SMALL) for name in names.values()) + 0.5, 4.2
     width = 2 * left + long
@@ -125,14 +131,12 @@ def _square(pairs: pd.DataFrame, order: Sequence[str], column: str, sign: int) -
 
 def _cell(surface: Axes, x: float, y: float, difference: float, most: float, told: bool) -> None:
     known = np.isfinite(difference)
-    colour = COLOURS(0.5 + 0.4 * difference / most) if known else PALE
+    colour = COLOURS(0.5 + 0.4 * difference / most) if known else mpl.colors.to_rgba(PALE)
     surface.add_patch(Rectangle((x, y), CELL, CELL, facecolor=colour, edgecolor="white", linewidth=1))
     if told:
         inset = 0.03
         box = Rectangle((x + inset, y + inset), CELL - 2 * inset, CELL - 2 * inset, fill=False, linewidth=2)
         surface.add_patch(box)
-    text = f"{difference:+.2f}".replace("-", "−") if known else "–"
-    dark = known and abs(difference) / most > 0.75
-    surface.text(
-        x + CELL / 2, y + CELL / 2, text, size=SMALL - 0.5, ha="center", va="center", color="white" if dark else "black"
-    )
+    rounded = round(difference, 2) + 0.0 if known else np.nan
+    text = (f"{rounded:+.2f}" if rounded else "0.00").replace("-", "−") if known else "–"
+    surface.text(x + CELL / 2, y + CELL / 2, text, size=SMALL - 0.5, ha="center", va="center", color=ink(colour))

@@ -21,7 +21,7 @@ from bonexray.reporting.figures import (
     save,
     write_head,
 )
-from bonexray.reporting.labels import fitted, width_of
+from bonexray.reporting.labels import fitted_apart, width_of
 
 SCORES = {"accuracy": "Accuracy", "macro_precision": "Precision", "macro_recall": "Recall", "macro_f1": "F1"}
 ROW = 0.34  # inches a model
@@ -48,13 +48,13 @@ def model_comparison(
     """
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable").reset_index(drop=True)
     baseline = table["baseline_balanced_accuracy"].iloc[0]
-    names = [fitted(f"{t} *" if t == chosen else t, LABEL, TEXT, 2) for t in table["title"]]
+    names = fitted_apart([f"{t} *" if t == chosen else t for t in table["title"]], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width = left + 3.6 + 1.45
     note = f"{int(table['n'].iloc[0])} test images; line: bootstrap interval over groups"
     head, small, top = headed("Balanced accuracy on test", width, note)
     keys = _keys(table, chosen, baseline, alike, ensembles)
-    under = 0.5 + 0.2 * len(keys) + PAD
+    under = 0.4 + 0.18 * len(keys) + PAD
     drawing, surface = board(width, top + ROW * len(table) + under)
     write_head(surface, head, small)
     axis = plot_at(drawing, left, top, 3.6, ROW * len(table))
@@ -75,7 +75,7 @@ def model_comparison(
         surface.text(left + 3.7, y, numbers, size=SMALL, va="center")
     axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), yticks=[])
     drawing.legend(
-        handles=keys, loc="lower left", bbox_to_anchor=((left - 0.1) / width, 0.01), fontsize=SMALL, frameon=False,
+        handles=keys, loc="upper left", bbox_to_anchor=((left - 0.1) / width, (under - 0.28) / (top + ROW * len(table) + under)), fontsize=SMALL, frameon=False,
     )  # fmt: skip
     save(drawing, path)
 
@@ -109,7 +109,7 @@ def evaluation_grid(table: pd.DataFrame, path: Path) -> None:
         table: one row a model: title, the scores of `SCORES`, and for any of them _low and _high.
         path: the PNG to write.
     """
-    names = [fitted(title, LABEL, TEXT, 2) for title in table["title"]]
+    names = fitted_apart(table["title"], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width, row = left + len(SCORES) * 2.0, 0.31
     note = "precision, recall and F1: the plain mean over classes; black line: bootstrap interval, where there is one"

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bonexray.reporting.figures import BLUE, GRAY, ORANGE, SMALL, TEXT, board, headed, plot_at, save, write_head
-from bonexray.reporting.labels import fitted, height_of
+from bonexray.reporting.labels import fitted_apart, height_of, width_of
 
 SIDE = 2.1  # inches
 STEP = SIDE + 0.35
@@ -78,17 +78,19 @@ def reliability_diagram(
         Guo et al., On calibration of modern neural networks, 2017.
     """
     note = "point: mean accuracy of a bin of images with its interval; dashed: confidence that is neither too high nor too low"
-    width = 0.75 + 2 * (SIDE + 0.75)
-    head, small, top = headed(title, width, note)
-    drawing, surface = board(width, top + SIDE + 1.75)
-    write_head(surface, head, small)
     most = max(before["images"].max(), after["images"].max())
+    left = 0.55 + width_of(f"{most}", TEXT)
+    step = SIDE + left
+    width = 2 * step + 0.2
+    head, small, top = headed(title, width, note)
+    drawing, surface = board(width, top + SIDE + 1.85)
+    write_head(surface, head, small)
     for place, (when, bins, error) in enumerate(zip(("before", "after"), (before, after), errors, strict=True)):
-        x, bins = 0.75 + place * (SIDE + 0.75), bins[bins["images"] > 0]
-        surface.text(x, top + 0.2, f"{when} temperature scaling\nexpected calibration error {error:.3f}", size=TEXT)
-        upper = plot_at(drawing, x, top + 0.4, SIDE, SIDE)
+        x, bins = left + place * step, bins[bins["images"] > 0]
+        surface.text(x, top + 0.4, f"{when} temperature scaling\nexpected calibration error {error:.3f}", size=TEXT)
+        upper = plot_at(drawing, x, top + 0.5, SIDE, SIDE)
         _reliability(upper, bins, BLUE if when == "after" else ORANGE, "o" if when == "after" else "s")
-        lower = plot_at(drawing, x, top + SIDE + 0.5, SIDE, 0.7)
+        lower = plot_at(drawing, x, top + SIDE + 0.6, SIDE, 0.7)
         lower.vlines(bins["confidence"], 0, bins["images"], color=GRAY, linewidth=4)
         lower.set(xlim=(-0.02, 1.02), ylim=(0, most * 1.1), xticks=[0, 0.5, 1])
         lower.yaxis.get_major_locator().set_params(integer=True, nbins=3)
@@ -112,7 +114,7 @@ def _panels(
     axes: tuple[str, str], words: tuple[str, str], path: Path,
 ) -> None:  # fmt: skip
     columns = min(3, len(areas))
-    names = [fitted(name, SIDE + 0.2, TEXT, 2) for name in areas]
+    names = fitted_apart(areas, SIDE + 0.2, TEXT, 2)
     room = max(height_of(name, TEXT) for name in names) + 2 * height_of("", SMALL) + 0.1
     width, rows = max(0.75 + columns * STEP, 4.2), -(-len(areas) // columns)
     head, small, top = headed(words[0], width, words[1])
