@@ -1,0 +1,129 @@
+"""The report's sentences that depend on the study, and how its numbers are written."""
+
+import math
+from collections.abc import Mapping
+
+from bonexray.reporting.report_data import NONE, Study
+from bonexray.reporting.tables import warnings_of
+
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A number with so many decimals, a dash for what is not defined."""
+    return NONE if missing(value) else f"{value:.{digits}f}"
+
+
+def missing(value: object) -> bool:
+    """Whether a score is not defined: NaN, which is null in JSON."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def span(row: Mapping[str, object], score: str) -> str:
+    """The interval of a score, `0.253 to 0.613`, or nothing where it has none."""
+    low, high = row.get(f"{score}_low"), row.get(f"{score}_high")
+    return "" if missing(low) or missing(high) else f"{low:.3f} to {high:.3f}"
+
+
+def p_value(value: object) -> str:
+    """A p value, never a bare 0."""
+    return NONE if missing(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")
+
+
+def large(value: object) -> str:
+    """A count with a unit prefix, three digits: `15.3 G`."""
+    if missing(value):
+        return NONE
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def answer(study: Study) -> list[str]:
+    """The study's result in a few sentences: chosen on validation, its test score, the baseline, and who ties."""
+    head, title = study.headline, study.titles[study.headline["model"]]
+    models = len(study.networks)
+    sentences = [
+        f"Of {models} networks on {head['dataset']}, validation chose {title}." if models > 1
+        else f"The study has one network, {title}, on {head['dataset']}.",
+        f"On {count(study.n, 'test image')} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
+        f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always answering the majority class gives "
+        f"{number(head['baseline_balanced_accuracy'])}.",
+    ]  # fmt: skip
+    if len(study.table) > 1:
+        sentences.append(_who_ties(study))
+    return sentences
+
+
+def _who_ties(study: Study) -> str:
+    best, others = study.headline["best"], len(study.table) - 1
+    sentence = f"Highest on test is {study.titles[best]} with {number(study.scores[best]['balanced_accuracy'])}"
+    if not study.alike:
+        return f"{sentence}, and each of the other {others} differs from it." if others > 1 else f"{sentence}, and the other differs from it."
+    if len(study.alike) == others:
+        who = f"none of the other {others} models" if others > 1 else "the other model"
+        can = "can" if others > 1 else "cannot"
+        return f"{sentence}, but {who} {can} be told apart from it with this many images: no best network is established."
+    return (
+        f"{sentence}; {len(study.alike)} of the other {others} models cannot be told apart from it with this many images."
+    )
+
+
+def study_warnings(study: Study) -> list[str]:
+    """What must be known before a number of this study is used."""
+    warnings = warnings_of(study.headline)
+    fallen = [study.titles[name] for name in study.titles if study.scores[name].get("collapsed")]
+    if fallen:
+        warnings.append(f"Collapsed, one answer to every test image: {listed(fallen)}.")
+    chosen, baseline = study.headline.get("balanced_accuracy_low"), study.headline["baseline_balanced_accuracy"]
+    if not missing(chosen) and chosen <= baseline:
+        warnings.append(
+            f"The chosen model's interval reaches down to {number(chosen)}, not above the {number(baseline)} of always "
+            "answering the majority class: the study does not show that it learnt anything."
+        )
+    return warnings
+
+
+def limitations(study: Study) -> list[str]:
+    """What these results cannot say, from what the study is."""
+    settings, found = study.settings, []
+    if study.simulated:
+        found.append("The images are simulated radiographs. Nothing here is evidence about patients.")
+    found.append(
+        f"{count(study.n, 'test image')} of {count(int(study.scores[study.headline['model']].get('n_groups') or study.n), 'group')}: "
+        "the intervals are as wide as that makes them, and small differences cannot be seen."
+    )
+    if study.folds == 1:
+        found.append("One split. Another draw of the test set would give other numbers; the intervals cover that only in part.")
+    if study.repeats == 1:
+        found.append("Each network was trained once. How much a result changes with the seed was not measured.")
+    found.append("No images of another hospital, scanner or year were tried; external validity is unknown.")
+    if len(study.table) > 1:
+        found.append(
+            "The highest score on test is the best of many and therefore too good on average; the model chosen on "
+            "validation is the one to quote."
+        )
+    if "random" in " ".join(study.starts.values()):
+        found.append("Backbones that start from random weights say nothing about the pretrained networks of the same name.")
+    if study.data["leak_suspect"]:
+        found.append("Copies or patients stand on both sides of the split that came with the data.")
+    if not (settings.dataset.group_column or settings.dataset.group_pattern):
+        found.append(
+            "No patient is named in the data's settings. Two different images of one patient may stand in two splits; only "
+            "copies of a picture and the patient IDs of DICOM files were found by themselves."
+        )
+    found.append(
+        "The audit finds copies and shortcuts of a few kinds, not all: burnt-in text, side markers and the scanner's "
+        "signature are not looked for."
+    )
+    return found
