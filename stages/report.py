@@ -8,6 +8,7 @@ from bonexray.reporting.provenance import provenance
 from bonexray.reporting.report import report_page, summary_page
 from bonexray.reporting.report_data import read_study
 from bonexray.stage import run_stage
+from bonexray.tracking.sync import try_to_sync
 
 REPORT, SUMMARY = "reports/report.html", "reports/summary.md"
 log = logging.getLogger("bonexray")
@@ -20,6 +21,7 @@ def main(settings: Settings) -> None:
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
         log.info("%s: %.1f MB", path, len(text.encode()) / 1e6)
+    try_to_sync(settings)
 
 
 if __name__ == "__main__":

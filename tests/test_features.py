@@ -9,6 +9,7 @@ from cohorts import AUGMENT, SETTINGS, cohort_of, lay_out_features, lay_out_imag
 
 from bonexray.data.arrays import ArrayFile
 from bonexray.errors import BonexrayError
+from bonexray.models.cost import multiply_adds
 from bonexray.models.heads import STANDARDIZE
 from bonexray.models.networks import head_of
 from bonexray.models.standardize import Standardize
@@ -76,10 +77,12 @@ def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 def test_the_features_card_names_the_weights_and_the_copies(tmp_path: Path) -> None:
     (tmp_path / "a.weights.h5").write_bytes(b"weights")
-    write_features_card(tmp_path, "densenet121", tmp_path / "a.weights.h5", 32, 3)
+    encoder = tiny_encoder()
+    write_features_card(tmp_path, encoder, "densenet121", tmp_path / "a.weights.h5", 3)
     assert read_features_card(tmp_path) == {
-        "backbone": "densenet121", "img_px": 32, "copies": 3,
+        "backbone": "densenet121", "img_px": PX, "copies": 3, "weights_bytes": 7,
         "weights_sha256": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
+        "parameters": encoder.count_params(), "multiply_adds": multiply_adds(encoder),
     }  # fmt: skip
 
 
