@@ -275,7 +275,7 @@ def test_the_gallery_says_how_many_are_wrong_and_reads_no_other_image(drawn: lis
 
     pictures = Counting(images(30))
     misclassified(pictures, answers(30, 3, 20), HEAD, tmp_path / "wrong.png")
-    assert "20 of 30 test images were answered wrongly; the 12 surest of these" in said(drawn[0])
+    assert "wrong: 20 of 30 test images, here the 12 surest" in said(drawn[0])
     assert read == list(range(12))
     misclassified(pictures, answers(30, 3, 0), HEAD, tmp_path / "none.png")
     assert "No test image was answered wrongly, of 30." in said(drawn[1])

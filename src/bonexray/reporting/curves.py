@@ -49,6 +49,7 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
         axis.axvline(best, color=GRAY, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
         if np.isfinite(second):
             axis.axvspan(second - 0.5, history["epoch"].max() + 0.5, color=GREEN, alpha=0.12, label="fine-tuning")
+        axis.set_xlim(0.5, max(2, history["epoch"].max()) + 0.5)
         axis.set_xlabel("epoch", size=TEXT)
         axis.set_ylabel(name, size=TEXT)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
@@ -101,7 +102,7 @@ def _one_among(axis: Axes, lines: list[np.ndarray], place: int, colour: str) -> 
     kept = own[own[:, 1].argmin()]
     axis.plot(*kept, "s", color=colour, markersize=4)
     values = np.concatenate([line[:, 1] for line in lines])
-    axis.set(xlim=(0.5, max(line[-1, 0] for line in lines) + 0.5), yscale="log")
+    axis.set(xlim=(0.5, max(2, *(line[-1, 0] for line in lines)) + 0.5), yscale="log")
     axis.set_ylim(values.min() / 1.25, values.max() * 1.15)
     axis.text(0.98, 0.95, f"{kept[1]:.2f}", transform=axis.transAxes, size=SMALL, ha="right", va="top", color=colour)
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))

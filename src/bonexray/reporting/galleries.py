@@ -57,8 +57,9 @@ def misclassified(images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, 
     """
     classes = [name.removeprefix("prob_") for name in rows if name.startswith("prob_")]
     wrong = surest_errors(rows)
-    note = f"{len(wrong)} of {len(rows)} test images were answered wrongly"
-    note += f"; the {ERRORS} surest of these" if len(wrong) > ERRORS else ""
+    note = f"wrong: {len(wrong)} of {len(rows)} test images"
+    note += f", here the {ERRORS} surest" if len(wrong) > ERRORS else ""
+    note += "; blue: the actual class"
     note = note if len(wrong) else f"No test image was answered wrongly, of {len(rows)}."
     shown = wrong[:ERRORS]
     columns = min(4, max(len(shown), 2))

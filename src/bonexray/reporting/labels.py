@@ -8,6 +8,7 @@ from matplotlib.ft2font import LoadFlags
 
 FONT = "DejaVu Sans"  # comes with matplotlib: the same widths, and the same bytes, on every machine
 LINE = 1.2  # height of a line in font sizes
+JOINTS = "_-/.+"
 SLACK = 1.06  # hinting makes drawn letters a little wider than their design
 
 
@@ -73,10 +74,14 @@ def _wrapped(text: str, inches: float, size: float) -> list[str]:
 
 
 def _pieces(word: str, inches: float, size: float) -> list[str]:
+    """A word in pieces at most so wide, broken after a sign that joins words where one is near."""
     pieces = [""]
     for letter in word:
         if pieces[-1] and width_of(pieces[-1] + letter, size) > inches:
-            pieces.append("")
+            full = pieces.pop()
+            cut = max(full.rfind(sign) for sign in JOINTS) + 1
+            cut = cut if cut > len(full) / 2 else len(full)
+            pieces += [full[:cut], full[cut:]]
         pieces[-1] += letter
     return pieces
 

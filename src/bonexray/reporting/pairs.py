@@ -70,15 +70,10 @@ def critical_difference(
     """
     ranked = sorted(mean_ranks, key=lambda title: (mean_ranks[title], title))
     half = -(-len(ranked) // 2)
-    names = dict(
-        zip(
-            ranked,
-            fitted_apart([f"{title} ({mean_ranks[title]:.2f})" for title in ranked], LABEL, SMALL, 2),
-            strict=True,
-        )
-    )
+    texts = [f"{title} ({mean_ranks[title]:.2f})" for title in ranked]
+    names = fitted_apart(texts, LABEL, SMALL, 2)
     note = f"thick bar: models whose mean ranks are within the critical difference of {critical_difference:.2f}"
-    left, long = PAD + max(width_of(name, SMALL) for name in names.values()) + 0.5, 4.2
+    left, long = PAD + max(width_of(name, SMALL) for name in names) + 0.5, 4.2
     width = 2 * left + long
     head, small, top = headed("Mean ranks of the models (1 is the best)", width, note)
     bars = [clique for clique in cliques if len(clique) > 1]
@@ -96,16 +91,9 @@ def critical_difference(
     for place, title in enumerate(ranked):
         ahead = place < half
         y = line + first + (place if ahead else len(ranked) - 1 - place) * step + step / 2
-        end = left - 0.1 if ahead else width - left + 0.1
+        end, side = (left - 0.1, -0.04) if ahead else (width - left + 0.1, 0.04)
         surface.plot([at(mean_ranks[title])] * 2 + [end], [line, y, y], color=GRAY, linewidth=1)
-        surface.text(
-            end - 0.04 if ahead else end + 0.04,
-            y,
-            names[title],
-            size=SMALL,
-            ha="right" if ahead else "left",
-            va="center",
-        )
+        surface.text(end + side, y, names[place], size=SMALL, ha="right" if ahead else "left", va="center")
     save(drawing, path)
 
 
@@ -115,9 +103,19 @@ def _scale(surface: Axes, y: float, at, ranks: int, critical_difference: float) 
     for rank in range(1, ranks + 1):
         surface.plot([at(rank)] * 2, [y - 0.06, y], color="black", linewidth=1)
         surface.text(at(rank), y - 0.08, f"{rank}", size=SMALL, ha="center", va="bottom")
-    ends = [at(1), min(at(1 + critical_difference), at(ranks))]
-    surface.plot(ends, [y - 0.36] * 2, color="black", linewidth=1.5, marker="|", markersize=8)
-    surface.text(sum(ends) / 2, y - 0.42, "critical difference", size=SMALL, ha="center", va="bottom")
+    longer = 1 + critical_difference > ranks
+    ends = [at(1), at(ranks if longer else 1 + critical_difference)]
+    surface.plot(
+        ends,
+        [y - 0.36] * 2,
+        color="black",
+        linewidth=1.5,
+        marker="|",
+        markersize=8,
+        markevery=[0] if longer else [0, 1],
+    )
+    text = "critical difference" + (", longer than the scale" if longer else "")
+    surface.text(sum(ends) / 2, y - 0.42, text, size=SMALL, ha="center", va="bottom")
 
 
 def _square(pairs: pd.DataFrame, order: Sequence[str], column: str, sign: int) -> np.ndarray:

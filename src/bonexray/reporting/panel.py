@@ -62,22 +62,27 @@ def model_comparison(
     for place, row in table.iterrows():
         colour = VERMILION if row["collapsed"] else (BLUE if row["title"] == chosen else GRAY)
         filled = alike is None or row["title"] in alike
-        marker = "D" if row["title"] in ensembles else "o"
-        low, high = row["balanced_accuracy_low"], row["balanced_accuracy_high"]
-        axis.plot([low, high], [place, place], color=colour, linewidth=2, linestyle=":" if row["collapsed"] else "-")
-        axis.plot(
-            row["balanced_accuracy"], place, marker, color=colour, markersize=7, markerfacecolor=colour if filled else "white",
-            markeredgewidth=1.5,
-        )  # fmt: skip
-        y = top + (place + 0.5) * ROW
-        surface.text(left - 0.1, y, names[place], size=TEXT, ha="right", va="center")
-        numbers = f"{row['balanced_accuracy']:.2f} ({low:.2f} to {high:.2f})"
-        surface.text(left + 3.7, y, numbers, size=SMALL, va="center")
+        _interval(axis, place, row, colour, "D" if row["title"] in ensembles else "o", colour if filled else "white")
+        surface.text(left - 0.1, top + (place + 0.5) * ROW, names[place], size=TEXT, ha="right", va="center")
+        surface.text(left + 3.7, top + (place + 0.5) * ROW, _numbers(row), size=SMALL, va="center")
     axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), yticks=[])
-    drawing.legend(
-        handles=keys, loc="upper left", bbox_to_anchor=((left - 0.1) / width, (under - 0.28) / (top + ROW * len(table) + under)), fontsize=SMALL, frameon=False,
-    )  # fmt: skip
+    corner = (left - 0.1) / width, (under - 0.28) / (top + ROW * len(table) + under)
+    drawing.legend(handles=keys, loc="upper left", bbox_to_anchor=corner, fontsize=SMALL, frameon=False)
     save(drawing, path)
+
+
+def _interval(axis: Axes, place: int, row: pd.Series, colour: str, marker: str, face: str) -> None:
+    ends = [row["balanced_accuracy_low"], row["balanced_accuracy_high"]]
+    axis.plot(ends, [place, place], color=colour, linewidth=2, linestyle=":" if row["collapsed"] else "-")
+    axis.plot(
+        row["balanced_accuracy"], place, marker, color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.5,
+        clip_on=False,
+    )  # fmt: skip
+
+
+def _numbers(row: pd.Series) -> str:
+    low, high = row["balanced_accuracy_low"], row["balanced_accuracy_high"]
+    return f"{row['balanced_accuracy']:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _keys(
