@@ -75,7 +75,10 @@ def statements(study: Study, commit: str | None) -> dict[str, str]:
 
 def _of_data(study: Study) -> dict[str, str]:
     settings, data = study.settings, study.data
-    sizes = ", ".join(f"{sum(data[split].values())} {name}" for split, name in (("train", "training"), ("val", "validation"), ("test", "test")))
+    sizes = ", ".join(
+        f"{sum(data[split].values())} {name}"
+        for split, name in (("train", "training"), ("val", "validation"), ("test", "test"))
+    )
     return {
         "source": f"{settings.dataset.name}: {'simulated radiographs' if study.simulated else 'described by the authors'}; {count(data['images'], 'image')}.",
         "exclusion": f"{count(data['quarantined'], 'file')} put aside as unreadable or contradictory; further criteria are the authors'.",
@@ -113,7 +116,11 @@ def _of_models(study: Study) -> dict[str, str]:
 def _of_evaluation(study: Study, commit: str | None) -> dict[str, str]:
     evaluate, head = study.settings.evaluate, study.headline
     tried = [name for name, many in (("repeats", study.repeats), ("folds", study.folds)) if many > 1]
-    explained = f"Grad-CAM for {count(len(study.explained), 'model')}, with a randomisation check." if study.explained else "No heat maps were drawn."
+    explained = (
+        f"Grad-CAM for {count(len(study.explained), 'model')}, with a randomisation check."
+        if study.explained
+        else "No heat maps were drawn."
+    )
     return {
         "metrics": "Balanced accuracy, accuracy, precision, recall, specificity, F1, ROC AUC and calibration, by class and averaged.",
         "uncertainty": f"{study.confidence} intervals by bootstrap over groups ({evaluate.resamples} resamples, seed {evaluate.seed}); paired tests with Holm's correction.",

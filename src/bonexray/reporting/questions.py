@@ -107,7 +107,9 @@ def _filters(study: Study) -> list[str]:
 
 def _preferred(study: Study, names: list[str]) -> str:
     """By validation, as the study chooses."""
-    return min(names, key=lambda name: (-study.scores[name]["val_balanced_accuracy"], study.scores[name]["val_log_loss"], name))
+    return min(
+        names, key=lambda name: (-study.scores[name]["val_balanced_accuracy"], study.scores[name]["val_log_loss"], name)
+    )
 
 
 def _score(study: Study, name: str) -> str:
@@ -138,5 +140,9 @@ def pair_of(study: Study, one: str, other: str) -> Mapping[str, float]:
     if len(straight):
         return straight.iloc[0].to_dict()
     row = pairs[(pairs["one"] == other) & (pairs["other"] == one)].iloc[0].to_dict()
-    turned = {"difference": -row["difference"], "difference_low": -row["difference_high"], "difference_high": -row["difference_low"]}
+    turned = {
+        "difference": -row["difference"],
+        "difference_low": -row["difference_high"],
+        "difference_high": -row["difference_low"],
+    }
     return {**row, "one": one, "other": other, **turned}

@@ -114,4 +114,3 @@ def _closing(study: Study, made_of: Provenance) -> Mapping[str, object]:
         "made_of": made_of, "caveats": {source.name: source.caveat for source in SOURCES}, "claim": checklist(CLAIM, study, made_of.commit),
         "tripod": checklist(TRIPOD, study, made_of.commit),
     }  # fmt: skip
-

@@ -73,7 +73,10 @@ class Study:
     @property
     def starts(self) -> dict[str, str]:
         """Model to what its training started from; a dash for ensembles, which start from models."""
-        return {row["model"]: NONE if pd.isna(row["starts_from"]) else str(row["starts_from"]) for _, row in self.table.iterrows()}
+        return {
+            row["model"]: NONE if pd.isna(row["starts_from"]) else str(row["starts_from"])
+            for _, row in self.table.iterrows()
+        }
 
     @property
     def n(self) -> int:

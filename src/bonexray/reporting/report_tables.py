@@ -55,43 +55,63 @@ class Table:
 def models_table(study: Study) -> Table:
     """All models, the best on test first, with the baseline below."""
     shown = [("Balanced accuracy", lambda name: _bar(study, name)), *_repeated(study)]
-    for score, label in (("accuracy", "Accuracy"), ("macro_f1", "F1, macro"), ("roc_auc", "ROC AUC"),
-                         ("quadratic_weighted_kappa", "Weighted kappa")):
+    for score, label in (
+        ("accuracy", "Accuracy"),
+        ("macro_f1", "F1, macro"),
+        ("roc_auc", "ROC AUC"),
+        ("quadratic_weighted_kappa", "Weighted kappa"),
+    ):
         if study.has(score):
             shown.append((label, lambda name, score=score: _score(study.scores[name], score)))
     shown.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
     ranks = dict(zip(study.table["model"], study.table["rank"], strict=True))
-    shown = [("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))),
-             ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name])), *shown]  # fmt: skip
+    shown = [("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))), *shown,
+             ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name]))]  # fmt: skip
     rows = [[Cell(study.titles[name], order=study.titles[name], marks=_marks(study, name)), *(cell(name) for _, cell in shown)]
             for name in study.titles]  # fmt: skip
-    base = {"Balanced accuracy": number(study.headline["baseline_balanced_accuracy"]), "Accuracy": number(study.headline["baseline_accuracy"])}
+    base = {
+        "Balanced accuracy": number(study.headline["baseline_balanced_accuracy"]),
+        "Accuracy": number(study.headline["baseline_accuracy"]),
+    }
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in shown)]]
     caption = (
         f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
         "A column's heading sorts the table."
     )
-    return Table("models", caption, ("Model", *(label for label, _ in shown)), rows, foot, (0, 2), sortable=True)
+    return Table(
+        "models", caption, ("Model", *(label for label, _ in shown)), rows, foot, (0, len(shown)), sortable=True
+    )
 
 
-def score_table(study: Study, name: str, caption: str, columns: Mapping[str, str], cell: Callable | None = None) -> Table | None:
+def score_table(
+    study: Study, name: str, caption: str, columns: Mapping[str, str], cell: Callable | None = None
+) -> Table | None:
     """Some scores of all models; a score that no model has gets no column, and a table without any is None."""
     kept = {score: label for score, label in columns.items() if study.has(score)}
     cell = cell or _score
-    rows = [[Cell(title, order=title), *(cell(study.scores[model], score) for score in kept)] for model, title in study.titles.items()]
+    rows = [
+        [Cell(title, order=title), *(cell(study.scores[model], score) for score in kept)]
+        for model, title in study.titles.items()
+    ]
     return Table(name, caption, ("Model", *kept.values()), rows, sortable=len(rows) > 1) if kept else None
 
 
 def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
     """A size or a count with its unit's prefix; scores as elsewhere."""
     value = scores.get(score)
-    return Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value)) if score in COST else _score(scores, score)
+    return (
+        Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value))
+        if score in COST
+        else _score(scores, score)
+    )
 
 
 def class_table(study: Study, model: str) -> Table:
     """One model's scores for each class."""
     scores = study.scores[model]
-    kept = {stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)}
+    kept = {
+        stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
+    }
     rows = [
         [Cell(name), *(Cell(str(scores.get(f"support_{name}", NONE))) if stem == "support" else _score(scores, f"{stem}_{name}") for stem in kept)]
         for name in study.classes
@@ -113,7 +133,14 @@ def pairs_table(study: Study) -> Table | None:
         for row in rows.sort_values(["p_bootstrap_holm", "one", "other"], kind="stable").to_dict("records")
     ]  # fmt: skip
     caption = f"Pairs that differ in balanced accuracy at {ALPHA:g} after Holm's correction (n = {study.n})"
-    return Table("pairs", caption, ("One", "Other", "Difference", *tests.values()), lines, text_columns=(0, 1), sortable=len(lines) > 1)
+    return Table(
+        "pairs",
+        caption,
+        ("One", "Other", "Difference", *tests.values()),
+        lines,
+        text_columns=(0, 1),
+        sortable=len(lines) > 1,
+    )
 
 
 def split_table(study: Study) -> Table:
@@ -140,7 +167,9 @@ def sources_table(study: Study) -> Table:
             Cell(str(source.n or "not told")), mine, Cell(str(ours["n"]) if ours else NONE),
         ])  # fmt: skip
     columns = ("System", "Its test data", "Network", "Reported accuracy", "n", "Accuracy here", "n here")
-    caption = "Other images, other classes, other splits: the columns stand side by side for orientation, not for a ranking"
+    caption = (
+        "Other images, other classes, other splits: the columns stand side by side for orientation, not for a ranking"
+    )
     return Table("sources", caption, columns, rows, text_columns=(0, 1, 2))
 
 

@@ -7,7 +7,6 @@ from bonexray.reporting.report_data import NONE, Study
 from bonexray.reporting.tables import warnings_of
 
 
-
 def number(value: object, digits: int = 3) -> str:
     """A number with so many decimals, a dash for what is not defined."""
     return NONE if missing(value) else f"{value:.{digits}f}"
@@ -34,7 +33,7 @@ def large(value: object) -> str:
     if missing(value):
         return NONE
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.9995 * size:  # what three digits round up to the next unit
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
 
@@ -69,14 +68,18 @@ def _who_ties(study: Study) -> str:
     best, others = study.headline["best"], len(study.table) - 1
     sentence = f"Highest on test is {study.titles[best]} with {number(study.scores[best]['balanced_accuracy'])}"
     if not study.alike:
-        return f"{sentence}, and each of the other {others} differs from it." if others > 1 else f"{sentence}, and the other differs from it."
+        return (
+            f"{sentence}, and each of the other {others} differs from it."
+            if others > 1
+            else f"{sentence}, and the other differs from it."
+        )
     if len(study.alike) == others:
         who = f"none of the other {others} models" if others > 1 else "the other model"
         can = "can" if others > 1 else "cannot"
-        return f"{sentence}, but {who} {can} be told apart from it with this many images: no best network is established."
-    return (
-        f"{sentence}; {len(study.alike)} of the other {others} models cannot be told apart from it with this many images."
-    )
+        return (
+            f"{sentence}, but {who} {can} be told apart from it with this many images: no best network is established."
+        )
+    return f"{sentence}; {len(study.alike)} of the other {others} models cannot be told apart from it with this many images."
 
 
 def study_warnings(study: Study) -> list[str]:
@@ -104,7 +107,9 @@ def limitations(study: Study) -> list[str]:
         "the intervals are as wide as that makes them, and small differences cannot be seen."
     )
     if study.folds == 1:
-        found.append("One split. Another draw of the test set would give other numbers; the intervals cover that only in part.")
+        found.append(
+            "One split. Another draw of the test set would give other numbers; the intervals cover that only in part."
+        )
     if study.repeats == 1:
         found.append("Each network was trained once. How much a result changes with the seed was not measured.")
     found.append("No images of another hospital, scanner or year were tried; external validity is unknown.")
@@ -114,7 +119,9 @@ def limitations(study: Study) -> list[str]:
             "validation is the one to quote."
         )
     if "random" in " ".join(study.starts.values()):
-        found.append("Backbones that start from random weights say nothing about the pretrained networks of the same name.")
+        found.append(
+            "Backbones that start from random weights say nothing about the pretrained networks of the same name."
+        )
     if study.data["leak_suspect"]:
         found.append("Copies or patients stand on both sides of the split that came with the data.")
     if not (settings.dataset.group_column or settings.dataset.group_pattern):
