@@ -20,7 +20,8 @@ OTHER_WORDS = {  # of figures that are drawn elsewhere
         "Rows of radiographs: an image of each class, then the same image moved about at random.",
     ),
 }  # fmt: skip
-WIDEST_PX = 1280  # twice the width of the text column's half, sharp enough to read on a phone
+WIDEST_PX = 1280  # more than the page's own width on a screen
+SMALL = 30_000  # bytes; below that another encoding is not worth its time
 COLOURS = 64  # of a drawing; more of them look no different on its flat areas
 QUALITY = 72  # of photographs, of 100
 
@@ -58,7 +59,9 @@ def picture(path: Path, model: str = "", title: str = "") -> Picture | None:
         image = _flat(opened)
     if image.width > WIDEST_PX:
         image = image.resize((WIDEST_PX, round(image.height * WIDEST_PX / image.width)), Image.Resampling.LANCZOS)
-    data = min(_drawing(image), _photograph(image), key=len)
+    data = _drawing(image)
+    if len(data) > SMALL:
+        data = min(data, _photograph(image), key=len)
     pattern = f"{{m}}{path.name.removeprefix(model)}" if model else path.name
     caption, alt = OTHER_WORDS.get(pattern) or words_of(pattern, title)
     return Picture(f"data:image/webp;base64,{base64.b64encode(data).decode()}", *image.size, caption, alt)

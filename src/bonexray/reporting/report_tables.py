@@ -65,8 +65,8 @@ def models_table(study: Study) -> Table:
             shown.append((label, lambda name, score=score: _score(study.scores[name], score)))
     shown.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
     ranks = dict(zip(study.table["model"], study.table["rank"], strict=True))
-    shown = [("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))),
-             ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name])), *shown]  # fmt: skip
+    shown = [("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))), *shown,
+             ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name]))]  # fmt: skip
     rows = [[Cell(study.titles[name], order=study.titles[name], marks=_marks(study, name)), *(cell(name) for _, cell in shown)]
             for name in study.titles]  # fmt: skip
     base = {
@@ -78,7 +78,9 @@ def models_table(study: Study) -> Table:
         f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
         "A column's heading sorts the table."
     )
-    return Table("models", caption, ("Model", *(label for label, _ in shown)), rows, foot, (0, 2), sortable=True)
+    return Table(
+        "models", caption, ("Model", *(label for label, _ in shown)), rows, foot, (0, len(shown)), sortable=True
+    )
 
 
 def score_table(

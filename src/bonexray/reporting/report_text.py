@@ -33,7 +33,7 @@ def large(value: object) -> str:
     if missing(value):
         return NONE
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.9995 * size:  # what three digits round up to the next unit
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
 

@@ -1,0 +1,224 @@
+"""A finished study's files, small and synthetic, for the tests of what reports it."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from bonexray.config import Settings, load_settings
+from bonexray.models.registry import REGISTRY, model_row
+from bonexray.outputs import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORES = (
+    "accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_specificity", "roc_auc",
+    "macro_average_precision", "cohen_kappa", "matthews_correlation", "log_loss", "brier", "expected_calibration_error",
+    "calibrated_expected_calibration_error", "calibrated_log_loss",
+)  # fmt: skip
+ORDERED = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
+OF_A_MODEL = (
+    "confusion_matrix",
+    "sample_predictions",
+    "misclassified",
+    "evaluation_figure",
+    "roc",
+    "precision_recall",
+    "reliability",
+)
+OF_THE_STUDY = (
+    "models_comparison",
+    "models_evaluation_grid",
+    "models_confusion_grid",
+    "models_learning_curves",
+    "models_pairs",
+    "models_cost",
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a study is like."""
+
+    models: tuple[str, ...] = ("vgg16", "resnet50", "compact_cnn")
+    classes: tuple[str, ...] = ("normal", "osteopenia", "osteoporosis")
+    ensembles: tuple[str, ...] = ()
+    repeats: int = 1
+    folds: int = 1
+    ordered: bool = True
+    imagenet: bool = False
+    simulated: bool = True
+    leak: bool = False
+    collapsed: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    explained: bool = True
+    undefined: tuple[str, ...] = ()
+    clear: bool = False  # whether the first model differs from every other
+
+
+SHAPES = {
+    "three networks": Shape(),
+    "one model": Shape(models=("vgg16",), explained=False),
+    "two classes": Shape(models=("vgg16", "resnet50"), classes=("fractured", "whole"), ordered=False, simulated=False),
+    "six classes": Shape(classes=tuple(f"Körperteil, der sehr lang heißt, Nummer {i}" for i in range(6)), ordered=False),
+    "folds": Shape(folds=5), "repeats": Shape(repeats=3, ensembles=("mean", "stacking")),
+    "transfer": Shape(imagenet=True, simulated=False, filters=("none", "median", "bm3d")),
+    "in trouble": Shape(leak=True, collapsed=("vgg16", "resnet50"), undefined=("roc_auc",)),
+    "decided": Shape(imagenet=True, clear=True),
+}  # fmt: skip
+
+
+def settings_of(shape: Shape) -> Settings:
+    """This repository's settings, with the study's data set and weights."""
+    settings = load_settings(ROOT / "params.yaml")
+    data = {"name": "trial", "simulated": {"cohort": "data/phantom"} if shape.simulated else {}}
+    data |= {} if shape.simulated else {"reference": None, "group_pattern": None}
+    weights = settings.weights.model_copy(update={"source": "imagenet" if shape.imagenet else "random"})
+    return settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
+
+
+def write_study(root: Path, shape: Shape) -> Settings:
+    """Lay out all files that a study of that shape leaves, and return its settings."""
+    names = [*shape.models, *(f"ensemble_{kind}" for kind in shape.ensembles)]
+    scores = {name: scores_of(shape, name, place) for place, name in enumerate(names)}
+    alike = [] if shape.clear else names[1:]
+    table = pd.DataFrame([row_of(shape, name, scores[name], name in alike) for name in names]).sort_values(
+        "balanced_accuracy", ascending=False
+    )
+    table.insert(0, "rank", range(1, len(table) + 1))
+    write_json(root / "metrics/models.json", scores)
+    table.to_csv(root / "metrics/comparison.csv", index=False)
+    chosen = scores[names[0]]
+    write_json(root / "metrics/headline.json", {
+        "model": names[0], "dataset": "trial", "models": len(names), **chosen, "best": names[0], "not_distinguishable": alike,
+        "repeats": shape.repeats, "folds": shape.folds, "shortcut_balanced_accuracy": 0.35,
+    })  # fmt: skip
+    write_json(root / "metrics/data.json", data_of(shape))
+    quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
+    write_json(root / "metrics/denoise.json", quality)
+    for name in shape.models:
+        write_json(root / f"models/{name}/model.json", card_of(shape, name))
+        if shape.explained:
+            write_json(
+                root / f"metrics/explained/{name}.json",
+                {"images": 6, "right": 3, "wrong": 3, "randomised_likeness": 0.12},
+            )
+    if len(names) > 1:
+        pairs_of(scores, shape.clear).to_csv(root / "metrics/pairs.csv", index=False)
+    if max(shape.folds, shape.repeats) > 1:
+        ranks = {name: float(place + 1) for place, name in enumerate(names)}
+        write_json(
+            root / "metrics/ranks.json", {"statistic": 4.2, "p": 0.12, "mean_ranks": ranks, "critical_difference": 1.4}
+        )
+    (root / "reports").mkdir(exist_ok=True)
+    if shape.filters:
+        grid = [
+            {"Model": name, "Filter": kind, "Accuracy": 0.5 + i / 10}
+            for name in shape.models
+            for i, kind in enumerate(shape.filters)
+        ]
+        pd.DataFrame(grid).to_csv(root / "reports/benchmark_results.csv", index=False)
+    draw_figures(root / "reports", shape)
+    return settings_of(shape)
+
+
+def scores_of(shape: Shape, name: str, place: int) -> dict[str, object]:
+    """One model's scores, a little lower than those of the model before it."""
+    value = 0.75 - 0.05 * place
+    scores: dict[str, object] = {"n": 36, "n_groups": 32}
+    for score in (*SCORES, *(ORDERED if shape.ordered else ())):
+        known = None if score in shape.undefined else value
+        scores |= {score: known, f"{score}_low": known and value - 0.1, f"{score}_high": known and value + 0.1}
+        if shape.repeats > 1:
+            scores |= {f"{score}_mean": known, f"{score}_sd": known and 0.02}
+    for label in shape.classes:
+        scores |= {f"{stem}_{label}": value for stem in ("precision", "recall", "specificity", "f1", "roc_auc")} | {
+            f"support_{label}": 12
+        }
+    return scores | {
+        "temperature": 1.3, "baseline_accuracy": 0.39, "baseline_balanced_accuracy": 1 / len(shape.classes),
+        "collapsed": int(name in shape.collapsed), "leak_suspect": shape.leak, "val_balanced_accuracy": value + 0.01,
+        "val_log_loss": 1 - value, "epochs": 13, "parameters": 14_714_688 + place, "multiply_adds": 1.53e10, "file_mb": 0.3,
+    }  # fmt: skip
+
+
+def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, object]:
+    """The model's line of metrics/comparison.csv."""
+    network = name in REGISTRY
+    title = model_row(name).title if network else f"Ensemble ({name.removeprefix('ensemble_')})"
+    start = ("imagenet" if shape.imagenet else "random") if network and model_row(name).backbones else "scratch"
+    flat = {key: scores[key] for key in ("n", "balanced_accuracy", "accuracy", "collapsed", "leak_suspect")}
+    return {"model": name, "title": title, "kind": "model" if network else "ensemble", "starts_from": start if network else None,
+            "not_distinguishable": int(alike), **flat}  # fmt: skip
+
+
+def data_of(shape: Shape) -> dict[str, object]:
+    """metrics/data.json."""
+    by_split = {
+        split: dict.fromkeys(shape.classes, count) for split, count in (("train", 50), ("val", 10), ("test", 12))
+    }
+    return {
+        "images": 72 * len(shape.classes), "groups": 120, "largest_group": 2, "quarantined": 1, "contradictory_labels": 0,
+        "duplicated_images": 0, "duplicate_groups": 0, "lookalike_pairs": 1, "lookalike_pairs_of_two_labels": 0,
+        "crossing_images": 2 * shape.leak, "leak_suspect": shape.leak, "regrouped": 0, "outside_subset": 0,
+        "shortcut_balanced_accuracy": 0.35, "shortcut_chance": 1 / len(shape.classes), **by_split,
+    }  # fmt: skip
+
+
+def card_of(shape: Shape, name: str) -> dict[str, object]:
+    """models/<name>/model.json."""
+    backbones = dict.fromkeys(model_row(name).backbones, "ab" * 32)
+    return {
+        "model": name, "mode": "frozen" if backbones else "scratch", "classes": list(shape.classes), "leak_suspect": shape.leak,
+        "img_px": 128, "backbones": backbones, "manifest_sha256": "cd" * 32, "inputs_sha256": {"data/prepared/images.npy": "ef" * 32},
+        "train": {"head": "standard", "epochs": 25, "learning_rate": 0.001}, "fingerprint": "01" * 32, "parameters": 67075,
+    }  # fmt: skip
+
+
+def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
+    """Every pair; those with the first model differ where the study is clear. As in a real file, either order."""
+    rows = []
+    for place, (one, other) in enumerate(itertools.combinations(scores, 2)):
+        one, other = (other, one) if place % 2 else (one, other)
+        difference = scores[one]["balanced_accuracy"] - scores[other]["balanced_accuracy"]
+        p = 0.0004 if clear and next(iter(scores)) in (one, other) else 0.4
+        rows.append({"one": one, "other": other, "difference": difference, "difference_low": difference - 0.02,
+                     "difference_high": difference + 0.03, "p_bootstrap": p, "p_mcnemar": p, "p_delong": np.nan,
+                     "p_bootstrap_holm": p, "p_mcnemar_holm": p, "p_delong_holm": np.nan})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def draw_figures(reports: Path, shape: Shape) -> None:
+    """All figures that the study would have, as small gray pictures."""
+    files = [reports / "models" / m / f"{m}_{figure}.png" for m in shape.models for figure in OF_A_MODEL]
+    files += [
+        reports / "comparison" / f"{name}.png"
+        for name in OF_THE_STUDY
+        if name != "models_pairs" or len(shape.models) > 1
+    ]
+    files += [
+        reports / "audit/pairs.png",
+        reports / "augmentation/views.png",
+        reports / "cohort/class_counts.png",
+        reports / "cohort/sample_gallery.png",
+    ]
+    if max(shape.folds, shape.repeats) > 1:
+        files.append(reports / "comparison/models_critical_difference.png")
+    if shape.explained:
+        files += [
+            reports / "explained" / m / f"{m}_{figure}.png"
+            for m in shape.models
+            for figure in ("gradcam", "architecture")
+        ]
+    for place, file in enumerate(files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (120, 80), (place % 256,) * 3).save(file)
+
+
+def rewritten(path: Path, **changes: object) -> None:
+    """A JSON file with some keys changed; None takes a key away."""
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    write_json(path, {key: value for key, value in content.items() if value is not None})
