@@ -9,7 +9,7 @@ import pandas as pd
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
-from bonexray.data.predictions import read_predictions
+from bonexray.data.predictions import PREDICTIONS, read_predictions
 from bonexray.evaluation.comparison import not_distinguishable
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
@@ -37,7 +37,8 @@ log = logging.getLogger("bonexray")
 def main(settings: Settings) -> None:
     """Write metrics/{models,headline,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
     classes = read_classes()
-    panel = panel_of({name: read_predictions(settings.predicted[name], classes) for name in settings.models})
+    folders = {name: Path(settings.trained[name]) for name in settings.models}
+    panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     scores = {name: read_json(settings.evaluated[name]) for name in settings.models}
     chosen = chosen_on_validation(scores)  # ensembles were fitted on validation: what they score there is no test
     panel, ensembles = with_ensembles(settings, panel, scores, classes)
@@ -53,8 +54,9 @@ def main(settings: Settings) -> None:
     write_table(table, COMPARISON)
     write_table(pairs, PAIRS)
     headline = headline_of(chosen, scores, settings.dataset.name, best, alike, read_json(DATA))
-    write_json(HEADLINE, {**headline, "models": len(settings.models)})
-    histories = {name: pd.read_csv(Path(settings.predicted[name]).with_name("history.csv")) for name in settings.models}
+    trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
+    write_json(HEADLINE, {**headline, "models": len(settings.models), **trainings})
+    histories = {name: pd.read_csv(folder / "history.csv") for name, folder in folders.items()}
     with whole_folder("reports/comparison") as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder)
     log.info(

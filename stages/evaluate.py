@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 import pandas as pd
-from bonexray.reporting.model_card import model_card_page
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
@@ -22,7 +21,7 @@ log = logging.getLogger("bonexray")
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write metrics/models/<name>.json, and the figures, tables and model card in reports/models/<name>/."""
+    """Write metrics/models/<name>.json, and the figures and tables in reports/models/<name>/."""
     source, classes, title = Path(f"models/{name}"), read_classes(), model_row(name).title
     card, history = read_json(source / "model.json"), pd.read_csv(source / "history.csv")
     evaluation = evaluate(
@@ -39,7 +38,6 @@ def main(settings: Settings, name: str) -> None:
             evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder
         )  # fmt: skip
         learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
-        (folder / "card.md").write_text(model_card_page(name, card, scores), encoding="utf-8")
     write_json(f"metrics/models/{name}.json", scores)
     log.info(
         "balanced accuracy %.3f (%.3f to %.3f), n = %d%s", scores["balanced_accuracy"], scores["balanced_accuracy_low"],

@@ -373,11 +373,8 @@ def test_a_model_card_says_what_it_is_and_how_good(name: str) -> None:
         model, "A *title*", card_of(shape, model), scores_of(shape, model, 0), data_of(shape), settings_of(shape)
     )
     assert (
-        (page.startswith("# A \\*title\\*\n")
-        and "0.750 | 0.650 to 0.850" in page
-        and "ab" * 32 in page)
-        or not card_of(shape, model)["backbones"]
-    )
+        page.startswith("# A \\*title\\*\n") and "0.750 | 0.650 to 0.850" in page and "ab" * 32 in page
+    ) or not card_of(shape, model)["backbones"]
     assert ("\n\n\n" not in page and "Collapsed" not in page) or model in shape.collapsed
     assert ("simulated" in page) == shape.simulated
 

@@ -276,7 +276,7 @@ class Settings(Section):
     models: Annotated[dict[str, Model], Field(min_length=1)]
     backbones: dict[str, Backbone]
     evaluated: dict[str, str]
-    predicted: dict[str, str]
+    trained: dict[str, str]
     drawn: dict[str, str]
     explained: dict[str, str]
     networks: dict[str, Network]

@@ -13,7 +13,7 @@ LINES = r"(?:^ +- \$\{{{kind}\.\w+\}}\n)+"
 # What later stages need of every model of the study, file by file: DVC takes no list for a dependency.
 OUTPUTS = {
     "evaluated": "metrics/models/{name}.json",
-    "predicted": "models/{name}/predictions.csv",
+    "trained": "models/{name}",
     "drawn": "reports/models/{name}",
     "explained": "reports/explained/{name}",
 }

@@ -38,7 +38,7 @@ HEADLINES = (
     "macro_f1", "roc_auc", "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "n", "val_balanced_accuracy",
     "leak_suspect",
 )  # fmt: skip
-WITH_REPEATS = ("repeats", "balanced_accuracy_mean", "balanced_accuracy_sd")
+WITH_REPEATS = ("balanced_accuracy_mean", "balanced_accuracy_sd")
 
 
 def title_of(name: str) -> str:
