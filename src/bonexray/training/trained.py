@@ -32,7 +32,7 @@ def trained_network(folder: Path) -> keras.Model:
     card = read_json(folder / CARD)
     name, mode = card["model"], card["mode"]
     complete = FINE_TUNE if mode == FROZEN else mode  # the same layers: a head that may standardise, on its backbones
-    settings = Train(**card["train"], mode=mode if mode in MODES else FROZEN)
+    settings = Train(**card["train"], mode=mode if mode in MODES else FROZEN, repeats=1)
     network = build_trainable(name, complete, card["img_px"], len(card["classes"]), settings)
     if mode != FROZEN:
         network.load_weights(folder / WEIGHTS)
