@@ -5,7 +5,7 @@ import pandas as pd
 
 from bonexray.config import Evaluate
 from bonexray.data.manifest import class_numbers
-from bonexray.evaluation.bootstrap import draw_weights, intervals, resampled_metrics
+from bonexray.evaluation.bootstrap import draw, intervals, resampled_metrics
 from bonexray.evaluation.metrics import all_metrics, collapsed, confusion_counts, majority_baseline
 
 
@@ -26,16 +26,14 @@ def evaluate(
     labels = class_numbers(rows["label"], classes)
     train, val, test = ((rows["split"] == split).to_numpy() for split in ("train", "val", "test"))
     validation = all_metrics(labels[val], probabilities[val], classes)
-    groups = rows.loc[test, "group"].to_numpy()
-    weights = draw_weights(groups, settings.resamples, settings.seed)
-    resampled = resampled_metrics(labels[test], probabilities[test], weights, classes)
-    n_groups = len(set(groups))
+    draws = draw(rows.loc[test, "group"].to_numpy(), settings.resamples, settings.seed)
+    resampled = resampled_metrics(labels[test], probabilities[test], draws, classes)
     chosen_by = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
     return {
         "n": int(test.sum()),
-        "n_groups": n_groups,
+        "n_groups": draws.groups,
         **all_metrics(labels[test], probabilities[test], classes),
-        **intervals(resampled, settings.confidence, n_groups),
+        **intervals(resampled, draws, settings.confidence),
         **majority_baseline(labels[train], labels[test], len(classes)),
         "collapsed": int(collapsed(probabilities[test])),
         "val_n": int(val.sum()),
