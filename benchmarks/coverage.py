@@ -141,7 +141,8 @@ def markdown(table: pd.DataFrame, options: argparse.Namespace) -> str:
 
 NOTES = [
     "Intervals: bias-corrected and accelerated bootstrap over patients, expanded by Student's t. False alarms: any two of",
-    "equally good models told apart at 5 % after Holm's correction over all pairs of the panel.",
+    "equally good models told apart at 5 % after Holm's correction over all pairs of the panel. McNemar's test takes images",
+    "of one patient for independent, so that it errs more often the more patients there are to be certain of.",
 ]
 
 
