@@ -11,6 +11,7 @@ from scipy import stats
 from bonexray.evaluation import bootstrap
 from bonexray.evaluation.bootstrap import (
     BLOCKS,
+    Draws,
     bounds,
     draw,
     expanded_reach,
@@ -173,6 +174,14 @@ def test_an_interval_reaches_further_to_the_side_of_rare_large_values() -> None:
     plain = np.quantile(draws.resampled(means), [0.025, 0.975])
     assert low > plain[0]
     assert high > plain[1]
+
+
+def test_an_estimate_above_most_resamples_moves_its_interval_up() -> None:
+    resampled = np.random.default_rng(1).normal(size=20_000)
+    draws = Draws(np.ones((20_001, 1)), 20_000, 10**6)
+    found = bounds(np.append(0.4, resampled), draws, 0.9)
+    expected = stats.norm.ppf(stats.norm.cdf(2 * 0.4 + np.array([-1.645, 1.645])))
+    assert found == pytest.approx(tuple(expected), abs=0.06)
 
 
 def test_few_groups_reach_further_than_the_normal_quantile() -> None:
