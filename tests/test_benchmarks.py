@@ -16,6 +16,7 @@ SMALL = {
     "memory": ["--images", "20", "40", "--px", "80"],
     "denoise": ["--images", "2", "--px", "48"],
     "audit": ["--images", "60", "--planted", "0.2"],
+    "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36"],
     "filters": ["--count", "2", "--px", "48"],
 }
 
@@ -74,3 +75,19 @@ def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
 
 def test_planted_copies_are_found() -> None:
     assert re.search(r"planted copies found: 1[12] of 12; other pairs: 0", printed("audit"))
+
+
+def test_coverage_is_measured_for_every_kind_of_study(tmp_path: Path) -> None:
+    found = printed("coverage", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "metrics" / "coverage.csv")
+    assert list(table["question"].value_counts().sort_index()) == [2, 2, 4, 4]
+    assert table["share"].between(0, 1).all()
+    assert (tmp_path / "reports" / "coverage.md").read_text(encoding="utf-8").strip() == found.strip()
+    assert "4 simulated studies" in found
+
+
+def test_the_full_run_finds_intervals_and_the_bootstraps_p_right() -> None:
+    table = pd.read_csv(BENCHMARKS.parent / "metrics" / "coverage.csv")
+    assert table["studies"].min() >= 1000
+    assert set(table["groups"]) == {36, 100, 300}
+    assert table.loc[~table["question"].str.endswith("p_mcnemar"), "within"].all()

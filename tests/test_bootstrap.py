@@ -10,15 +10,18 @@ from scipy import stats
 
 from bonexray.evaluation import bootstrap
 from bonexray.evaluation.bootstrap import (
+    BLOCKS,
+    Draws,
     bounds,
-    draw_weights,
-    expanded_tail,
+    draw,
+    expanded_reach,
     intervals,
     resampled_metrics,
     standard_error,
 )
-from bonexray.evaluation.metrics import all_metrics
+from bonexray.evaluation.metrics import all_metrics, balanced_accuracy
 
+QUANTILES = [0.025, 0.25, 0.5, 0.75, 0.975]
 NAMES = ["normal", "osteopenia", "osteoporosis"]
 few_examples = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -35,9 +38,9 @@ def found(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray], confidence: float = 0.95, seed: int = 7
 ) -> dict[str, float]:
     labels, probabilities, groups = drawn
-    weights = draw_weights(groups, 200, seed)
-    resampled = resampled_metrics(labels, probabilities, weights, NAMES[: probabilities.shape[1]], True)
-    return intervals(resampled, confidence, len(np.unique(groups)))
+    draws = draw(groups, 200, seed)
+    resampled = resampled_metrics(labels, probabilities, draws, NAMES[: probabilities.shape[1]], True)
+    return intervals(resampled, draws, confidence)
 
 
 # Draws
@@ -47,37 +50,47 @@ def found(
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(0, 100))
 def test_whole_groups_are_drawn_as_often_as_there_are_groups(members: list[int], seed: int) -> None:
     groups = np.array(members)
-    weights = draw_weights(groups, 20, seed)
-    first = np.unique(groups, return_index=True)[1]
+    draws = draw(groups, 20, seed)
+    weights, first = draws.weights, np.unique(groups, return_index=True)[1]
     assert (weights[0] == 1).all()
-    assert (weights[:, first].sum(axis=1) == len(first)).all()
+    assert (draws.resampled(weights)[:, first].sum(axis=1) == len(first)).all()
+    assert len(first) == 1 or (draws.left_out(weights)[:, first] == 1 - np.eye(len(first))).all()
+    assert (len(draws.resampled(weights)), draws.groups) == (20, len(first))
     for group in first:
         assert (weights[:, groups == groups[group]] == weights[:, [group]]).all()
 
 
 def test_every_group_is_drawn_equally_often() -> None:
-    weights = draw_weights(np.arange(10), 4000, 7)[1:]
+    draws = draw(np.arange(10), 4000, 7)
+    weights = draws.resampled(draws.weights)
     assert weights.mean(axis=0) == pytest.approx(np.ones(10), abs=0.06)
     assert weights.var(axis=0) == pytest.approx(np.full(10, 0.9), abs=0.1)
 
 
 def test_draws_depend_on_the_seed_and_on_who_shares_a_group_alone() -> None:
     groups = np.array(["a", "b", "a", "c"])
-    same = draw_weights(np.array(["x", "y", "x", "z"]), 50, 7)
-    assert (draw_weights(groups, 50, 7) == same).all()
-    assert (draw_weights(groups, 50, 8) != same).any()
+    same = draw(np.array(["x", "y", "x", "z"]), 50, 7).weights
+    assert (draw(groups, 50, 7).weights == same).all()
+    assert (draw(groups, 50, 8).weights != same).any()
+
+
+def test_many_groups_are_left_out_in_blocks_of_which_each_group_is_in_one() -> None:
+    draws = draw(np.arange(1000), 2, 7)
+    left_out = draws.left_out(draws.weights)
+    assert len(left_out) == BLOCKS
+    assert ((left_out == 0).sum(axis=0) == 1).all()
 
 
 # Resampled scores
 
 
 @few_examples
-@given(st.integers(0, 10**6), st.integers(5, 30), st.integers(1, 12))
+@given(st.integers(0, 10**6), st.integers(5, 30), st.integers(1, 6))
 def test_a_resample_scores_as_its_images_side_by_side_would(seed: int, count: int, groups: int) -> None:
     labels, probabilities, members = cohort(seed, count, groups)
-    weights = draw_weights(members, 5, seed)
-    resampled = resampled_metrics(labels, probabilities, weights, NAMES, True)
-    for row, drawn in enumerate(weights):
+    draws = draw(members, 2, seed)
+    resampled = resampled_metrics(labels, probabilities, draws, NAMES, True)
+    for row, drawn in enumerate(draws.weights):
         copies = np.repeat(np.arange(count), drawn)
         expected = all_metrics(labels[copies], probabilities[copies], NAMES, True)
         for name, values in resampled.items():
@@ -86,10 +99,10 @@ def test_a_resample_scores_as_its_images_side_by_side_would(seed: int, count: in
 
 def test_scores_are_the_same_in_however_many_parts_they_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, probabilities, groups = cohort(1, 30, 15)
-    weights = draw_weights(groups, 50, 7)
-    whole = resampled_metrics(labels, probabilities, weights, NAMES)
+    draws = draw(groups, 50, 7)
+    whole = resampled_metrics(labels, probabilities, draws, NAMES)
     monkeypatch.setattr(bootstrap, "AT_ONCE", 200)
-    parts = resampled_metrics(labels, probabilities, weights, NAMES)
+    parts = resampled_metrics(labels, probabilities, draws, NAMES)
     for name, values in whole.items():
         assert parts[name] == pytest.approx(values, nan_ok=True)
 
@@ -97,7 +110,7 @@ def test_scores_are_the_same_in_however_many_parts_they_are_computed(monkeypatch
 def test_all_scores_of_a_thousand_images_take_two_seconds() -> None:
     labels, probabilities, groups = cohort(1, 1000, 500)
     started = time.process_time()
-    resampled_metrics(labels, probabilities, draw_weights(groups, 2000, 7), NAMES, True)
+    resampled_metrics(labels, probabilities, draw(groups, 2000, 7), NAMES, True)
     assert time.process_time() - started < 4  # 0.5 s of a free core: what is left is for a busy one
 
 
@@ -115,31 +128,65 @@ def test_an_interval_contains_its_estimate(seed: int, count: int, groups: int, c
             assert np.isnan(estimate) or ends[f"{name}_low"] - 1e-12 <= estimate <= ends[f"{name}_high"] + 1e-12
 
 
-def test_intervals_are_those_of_a_plain_loop_over_resampled_groups() -> None:
+def test_intervals_are_scipys_bca_over_single_images_with_students_reach() -> None:
+    labels, probabilities, _ = cohort(3, 30, 30)
+    draws = draw(np.arange(30), 4000, 7)
+    ends = intervals(resampled_metrics(labels, probabilities, draws, NAMES), draws, 0.95)
+    reach = np.sqrt(30 / 29) * stats.t.ppf(0.975, 29)
+
+    def score(rows: np.ndarray, name: str) -> float:
+        return all_metrics(labels[rows], probabilities[rows], NAMES)[name]
+
+    for name in ("accuracy", "brier"):
+        expected = stats.bootstrap(
+            (np.arange(30),), lambda rows, name=name: score(rows, name), method="BCa", n_resamples=400,
+            confidence_level=2 * stats.norm.cdf(reach) - 1, vectorized=False, rng=np.random.default_rng(1),
+        ).confidence_interval  # fmt: skip
+        assert (ends[f"{name}_low"], ends[f"{name}_high"]) == pytest.approx(tuple(expected), abs=0.06), name
+
+
+def test_resamples_of_groups_vary_as_those_of_a_plain_loop() -> None:
     labels, probabilities, groups = cohort(3, 60, 20)
     rng = np.random.default_rng(1)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    drawn = [np.concatenate([members[i] for i in rng.integers(0, 20, 20)]) for _ in range(1500)]
-    scores = [all_metrics(labels[rows], probabilities[rows], NAMES) for rows in drawn]
-    tail = stats.norm.cdf(np.sqrt(20 / 19) * stats.t.ppf(0.025, 19))
-    ends = intervals(resampled_metrics(labels, probabilities, draw_weights(groups, 1500, 7), NAMES), 0.95, 20)
-    for name in ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "brier", "cohen_kappa"):
-        expected = np.quantile([score[name] for score in scores], [tail, 1 - tail])
-        assert (ends[f"{name}_low"], ends[f"{name}_high"]) == pytest.approx(tuple(expected), abs=0.035), name
+    rows = [np.concatenate([members[i] for i in rng.integers(0, 20, 20)]) for _ in range(2000)]
+    expected = np.quantile([balanced_accuracy(labels[r], probabilities[r].argmax(axis=1), 3) for r in rows], QUANTILES)
+    draws = draw(groups, 4000, 7)
+    found = resampled_metrics(labels, probabilities, draws, NAMES)["balanced_accuracy"]
+    assert np.quantile(draws.resampled(found), QUANTILES) == pytest.approx(expected, abs=0.02)
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_students() -> None:
-    values = np.random.default_rng(1).normal(size=12)
-    weights = draw_weights(np.arange(12), 40_000, 7)
-    low, high = bounds(weights @ values / 12, 0.95, 12)
+    values = np.linspace(-1, 1, 12)
+    draws = draw(np.arange(12), 40_000, 7)
+    means = draws.weights @ values / draws.weights.sum(axis=1)
+    low, high = bounds(means, draws, 0.95)
     width = 2 * stats.t.ppf(0.975, 11) * values.std(ddof=1) / np.sqrt(12)
     assert high - low == pytest.approx(width, rel=0.05)
-    assert standard_error(weights @ values / 12, 12) == pytest.approx(values.std(ddof=1) / np.sqrt(12), rel=0.03)
+    assert standard_error(means, draws) == pytest.approx(values.std(ddof=1) / np.sqrt(12), rel=0.03)
 
 
-def test_many_groups_leave_the_plain_percentiles() -> None:
-    assert expanded_tail(0.95, 100_000) == pytest.approx(0.025, rel=1e-3)
-    assert expanded_tail(0.95, 20) < 0.02
+def test_an_interval_reaches_further_to_the_side_of_rare_large_values() -> None:
+    values = np.append(np.zeros(25), [1.0, 3.0, 8.0])
+    draws = draw(np.arange(28), 4000, 7)
+    means = draws.weights @ values / draws.weights.sum(axis=1)
+    low, high = bounds(means, draws, 0.95)
+    plain = np.quantile(draws.resampled(means), [0.025, 0.975])
+    assert low > plain[0]
+    assert high > plain[1]
+
+
+def test_an_estimate_above_most_resamples_moves_its_interval_up() -> None:
+    resampled = np.random.default_rng(1).normal(size=20_000)
+    draws = Draws(np.ones((20_001, 1)), 20_000, 10**6)
+    found = bounds(np.append(0.4, resampled), draws, 0.9)
+    expected = stats.norm.ppf(stats.norm.cdf(2 * 0.4 + np.array([-1.645, 1.645])))
+    assert found == pytest.approx(tuple(expected), abs=0.06)
+
+
+def test_few_groups_reach_further_than_the_normal_quantile() -> None:
+    assert expanded_reach(0.95, 100_000) == pytest.approx(1.96, rel=1e-3)
+    assert expanded_reach(0.95, 10) > 2.3
 
 
 def test_copies_of_an_image_within_a_group_do_not_narrow_the_interval() -> None:
@@ -168,6 +215,7 @@ def test_one_group_gives_the_estimate_alone() -> None:
 
 def test_a_resample_without_a_class_is_left_out_of_its_interval() -> None:
     labels, groups = np.array([0, 0, 0, 0, 1]), np.arange(5)
-    resampled = resampled_metrics(labels, np.eye(2)[[0, 0, 1, 0, 1]], draw_weights(groups, 100, 7), NAMES[:2])
+    draws = draw(groups, 100, 7)
+    resampled = resampled_metrics(labels, np.eye(2)[[0, 0, 1, 0, 1]], draws, NAMES[:2])
     assert np.isnan(resampled["roc_auc"]).any()
-    assert 0 < intervals(resampled, 0.9, 5)["roc_auc_low"] <= resampled["roc_auc"][0]
+    assert 0 < intervals(resampled, draws, 0.9)["roc_auc_low"] <= resampled["roc_auc"][0]

@@ -23,7 +23,7 @@ from bonexray.evaluation.metrics import (
 from bonexray.evaluation.sample import Sample
 
 NAMES = ["normal", "osteopenia", "osteoporosis", "frattura è"]
-few_examples = settings(max_examples=60, deadline=None, derandomize=True)
+few_examples = settings(max_examples=25, deadline=None, derandomize=True)
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

@@ -21,7 +21,7 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         probabilities: float (images, classes).
 
     Returns:
-        The temperature; exactly a bound where the best lies beyond it (see `at_bound`), as when every answer is right.
+        The temperature; a bound where the best lies beyond it (see `at_bound`), as when every answer is right.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017.

@@ -6,9 +6,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
-from bonexray.evaluation.bootstrap import bounds, standard_error
+from bonexray.evaluation.bootstrap import Draws, bounds, standard_error
 from bonexray.evaluation.sample import ratio
 
 TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
@@ -16,8 +15,7 @@ TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
 
 def compare_pairs(
     labels: np.ndarray,
-    groups: np.ndarray,
-    weights: np.ndarray,
+    draws: Draws,
     models: Mapping[str, np.ndarray],
     classes: list[str],
     confidence: float,
@@ -29,8 +27,7 @@ def compare_pairs(
 
     Args:
         labels: int (images,), places in the class map.
-        groups: (images,), equal values are one patient.
-        weights: (draws, images), from `draw_weights` of the same groups.
+        draws: of these images' groups.
         models: float (images, classes) of each model.
         classes: the class map.
         confidence: of the intervals of the difference.
@@ -46,14 +43,14 @@ def compare_pairs(
     """
     one, other = np.array(list(combinations(range(len(models)), 2)), int).reshape(-1, 2).T
     right = np.stack([probabilities.argmax(axis=1) == labels for probabilities in models.values()])
-    resampled = resampled_balanced_accuracy(labels, right, weights, len(classes))
-    difference, n_groups = resampled[:, one] - resampled[:, other], len(np.unique(groups))
-    low, high = bounds(difference, confidence, n_groups)
+    resampled = resampled_balanced_accuracy(labels, right, draws.weights, len(classes))
+    difference = resampled[:, one] - resampled[:, other]
+    low, high = bounds(difference, draws, confidence)
     names = np.array(list(models), object)
     pairs = pd.DataFrame({
         "one": names[one], "other": names[other],
         "difference": difference[0], "difference_low": low, "difference_high": high,
-        "p_bootstrap": bootstrap_p(difference, n_groups),
+        "p_bootstrap": bootstrap_p(difference, draws),
         "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
         "p_delong": _delong_of_two_classes(labels, models)[one, other],
     })  # fmt: skip
@@ -71,7 +68,7 @@ def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> 
 
 
 def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """Float (draws, models) from bool `right` (models, images): mean recall over the classes a draw holds."""
+    """Float (rows, models) from bool `right` (models, images): mean recall over the classes a row holds."""
     weights, truth = weights.astype(np.float32), np.eye(classes, dtype=np.float32)[labels]  # counts: exact to 2**24
     total = (weights @ truth).astype(float)
     hits = weights @ (truth[:, None] * right.T[:, :, None]).reshape(len(labels), -1)
@@ -79,17 +76,17 @@ def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: 
     return recall.sum(axis=2) / (total > 0).sum(axis=1)[:, None]
 
 
-def bootstrap_p(difference: np.ndarray, groups: int) -> np.ndarray:
-    """Two-sided p of float (draws, ...), the estimate first: the estimate over its standard error, as Student's t.
+def bootstrap_p(difference: np.ndarray, draws: Draws) -> np.ndarray:
+    """Two-sided p of float (rows of the draws, ...): the estimate over its standard error, as Student's t.
 
     Counting resamples beyond 0 could give no p below 1 / draws, which no correction for many pairs would leave
     significant. Where no resample varies, no difference gives 1, and one and the same difference in all groups gives
     what turning the groups' signs would, 2^(1 - groups).
     """
-    estimate, error = difference[0], standard_error(difference, groups)
+    estimate, error = difference[0], standard_error(difference, draws)
     steady = error < 1e-9
-    found = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(steady, 1, error))), max(groups - 1, 1))
-    return np.where(steady, np.where(np.abs(estimate) < 1e-9, 1.0, 0.5 ** (groups - 1)), found)
+    found = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(steady, 1, error))), max(draws.groups - 1, 1))
+    return np.where(steady, np.where(np.abs(estimate) < 1e-9, 1.0, 0.5 ** (draws.groups - 1)), found)
 
 
 def mcnemar_p(only_one: np.ndarray, only_other: np.ndarray) -> np.ndarray:
@@ -128,9 +125,9 @@ def delong_p(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 def holm(p: np.ndarray) -> np.ndarray:
     """Holm's correction over the p values that are defined; NaN stays NaN."""
-    corrected, defined = np.full(len(p), np.nan), np.isfinite(p)
-    if defined.any():
-        corrected[defined] = multipletests(p[defined], method="holm")[1]
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN sorts last
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
     return corrected
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from bonexray.evaluation.bootstrap import bounds
+from bonexray.evaluation.bootstrap import Draws, bounds
 from bonexray.evaluation.calibration import reliability
 from bonexray.evaluation.metrics import BINS, bin_of
 from bonexray.evaluation.sample import ratio
@@ -18,37 +18,32 @@ Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def roc_curves(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    weights: np.ndarray,
+    draws: Draws,
     classes: list[str],
     confidence: float,
-    groups: int,
 ) -> pd.DataFrame:
     """Sensitivity by false positive rate, each class against the rest, and the mean over classes.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        weights: (draws, images), as `draw_weights` gives them.
+        draws: of these images' groups.
         classes: the class map.
         confidence: of the band, at each point by itself.
-        groups: number of groups that `draw_weights` drew from.
 
     Returns:
         A row a class and point of `GRID`: class (or `MACRO`), false_positive_rate, true_positive_rate, low, high. NaN
         for a class without images or without others, and for the mean of all classes if any is.
     """
-    return _curves(
-        "false_positive_rate", "true_positive_rate", _roc, labels, probabilities, weights, classes, confidence, groups
-    )
+    return _curves("false_positive_rate", "true_positive_rate", _roc, labels, probabilities, draws, classes, confidence)
 
 
 def precision_recall_curves(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    weights: np.ndarray,
+    draws: Draws,
     classes: list[str],
     confidence: float,
-    groups: int,
 ) -> pd.DataFrame:
     """Precision by recall, each class against the rest, and the mean over classes.
 
@@ -57,48 +52,46 @@ def precision_recall_curves(
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        weights: (draws, images), as `draw_weights` gives them.
+        draws: of these images' groups.
         classes: the class map.
         confidence: of the band, at each point by itself.
-        groups: number of groups that `draw_weights` drew from.
 
     Returns:
         A row a class and point of `GRID`: class (or `MACRO`), recall, precision, low, high. NaN for a class without
         images, and for the mean of all classes if any is.
     """
-    return _curves("recall", "precision", _precision, labels, probabilities, weights, classes, confidence, groups)
+    return _curves("recall", "precision", _precision, labels, probabilities, draws, classes, confidence)
 
 
 def reliability_curve(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    weights: np.ndarray,
+    draws: Draws,
     confidence: float,
-    groups: int,
     bins: int = BINS,
 ) -> pd.DataFrame:
     """`reliability`, with the band (low, high) of each bin's accuracy; NaN in a bin without images."""
     found = reliability(labels, probabilities, bins)
     place = np.eye(bins)[bin_of(probabilities.max(axis=1), bins)]
     right = (probabilities.argmax(axis=1) == labels)[:, None]
-    weights = weights.astype(float)
-    low, high = bounds(ratio(weights @ (place * right), weights @ place), confidence, groups)
+    hits, images = (draws.weights.astype(float) @ counted for counted in (place * right, place))
+    low, high = bounds(ratio(hits, images), draws, confidence)
     return found.assign(low=low, high=high)
 
 
-def _curves(x: str, y: str, curve: Curve, labels, probabilities, weights, classes, confidence, groups) -> pd.DataFrame:
+def _curves(x: str, y: str, curve: Curve, labels, probabilities, draws, classes, confidence) -> pd.DataFrame:
     each = np.stack([
-        _resampled(labels == c, score, weights, curve) for c, score in enumerate(probabilities.T)
+        _resampled(labels == c, score, draws.weights, curve) for c, score in enumerate(probabilities.T)
     ])  # fmt: skip
     tables = []
     for name, resampled in zip([*classes, MACRO], [*each, each.mean(axis=0)], strict=True):
-        low, high = bounds(resampled, confidence, groups)
+        low, high = bounds(resampled, draws, confidence)
         tables.append(pd.DataFrame({"class": name, x: GRID, y: resampled[0], "low": low, "high": high}))
     return pd.concat(tables, ignore_index=True)
 
 
 def _resampled(positive: np.ndarray, score: np.ndarray, weights: np.ndarray, curve: Curve) -> np.ndarray:
-    """Float (draws, points of the grid): the curve of each draw through the thresholds, the highest first."""
+    """Float (rows, points of the grid): the curve of each row of weights through the thresholds, the highest first."""
     order = np.argsort(-score, kind="stable")
     positive, score = positive[order], score[order]
     last = np.append(score[1:] != score[:-1], True)  # images of one score come in together

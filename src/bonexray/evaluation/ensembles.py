@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
 
 SMALLEST = 1e-6  # a member's probability of 0 has no logarithm
 CLOSE_ENOUGH = 1e-7  # of the best log loss
@@ -120,7 +121,8 @@ def _logistic(labels: np.ndarray, features: np.ndarray, strength: float) -> tupl
     present = np.unique(labels)
     if len(present) == 1:
         return present, np.zeros((1, features.shape[1])), np.zeros(1)
-    fitted = LogisticRegression(C=strength, max_iter=10_000, tol=1e-6).fit(features, labels)
+    with threadpool_limits(1):  # so little work is done faster alone, and to the same digits on any machine
+        fitted = LogisticRegression(C=strength, max_iter=10_000, tol=1e-5).fit(features, labels)
     coefficients, intercept = fitted.coef_, fitted.intercept_
     if len(present) == 2:  # scikit-learn gives the second class's logit over the first
         coefficients, intercept = np.vstack([np.zeros_like(coefficients), coefficients]), np.append(0, intercept)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bonexray.config import Evaluate
 from bonexray.evaluation.answers import Answers, answers_in, calibrated, temperatures
-from bonexray.evaluation.bootstrap import draw_weights, intervals, resampled_metrics
+from bonexray.evaluation.bootstrap import Draws, draw, intervals, resampled_metrics
 from bonexray.evaluation.calibration import at_bound
 from bonexray.evaluation.metrics import all_metrics, balanced_accuracy, collapsed, confusion_counts
 
@@ -23,15 +23,13 @@ class Evaluation:
         scores: flat numbers, and under `confusion` the test images by actual and predicted class.
         test: the answers to the test images.
         calibrated: the same at the temperature that validation asks for.
-        weights: uint16 (resamples + 1, test images), of the bootstrap.
-        groups: independent groups among the test images.
+        draws: of the bootstrap over the test images' groups.
     """
 
     scores: dict[str, object]
     test: Answers
     calibrated: Answers
-    weights: np.ndarray
-    groups: int
+    draws: Draws
 
 
 def evaluate(
@@ -52,14 +50,14 @@ def evaluate(
     val, test = (answers_in(rows, probabilities, classes, split) for split in ("val", "test"))
     by_fold = temperatures(val)
     cool, validation = calibrated(test, by_fold), all_metrics(val.labels, val.probabilities, classes, ordered)
-    weights, groups = draw_weights(test.groups, settings.resamples, settings.seed), len(set(test.groups))
-    resampled = resampled_metrics(test.labels, test.probabilities, weights, classes, ordered)
+    draws = draw(test.groups, settings.resamples, settings.seed)
+    resampled = resampled_metrics(test.labels, test.probabilities, draws, classes, ordered)
     at_temperature = all_metrics(cool.labels, cool.probabilities, classes, ordered)
     scores = {
         "n": len(test.labels),
-        "n_groups": groups,
+        "n_groups": draws.groups,
         **all_metrics(test.labels, test.probabilities, classes, ordered),
-        **intervals(resampled, settings.confidence, groups),
+        **intervals(resampled, draws, settings.confidence),
         **over_repeats(rows, probabilities, classes, ordered),
         **{f"calibrated_{name}": at_temperature[name] for name in CALIBRATED},
         "temperature": float(np.exp(np.mean(np.log(list(by_fold.values()))))),
@@ -71,7 +69,7 @@ def evaluate(
         **{f"val_{name}": validation[name] for name in CHOSEN_BY},
         "confusion": confusion_counts(test.labels, test.probabilities, classes),
     }
-    return Evaluation(scores, test, cool, weights, groups)
+    return Evaluation(scores, test, cool, draws)
 
 
 def over_repeats(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool) -> dict[str, float]:

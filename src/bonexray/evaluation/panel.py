@@ -10,7 +10,7 @@ from bonexray.config import Evaluate
 from bonexray.data.manifest import class_numbers
 from bonexray.errors import BonexrayError
 from bonexray.evaluation.answers import answers_in
-from bonexray.evaluation.bootstrap import draw_weights
+from bonexray.evaluation.bootstrap import draw
 from bonexray.evaluation.comparison import compare_pairs
 from bonexray.evaluation.ensembles import fit_ensemble
 from bonexray.evaluation.evaluate import scores_of_trainings
@@ -80,9 +80,9 @@ def pairs_of(panel: Panel, classes: list[str], settings: Evaluate) -> pd.DataFra
     """Every pair of members on the test images of the first repeat: see `compare_pairs`."""
     tested = {name: answers_in(panel.rows, values, classes, "test") for name, values in panel.probabilities.items()}
     one = next(iter(tested.values()))
-    weights = draw_weights(one.groups, settings.resamples, settings.seed)
+    draws = draw(one.groups, settings.resamples, settings.seed)
     models = {name: answers.probabilities for name, answers in tested.items()}
-    return compare_pairs(one.labels, one.groups, weights, models, classes, settings.confidence)
+    return compare_pairs(one.labels, draws, models, classes, settings.confidence)
 
 
 def ranks_of(panel: Panel, classes: list[str]) -> Ranks | None:

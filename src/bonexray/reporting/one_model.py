@@ -67,7 +67,7 @@ def _draw_curves(
     evaluation: Evaluation, name: str, title: str, classes: list[str], confidence: float, folder: Path
 ) -> None:
     test, scores = evaluation.test, evaluation.scores
-    inputs = (test.labels, test.probabilities, evaluation.weights, classes, confidence, evaluation.groups)
+    inputs = (test.labels, test.probabilities, evaluation.draws, classes, confidence)
     roc, precision = curves.roc_curves(*inputs), curves.precision_recall_curves(*inputs)
     prevalence = {c: float((test.labels == number).mean()) for number, c in enumerate(classes)}
     probability_curves.roc_curves(
@@ -94,7 +94,7 @@ def _areas(scores: Mapping[str, object], score: str, classes: list[str]) -> dict
 
 def _draw_reliability(evaluation: Evaluation, name: str, title: str, confidence: float, folder: Path) -> None:
     before, after = (
-        curves.reliability_curve(a.labels, a.probabilities, evaluation.weights, confidence, evaluation.groups)
+        curves.reliability_curve(a.labels, a.probabilities, evaluation.draws, confidence)
         for a in (evaluation.test, evaluation.calibrated)
     )
     errors = tuple(float(evaluation.scores[f"{kind}expected_calibration_error"]) for kind in ("", "calibrated_"))

@@ -37,7 +37,8 @@ def draw_study(
     confusion_grid({titles[name]: confusions[name] for name in table["model"]}, folder / "models_confusion_grid.png")
     named = {titles[name]: history for name, history in histories.items()}
     learning_overlay(named, folder / "models_learning_curves.png", titles[chosen])
-    pareto(table[table["kind"] == "model"], folder / "models_cost.png")
+    ends = {"balanced_accuracy_low": "low", "balanced_accuracy_high": "high"}
+    pareto(table[table["kind"] == "model"].rename(columns=ends), folder / "models_cost.png")
     if len(table) > 1:
         pair_matrix(pairs, list(table["model"]), titles, folder / "models_pairs.png")
     if ranks:
