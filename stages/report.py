@@ -6,7 +6,7 @@ from bonexray.config import Settings
 from bonexray.outputs import whole_file
 from bonexray.reporting.provenance import provenance
 from bonexray.reporting.report import report_page, summary_page
-from bonexray.reporting.report_data import read_study
+from bonexray.reporting.report_data import Choices, read_study
 from bonexray.stage import run_stage
 
 REPORT, SUMMARY = "reports/report.html", "reports/summary.md"
@@ -15,7 +15,11 @@ log = logging.getLogger("bonexray")
 
 def main(settings: Settings) -> None:
     """Write reports/report.html and reports/summary.md from the files in metrics/, reports/ and models/."""
-    study = read_study(settings)
+    study = read_study(Choices(
+        dataset=settings.dataset, split=settings.split, audit=settings.audit, denoise=settings.denoise,
+        prepare=settings.prepare, weights=settings.weights, augment=settings.augment, train=settings.train,
+        evaluate=settings.evaluate,
+    ))  # fmt: skip
     for path, text in ((REPORT, report_page(study, provenance())), (SUMMARY, summary_page(study))):
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
