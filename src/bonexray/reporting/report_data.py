@@ -18,9 +18,12 @@ NONE = "–"  # what a study does not define
 FILTERS = Path("reports/benchmark_results.csv")
 EXPLAINED = Path("metrics/explained")
 REQUIRED = {
-    HEADLINE: {"model", "dataset", "best", "not_distinguishable", "balanced_accuracy", "n", "leak_suspect"},
+    HEADLINE: {
+        "model", "dataset", "best", "not_distinguishable", "balanced_accuracy", "baseline_accuracy",
+        "baseline_balanced_accuracy", "n", "leak_suspect", "shortcut_balanced_accuracy",
+    },
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
-}
+}  # fmt: skip
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
 
 
