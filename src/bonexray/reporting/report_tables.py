@@ -77,10 +77,16 @@ def models_table(study: Study) -> Table:
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in shown)]]
     caption = (
         f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
-        "A column's heading sorts the table."
+        f"{'A heading sorts the table by its column.' if len(rows) > 1 else ''}"
     )
     return Table(
-        "models", caption, ("Model", *(label for label, _ in shown)), rows, foot, (0, len(shown)), sortable=True
+        "models",
+        caption,
+        ("Model", *(label for label, _ in shown)),
+        rows,
+        foot,
+        (0, len(shown)),
+        sortable=len(rows) > 1,
     )
 
 
@@ -165,7 +171,7 @@ def sources_table(study: Study) -> Table:
         mine = Cell(number(ours["accuracy"]), span(ours, "accuracy")) if ours else Cell(NONE)
         rows.append([
             Cell(source.name), Cell(source.data), Cell(_title(network)), Cell(number(accuracy, 2 if accuracy == round(accuracy, 2) else 3), implied),
-            Cell(str(source.n or "not told")), mine, Cell(str(ours["n"]) if ours else NONE),
+            Cell(str(source.n or "unknown")), mine, Cell(str(ours["n"]) if ours else NONE),
         ])  # fmt: skip
     columns = ("System", "Its test data", "Network", "Reported accuracy", "n", "Accuracy here", "n here")
     caption = (
