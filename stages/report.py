@@ -7,7 +7,7 @@ from bonexray.outputs import whole_file, whole_folder
 from bonexray.reporting.model_card import model_card_page
 from bonexray.reporting.provenance import provenance
 from bonexray.reporting.report import report_page, summary_page
-from bonexray.reporting.report_data import read_study
+from bonexray.reporting.report_data import Choices, read_study
 from bonexray.stage import run_stage
 from bonexray.tracking.sync import try_to_sync
 
@@ -16,12 +16,17 @@ log = logging.getLogger("bonexray")
 
 
 def main(settings: Settings) -> None:
-    """Write reports/report.html, reports/summary.md and a card a model in reports/cards/ from the files in metrics/, reports/ and models/."""
-    study = read_study(settings)
+    """Write reports/report.html, reports/summary.md and a card a model in reports/cards/ from what the study left."""
+    study = read_study(Choices(
+        dataset=settings.dataset, split=settings.split, audit=settings.audit, denoise=settings.denoise,
+        prepare=settings.prepare, weights=settings.weights, augment=settings.augment, train=settings.train,
+        evaluate=settings.evaluate,
+    ))  # fmt: skip
     with whole_folder(CARDS) as folder:
         for name, card in study.cards.items():
-            text = model_card_page(name, study.titles[name], card, study.scores[name], study.data, settings)
-            (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="\n")
+            text = model_card_page(name, study.titles[name], card, study.scores[name], study.data, study.settings)
+            (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="
+")
     for path, text in ((REPORT, report_page(study, provenance())), (SUMMARY, summary_page(study))):
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

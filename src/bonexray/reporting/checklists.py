@@ -75,6 +75,7 @@ def statements(study: Study, commit: str | None) -> dict[str, str]:
 
 def _of_data(study: Study) -> dict[str, str]:
     settings, data = study.settings, study.data
+    folds = f"; cross-validation over {study.folds} folds" if study.folds > 1 else ""
     sizes = ", ".join(
         f"{sum(data[split].values())} {name}"
         for split, name in (("train", "training"), ("val", "validation"), ("test", "test"))
@@ -85,7 +86,7 @@ def _of_data(study: Study) -> dict[str, str]:
         "preprocessing": f"Filter {settings.denoise.method}, min-max to [0, 1], {settings.prepare.resize} to {settings.prepare.img_px} px.",
         "subset": f"{settings.split.subset:.0%} of the images, {data['outside_subset']} left out.",
         "missing": "An image that cannot be read or has no label takes no part; nothing is imputed.",
-        "partition": f"Stratified by class, seed {settings.split.seed}: {sizes} images.",
+        "partition": f"Stratified by class, seed {settings.split.seed}: {sizes} images{folds}.",
         "disjoint": f"By group (patient, source image or copies of one picture): {data['groups']} groups, the largest of {count(data['largest_group'], 'image')}"
         + (", but leak suspect." if data["leak_suspect"] else "."),
         "size": f"Not computed beforehand; {study.n} test images, and the intervals say what they suffice for.",
@@ -106,7 +107,7 @@ def _of_models(study: Study) -> dict[str, str]:
         "weights": f"Starts: {starts}; weights.source is {study.settings.weights.source}.",
         "training": f"Up to {train.epochs} epochs, {train.optimizer}, learning rate {train.learning_rate:g}, batches of {train.batch_images}, early stopping on validation loss; all settings in params.yaml.",
         "choice": "By balanced accuracy on validation, then log loss; the test set was not used.",
-        "ensembles": f"{count(ensembles, 'ensemble')}, fitted on validation." if ensembles else "None in this study.",
+        "ensembles": f"{count(ensembles, 'ensemble')}; weights, where they have any, come from validation." if ensembles else "None in this study.",
         "output": "A probability a class; the answer is the class with the highest.",
         "prediction": "The network with its stored weights, exactly as evaluated; preprocessing is bound to the backbone.",
         "updating": "No model was updated after evaluation.",
@@ -126,7 +127,7 @@ def _of_evaluation(study: Study, commit: str | None) -> dict[str, str]:
         "uncertainty": f"{study.confidence} intervals by bootstrap over groups ({evaluate.resamples} resamples, seed {evaluate.seed}); paired tests with Holm's correction.",
         "robustness": f"By {' and '.join(tried)}." if tried else "Neither repeats nor folds in this study.",
         "explained": explained,
-        "internal": f"{study.n} test images that took no part in training or choice.",
+        "internal": f"{study.n} test images, none of which took part in training or choosing the model that answered it.",
         "external": "None.",
         "performance": f"Balanced accuracy of the chosen model {number(head['balanced_accuracy'])} ({span(head, 'balanced_accuracy')}); all under Results.",
         "failures": "Confusion matrices and the surest wrong answers of each model under Models.",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bonexray.reporting.report_data import Study
-from bonexray.reporting.report_text import count, listed, number, p_value, span
+from bonexray.reporting.report_text import count, listed, number, p_value, signed, span
 
 ALPHA = 0.05  # of the Holm-corrected tests
 
@@ -127,8 +127,9 @@ def _verdict(study: Study, one: str, other: str) -> str:
     """What the paired comparison of two models says, whichever way round it was made."""
     pair = pair_of(study, one, other)
     low, high = pair["difference_low"], pair["difference_high"]
-    facts = f"difference {pair['difference']:+.3f} ({low:+.3f} to {high:+.3f}), Holm-corrected p {p_value(pair['p_bootstrap_holm'])}"
-    if pair["p_bootstrap_holm"] >= ALPHA:
+    reach = f"{signed(low)} to {signed(high)}"
+    facts = f"difference {signed(pair['difference'])} ({reach}), Holm-corrected p {p_value(pair['p_bootstrap_holm'])}"
+    if not pair["p_bootstrap_holm"] < ALPHA:  # a p that is not defined decides nothing either
         return f"The study does not decide it: {facts}."
     return f"{'Yes' if pair['difference'] > 0 else 'No, the contrary'}, here: {facts}."
 

@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from bonexray.config import Settings
+from bonexray.config import Audit, Augment, Dataset, Denoise, Evaluate, Prepare, Split, Train, Weights
 from bonexray.errors import BonexrayError
 from bonexray.outputs import read_json
 from bonexray.reporting.tables import COMPARISON, DATA, DENOISE, HEADLINE, MODELS
@@ -17,10 +18,27 @@ NONE = "–"  # what a study does not define
 FILTERS = Path("reports/benchmark_results.csv")
 EXPLAINED = Path("metrics/explained")
 REQUIRED = {
-    HEADLINE: {"model", "dataset", "best", "not_distinguishable", "balanced_accuracy", "n", "leak_suspect"},
+    HEADLINE: {
+        "model", "dataset", "best", "not_distinguishable", "balanced_accuracy", "baseline_accuracy",
+        "baseline_balanced_accuracy", "n", "leak_suspect", "shortcut_balanced_accuracy",
+    },
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
-}
+}  # fmt: skip
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
+
+
+class Choices(NamedTuple):
+    """The sections of the settings that the report tells of, and no others."""
+
+    dataset: Dataset
+    split: Split
+    audit: Audit
+    denoise: Denoise
+    prepare: Prepare
+    weights: Weights
+    augment: Augment
+    train: Train
+    evaluate: Evaluate
 
 
 @dataclass(frozen=True)
@@ -28,7 +46,7 @@ class Study:
     """A finished study.
 
     Attributes:
-        settings: of params.yaml.
+        settings: how the study was made.
         headline: the chosen model and its scores.
         scores: model to flat scores, NaN as None.
         table: one row a model and ensemble, the best on test first.
@@ -42,7 +60,7 @@ class Study:
         root: the repository that the figures are read from.
     """
 
-    settings: Settings
+    settings: Choices
     headline: dict
     scores: dict[str, dict]
     table: pd.DataFrame
@@ -118,7 +136,7 @@ class Study:
         return any(scores.get(score) is not None for scores in self.scores.values())
 
 
-def read_study(settings: Settings, root: Path | str = ".") -> Study:
+def read_study(settings: Choices, root: Path | str = ".") -> Study:
     """Read a study's files below a folder.
 
     Raises:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bonexray.models.registry import REGISTRY
 from bonexray.reporting.questions import ALPHA
 from bonexray.reporting.report_data import NONE, Study
-from bonexray.reporting.report_text import large, missing, number, p_value, span
+from bonexray.reporting.report_text import large, missing, number, p_value, signed, span
 from bonexray.reporting.sources import reported
 
 FURTHER = {
@@ -76,10 +77,16 @@ def models_table(study: Study) -> Table:
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in shown)]]
     caption = (
         f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
-        "A column's heading sorts the table."
+        f"{'A heading sorts the table by its column.' if len(rows) > 1 else ''}"
     )
     return Table(
-        "models", caption, ("Model", *(label for label, _ in shown)), rows, foot, (0, len(shown)), sortable=True
+        "models",
+        caption,
+        ("Model", *(label for label, _ in shown)),
+        rows,
+        foot,
+        (0, len(shown)),
+        sortable=len(rows) > 1,
     )
 
 
@@ -128,7 +135,7 @@ def pairs_table(study: Study) -> Table | None:
     tests = {column: label for column, label in tests.items() if column in rows and rows[column].notna().any()}
     lines = [
         [Cell(study.titles[row["one"]], order=study.titles[row["one"]]), Cell(study.titles[row["other"]], order=study.titles[row["other"]]),
-         Cell(f"{row['difference']:+.3f}", f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}", row["difference"]),
+         Cell(signed(row["difference"]), f"{signed(row['difference_low'])} to {signed(row['difference_high'])}", row["difference"]),
          *(Cell(p_value(row[column]), order=_order(row[column])) for column in tests)]
         for row in rows.sort_values(["p_bootstrap_holm", "one", "other"], kind="stable").to_dict("records")
     ]  # fmt: skip
@@ -163,14 +170,18 @@ def sources_table(study: Study) -> Table:
         implied = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
         mine = Cell(number(ours["accuracy"]), span(ours, "accuracy")) if ours else Cell(NONE)
         rows.append([
-            Cell(source.name), Cell(source.data), Cell(study.titles.get(network, network)), Cell(f"{accuracy:g}", implied),
-            Cell(str(source.n or "not told")), mine, Cell(str(ours["n"]) if ours else NONE),
+            Cell(source.name), Cell(source.data), Cell(_title(network)), Cell(number(accuracy, 2 if accuracy == round(accuracy, 2) else 3), implied),
+            Cell(str(source.n or "unknown")), mine, Cell(str(ours["n"]) if ours else NONE),
         ])  # fmt: skip
     columns = ("System", "Its test data", "Network", "Reported accuracy", "n", "Accuracy here", "n here")
     caption = (
         "Other images, other classes, other splits: the columns stand side by side for orientation, not for a ranking"
     )
     return Table("sources", caption, columns, rows, text_columns=(0, 1, 2))
+
+
+def _title(network: str) -> str:
+    return REGISTRY[network].title if network in REGISTRY else network
 
 
 def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:

@@ -28,6 +28,11 @@ def p_value(value: object) -> str:
     return NONE if missing(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def large(value: object) -> str:
     """A count with a unit prefix, three digits: `15.3 G`."""
     if missing(value):
@@ -66,20 +71,17 @@ def answer(study: Study) -> list[str]:
 
 def _who_ties(study: Study) -> str:
     best, others = study.headline["best"], len(study.table) - 1
-    sentence = f"Highest on test is {study.titles[best]} with {number(study.scores[best]['balanced_accuracy'])}"
+    start = (
+        "It is also the highest on test"
+        if best == study.headline["model"]
+        else f"Highest on test is {study.titles[best]} with {number(study.scores[best]['balanced_accuracy'])}"
+    )
     if not study.alike:
-        return (
-            f"{sentence}, and each of the other {others} differs from it."
-            if others > 1
-            else f"{sentence}, and the other differs from it."
-        )
-    if len(study.alike) == others:
-        who = f"none of the other {others} models" if others > 1 else "the other model"
-        can = "can" if others > 1 else "cannot"
-        return (
-            f"{sentence}, but {who} {can} be told apart from it with this many images: no best network is established."
-        )
-    return f"{sentence}; {len(study.alike)} of the other {others} models cannot be told apart from it with this many images."
+        return f"{start}, and {'the other' if others == 1 else f'each of the other {others}'} differs from it."
+    if len(study.alike) < others:
+        return f"{start}; {len(study.alike)} of the other {others} models cannot be told apart from it with this many images."
+    who = "the other model cannot" if others == 1 else f"none of the other {others} models can"
+    return f"{start}, but {who} be told apart from it with this many images: no best network is established."
 
 
 def study_warnings(study: Study) -> list[str]:

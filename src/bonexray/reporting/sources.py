@@ -12,7 +12,7 @@ class Source:
     Attributes:
         name: what it is.
         data: what it was measured on.
-        n: test images, None where they are not told.
+        n: test images, None where that is not known here.
         accuracies: network and the share of right answers; the network is a registry name where there is one.
         caveat: what a reader has to know about these numbers.
     """
@@ -43,7 +43,7 @@ SOURCES = (
     ),
     Source(
         "BM3D and a fine-tuned ResNet50", "3 020 images, 3 classes", None, (("resnet50", 0.902),),
-        "The size of the test set is not told. PSNR is reported to rise from 21.3 to 31.7 dB and SSIM from 0.65 to 0.91.",
+        "The size of its test set is not known here. PSNR is reported to rise from 21.3 to 31.7 dB and SSIM from 0.65 to 0.91.",
     ),
     Source(
         "Fractures in six body parts, with image filters", "6 classes, 83 test images", 83,
