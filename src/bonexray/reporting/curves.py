@@ -103,9 +103,10 @@ def _one_among(axis: Axes, lines: list[np.ndarray], place: int, colour: str) -> 
     axis.plot(*kept, "s", color=colour, markersize=4)
     values = np.concatenate([line[:, 1] for line in lines])
     axis.set(xlim=(0.5, max(2, *(line[-1, 0] for line in lines)) + 0.5), yscale="log")
-    axis.set_ylim(values.min() / 1.25, values.max() * 1.15)
-    axis.text(0.98, 0.95, f"{kept[1]:.2f}", transform=axis.transAxes, size=SMALL, ha="right", va="top", color=colour)
+    decades = np.log10(values.max() / values.min())
+    axis.set_ylim(values.min() / 1.25, values.max() * 1.3 * 10 ** (decades / 4))  # room for the number above all lines
+    axis.text(0.98, 0.95, f"{kept[1]:.3g}", transform=axis.transAxes, size=SMALL, ha="right", va="top", color=colour)
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
-    axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+    axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5) if decades < 3 else (1,), numticks=6))
     axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
