@@ -16,15 +16,11 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from bonexray.errors import BonexrayError
-from bonexray.reporting.captions import CAPTIONS, words_of
 from bonexray.reporting.cohort import class_counts
 from bonexray.reporting.confusion import confusion_grid, confusion_matrix
 from bonexray.reporting.cost import pareto, pareto_front
 from bonexray.reporting.curves import learning_curves, learning_overlay
-from bonexray.reporting.figures import ink
 from bonexray.reporting.galleries import image_gallery, misclassified, sample_predictions, surest_errors
-from bonexray.reporting.labels import fitted, fitted_apart, height_of, width_of
 from bonexray.reporting.pairs import critical_difference, pair_matrix
 from bonexray.reporting.panel import evaluation_grid, model_comparison
 from bonexray.reporting.probability_curves import precision_recall_curves, reliability_diagram, roc_curves
@@ -168,6 +164,9 @@ DRAWINGS: dict[str, Draw] = {
     "misclassified, nothing wrong": lambda p: misclassified(images(3), answers(3, 3, 0), HEAD, p),
     "misclassified, one wrong": lambda p: misclassified(images(3), answers(3, 3, 1), HEAD, p),
     "sample_predictions, one": lambda p: sample_predictions(images(1), sampled(1, 3), HEAD, p),
+    "pareto, no cost known": lambda p: pareto(costs_of(2).assign(multiply_adds=np.nan), p),
+    "learning_overlay, a loss near 0": lambda p: learning_overlay({"a": history(9), "b": history(9, 1e-7)}, p),
+    "confusion_matrix, 14 classes": lambda p: confusion_matrix(counts_of(14), HEAD, p),
     "model_comparison, nothing known of pairs": lambda p: model_comparison(table_of(3), HEAD, p),
 }
 
@@ -281,6 +280,13 @@ def test_the_gallery_says_how_many_are_wrong_and_reads_no_other_image(drawn: lis
     assert "No test image was answered wrongly, of 30." in said(drawn[1])
 
 
+def test_a_name_that_is_wider_than_a_cell_is_turned_and_not_torn(drawn: list[Figure], tmp_path: Path) -> None:
+    names = ["osteoporosis", "osteopenia", *"abcd"]
+    confusion_matrix({actual: dict.fromkeys(names, 1) for actual in names}, HEAD, tmp_path / "counts.png")
+    turned = [text.get_rotation() for text in drawn[0].findobj(Text) if text.get_text() == "osteoporosis"]
+    assert sorted(turned) == [0, 90]
+
+
 def markers_of(drawing: Figure) -> list[tuple[str, bool]]:
     """Marker of each model's point in the order of the rows, and whether it is filled."""
     points = [line for line in drawing.axes[1].lines if line.get_marker() not in ("None", None)]
@@ -324,67 +330,3 @@ def test_the_front_holds_what_nothing_beats_and_beats_all_others(found: list[tup
         beats &= (cost < cost[place]) | (quality > quality[place])
         assert kept == (not beats.any())
         assert kept or (beats & front).any()
-
-
-@pytest.mark.parametrize("name", ["Blues", "PuOr"])
-def test_a_number_can_be_read_on_every_shade(name: str) -> None:
-    for shade in np.linspace(0, 1, 64):
-        red, green, blue = (
-            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colormaps[name](shade)[:3]
-        )
-        light = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-        contrast = (light + 0.05) / 0.05 if ink(mpl.colormaps[name](shade)) == "black" else 1.05 / (light + 0.05)
-        assert contrast >= 4.5
-
-
-# Text
-
-names = st.text(
-    st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="$") | st.just(" "), max_size=60
-)
-
-
-@given(names, st.floats(0.5, 4), st.integers(1, 4))
-def test_a_text_stays_in_its_width_and_lines(text: str, inches: float, lines: int) -> None:
-    shown = fitted(text, inches, 9, lines)
-    assert width_of(shown, 9) <= inches
-    assert shown.count("\n") < lines
-    assert height_of(shown, 9) <= height_of("\n" * (lines - 1), 9) + 1e-9
-
-
-def test_a_text_that_has_room_is_left_as_it_is_and_a_longer_one_keeps_both_its_ends() -> None:
-    assert fitted("normal", 2) == "normal"
-    long = [fitted("a class with a very long name, number " + end, 1.2, 9) for end in ("1", "2")]
-    assert long[0] != long[1]
-    assert long[0].startswith("a cl")
-    assert "…" in long[0]
-
-
-def test_names_that_would_read_the_same_are_numbered() -> None:
-    alike = ["osteoporosis of the left hip", "osteoporosis of the right hip", "normal"]
-    assert len(set(fitted_apart(alike, 0.9, 9))) == 3
-    assert fitted_apart(alike, 4, 9) == alike
-
-
-def test_a_dollar_is_no_formula_and_a_letter_that_the_font_lacks_is_not_a_box() -> None:
-    assert fitted("$a$", 2) == r"\$a\$"
-    assert fitted("骨", 2) == "U+9AA8"
-    assert fitted("骨", 2) != fitted("质", 2)
-
-
-# Words
-
-
-def test_every_figure_has_words_for_those_who_do_not_see_it() -> None:
-    assert len(CAPTIONS) == 18
-    for pattern in CAPTIONS:
-        words = words_of(pattern, "VGG16")
-        assert ("VGG16" in words.caption) == ("VGG16" in words.alt) == pattern.startswith("{m}_")
-        assert words.caption.endswith(".")
-        assert words.alt.endswith(".")
-        assert words.caption != words.alt
-
-
-def test_a_figure_without_words_is_named() -> None:
-    with pytest.raises(BonexrayError, match=r"models_comparison.png.*received unknown.png"):
-        words_of("unknown.png")

@@ -64,7 +64,9 @@ def _points(axis: Axes, table: pd.DataFrame, front: np.ndarray) -> None:
         )  # fmt: skip
     axis.set_xlabel("multiply-adds", size=TEXT)
     axis.set_ylabel("balanced accuracy on test", size=TEXT)
-    if len(table):
+    if table.empty:
+        axis.set(xticks=[], yticks=[])
+    else:
         margin = 1.6
         axis.set(
             xscale="log", xlim=(table["multiply_adds"].min() / margin, table["multiply_adds"].max() * margin),

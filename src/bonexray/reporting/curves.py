@@ -75,7 +75,7 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     wide, high = 1.75, 1.05
     names = fitted_apart([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
     room = max(height_of(name, SMALL) for name in names) + 0.1
-    width = max(0.65 + columns * (wide + 0.25) + PAD, 5.5)
+    width = max(0.85 + columns * (wide + 0.25) + PAD, 5.5)
     note = "square: the kept epoch and its loss; gray: all other models; the scale of the loss is logarithmic"
     head, small, top = headed(
         "Validation loss over the epochs", width, note + ("; *: chosen on validation" * bool(chosen))
@@ -85,13 +85,13 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     write_head(surface, head, small)
     lines = [frame[["epoch", "val_loss"]].to_numpy(float) for frame in histories.values()]
     for place, (title, name) in enumerate(zip(histories, names, strict=True)):
-        x, y = 0.65 + place % columns * (wide + 0.25), top + room + place // columns * (room + high + 0.15)
+        x, y = 0.85 + place % columns * (wide + 0.25), top + room + place // columns * (room + high + 0.15)
         surface.text(x, y - 0.04, name, size=SMALL, va="bottom", color=BLUE if title == chosen else "black")
         axis = plot_at(drawing, x, y, wide, high)
         _one_among(axis, lines, place, BLUE if title == chosen else "black")
         axis.tick_params(labelsize=SMALL, labelleft=place % columns == 0, labelbottom=place + columns >= len(histories))
     surface.text(PAD, top + room + high / 2, "loss", size=TEXT, rotation=90, va="center")
-    surface.text(0.65, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
+    surface.text(0.85, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
     save(drawing, path)
 
 
@@ -103,9 +103,10 @@ def _one_among(axis: Axes, lines: list[np.ndarray], place: int, colour: str) -> 
     axis.plot(*kept, "s", color=colour, markersize=4)
     values = np.concatenate([line[:, 1] for line in lines])
     axis.set(xlim=(0.5, max(2, *(line[-1, 0] for line in lines)) + 0.5), yscale="log")
-    axis.set_ylim(values.min() / 1.25, values.max() * 1.15)
-    axis.text(0.98, 0.95, f"{kept[1]:.2f}", transform=axis.transAxes, size=SMALL, ha="right", va="top", color=colour)
+    decades = np.log10(values.max() / values.min())
+    axis.set_ylim(values.min() / 1.25, values.max() * 1.3 * 10 ** (decades / 4))  # room for the number above all lines
+    axis.text(0.98, 0.95, f"{kept[1]:.3g}", transform=axis.transAxes, size=SMALL, ha="right", va="top", color=colour)
     axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
-    axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+    axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5) if decades < 1.6 else (1,), numticks=6))
     axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())

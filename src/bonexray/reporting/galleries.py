@@ -59,7 +59,7 @@ def misclassified(images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, 
     wrong = surest_errors(rows)
     note = f"wrong: {len(wrong)} of {len(rows)} test images"
     note += f", here the {ERRORS} surest" if len(wrong) > ERRORS else ""
-    note += "; blue: the actual class"
+    note += "; • and blue: the actual class"
     note = note if len(wrong) else f"No test image was answered wrongly, of {len(rows)}."
     shown = wrong[:ERRORS]
     columns = min(4, max(len(shown), 2))
@@ -110,7 +110,7 @@ def _answer(said: str, actual: str) -> str:
 
 def _bars(surface: Axes, x: float, y: float, probabilities: Mapping[str, float], actual: str) -> None:
     line, name_width, bar = height_of("", SMALL), 0.5 * TILE, 0.28 * TILE
-    names = fitted_apart(probabilities, name_width, SMALL - 1)
+    names = fitted_apart([f"• {n}" if n == actual else n for n in probabilities], name_width, SMALL - 1)
     for place, (name, value) in enumerate(probabilities.items()):
         middle = y + (place + 0.5) * line
         surface.text(x, middle, names[place], size=SMALL - 1, va="center")

@@ -92,7 +92,7 @@ def reliability_diagram(
         _reliability(upper, bins, BLUE if when == "after" else ORANGE, "o" if when == "after" else "s")
         lower = plot_at(drawing, x, top + SIDE + 0.6, SIDE, 0.7)
         lower.vlines(bins["confidence"], 0, bins["images"], color=GRAY, linewidth=4)
-        lower.set(xlim=(-0.02, 1.02), ylim=(0, most * 1.1), xticks=[0, 0.5, 1])
+        lower.set(xlim=(-0.02, 1.02), ylim=(0, max(most, 1) * 1.1), xticks=[0, 0.5, 1])
         lower.yaxis.get_major_locator().set_params(integer=True, nbins=3)
         lower.set_xlabel("confidence", size=TEXT)
         if place == 0:
