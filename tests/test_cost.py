@@ -11,7 +11,12 @@ from bonexray.models.cost import layer_multiply_adds, multiply_adds
 from bonexray.models.registry import FINE_TUNE
 
 # At the side that the network was published for, without its classes: what its authors or reviewers counted.
-PUBLISHED = {"vgg16": (224, 15.35e9), "resnet50": (224, 3.86e9), "mobilenet_v2": (224, 0.30e9), "resnet18": (224, 1.81e9)}
+PUBLISHED = {
+    "vgg16": (224, 15.35e9),
+    "resnet50": (224, 3.86e9),
+    "mobilenet_v2": (224, 0.30e9),
+    "resnet18": (224, 1.81e9),
+}
 
 
 def chain(shape: tuple[int, ...], *parts: layers.Layer) -> keras.Model:
@@ -86,5 +91,5 @@ def test_a_fusion_costs_its_backbones_and_its_head() -> None:
 def test_an_unknown_layer_with_weights_is_refused() -> None:
     layer = layers.Conv2DTranspose(3, 3, name="up")
     chain((8, 8, 3), layer)
-    with pytest.raises(BonexrayError, match="layer up.*Conv2DTranspose.*models/cost.py"):
+    with pytest.raises(BonexrayError, match=r"layer up.*Conv2DTranspose.*models/cost\.py"):
         layer_multiply_adds(layer)

@@ -57,8 +57,13 @@ def choose(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ri
 
 
 def explain(
-    network: keras.Model, name: str, images: np.ndarray, shown: pd.DataFrame, answers: np.ndarray,
-    classes: list[str], seed: int,
+    network: keras.Model,
+    name: str,
+    images: np.ndarray,
+    shown: pd.DataFrame,
+    answers: np.ndarray,
+    classes: list[str],
+    seed: int,
 ) -> Explanation:
     """Heat maps, and the same after the weights are drawn anew; the network keeps the random weights.
 

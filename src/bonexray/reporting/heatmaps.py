@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from bonexray.reporting.figures import BLUE, GRAY, VERMILION, figure, save
 
 COLOURS, OPACITY = "cividis", 0.55  # evenly rising lightness: read in gray print and by colour-blind readers alike
-PANEL, HEAD = 2.3, 0.62  # inches: side of an image, and the titles above it
-TITLE = 26  # characters of a line
+PANEL, HEAD = 2.3, 0.4  # inches: side of an image, and the titles above it
+TITLE = 32  # characters of a line
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,22 @@ def heat_maps(rows: Sequence[Explained], title: str, path: Path) -> None:
         path: the PNG to write.
     """
     columns = 3 if any(row.predicted != row.actual for row in rows) else 2
-    drawing, axes = figure(
-        len(rows), columns, width=PANEL * columns + 1.0, height=(PANEL + HEAD) * len(rows) + HEAD
-    )
+    drawing, axes = figure(len(rows), columns, width=PANEL * columns + 1.0, height=(PANEL + HEAD) * len(rows) + HEAD)
     for axis in axes.flat:
         axis.set_axis_off()
     for line, row in zip(axes, rows, strict=True):
         right = row.predicted == row.actual
-        _image(line[0], row.image, f"{'right' if right else 'wrong'}\nactual: {row.actual}", BLUE if right else VERMILION)
+        _image(
+            line[0], row.image, f"{'right' if right else 'wrong'}\nactual: {row.actual}", BLUE if right else VERMILION
+        )
         _overlaid(line[1], row.image, row.heat, f"predicted: {row.predicted} ({row.probability:.2f})")
         if not right:
             _overlaid(line[2], row.image, row.actual_heat, f"actual: {row.actual} ({row.actual_probability:.2f})")
     scale = drawing.colorbar(
-        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), COLOURS), ax=axes, alpha=OPACITY, shrink=0.8 / len(rows) ** 0.5
+        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), COLOURS),
+        ax=axes,
+        alpha=OPACITY,
+        shrink=0.8 / len(rows) ** 0.5,
     )
     scale.set_label("speaks for the class\n(share of the strongest place; line: half of it)")
     drawing.suptitle(title)

@@ -105,7 +105,9 @@ def gradients(function: Callable[[list], object], inputs: list) -> list:
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.grad(lambda values: keras.ops.sum(function(values)))([keras.ops.convert_to_tensor(x) for x in inputs])
+        return jax.grad(lambda values: keras.ops.sum(function(values)))(
+            [keras.ops.convert_to_tensor(x) for x in inputs]
+        )
     import tensorflow as tf
 
     inputs = [tf.convert_to_tensor(x) for x in inputs]
