@@ -81,23 +81,39 @@ def diagram_of(network: "keras.Model", name: str) -> Diagram:
 def _blocks(layers: "Layers") -> list[Block]:
     """Maps in stages of one side each, then a block for every layer that computes something or changes the shape."""
     layers = [layer for layer in layers if type(layer).__name__ != "InputLayer"]
-    spatial = [layer for layer in layers if len(layer.output.shape) == 4 and type(layer).__name__ != "Reshape"]
-    rest = [layer for layer in layers if layer not in spatial]
-    return [*_stages(spatial), *_steps(rest)]
+    end = max((number for number, layer in enumerate(layers, 1) if _gives_maps(layer)), default=0)
+    return [*_stages(layers[:end]), *_steps(layers[end:])]
+
+
+def _gives_maps(layer: "keras.Layer") -> bool:
+    return len(layer.output.shape) == 4 and type(layer).__name__ != "Reshape"  # tokens are reshaped to maps, once
 
 
 def _stages(layers: "Layers") -> list[Block]:
     """A stage ends where no later layer gives maps as large: what squeezes them in passing is a part of it."""
     sides, largest = [], 0
     for layer in reversed(layers):
-        largest = max(largest, layer.output.shape[1])
+        if _gives_maps(layer) and type(layer).__name__ != "ZeroPadding2D":  # which makes room for what follows
+            largest = max(largest, layer.output.shape[1])
         sides.append(largest)
-    stages = groupby(zip(layers, reversed(sides), strict=True), key=lambda pair: pair[1])
-    return [_stage(number, [layer for layer, _ in pairs]) for number, (_, pairs) in enumerate(stages, 1)]
+    groups = groupby(zip(layers, reversed(sides), strict=True), key=lambda pair: pair[1])
+    stages = [[layer for layer, _ in pairs] for _, pairs in groups]
+    later = [[layer for stage in stages[number:] for layer in stage] for number in range(1, len(stages) + 1)]
+    parts = enumerate(zip(stages, later, strict=True), 1)
+    return [_block(f"stage {number}", "maps", stage, _passed_on(stage, after)) for number, (stage, after) in parts]
 
 
-def _stage(number: int, layers: "Layers") -> Block:
-    return _block(f"stage {number}", "maps", layers, layers[-1])
+def _passed_on(stage: "Layers", later: "Layers") -> "keras.Layer":
+    """The layer whose maps the later stages read; where they read several, the one with the most channels."""
+    tensors = [
+        tensor for layer in later for tensor in (layer.input if isinstance(layer.input, list) else [layer.input])
+    ]
+    read = {id(tensor) for tensor in tensors}
+    return max((layer for layer in stage if id(layer.output) in read), key=_channels, default=stage[-1])
+
+
+def _channels(layer: "keras.Layer") -> int:
+    return layer.output.shape[-1]
 
 
 def _steps(layers: "Layers") -> list[Block]:

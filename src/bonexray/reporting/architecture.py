@@ -26,7 +26,8 @@ def architecture(diagram: Diagram, title: str, path: Path) -> None:
         path: the PNG to write.
     """
     branches = diagram.branches or {"": []}
-    joint = _height([diagram.image]) + max(_height(blocks) for blocks in branches.values()) + GAP * len(branches)
+    room = 2 * GAP if len(branches) > 1 else 0  # for arrows that part and meet
+    joint = _height([diagram.image]) + max(_height(blocks) for blocks in branches.values()) + room
     width, height = len(branches) * (WIDTH + MARGIN), joint + _height(diagram.trunk)
     drawing, axes = figure(width=width, height=height + HEAD)
     axis = axes[0, 0]
@@ -86,7 +87,7 @@ def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 def _lines(block: Block) -> list[str]:
     shape = " × ".join(map(str, block.shape))
-    costs = [_costs([block])] if block.parameters or block.multiply_adds else []
+    costs = [text for text in [_costs([block])] if text]
     return [f"{block.title}: {shape}", *textwrap.wrap(block.layers, CHARACTERS), *costs]
 
 
@@ -97,7 +98,8 @@ def _height(blocks: Sequence[Block]) -> float:
 
 def _costs(blocks: Sequence[Block]) -> str:
     parameters, cost = sum(block.parameters for block in blocks), sum(block.multiply_adds for block in blocks)
-    return f"{_count(parameters)} parameters, {_count(cost)} multiply-adds"
+    known = [(parameters, "parameters"), (cost, "multiply-adds")]
+    return ", ".join(f"{_count(number)} {what}" for number, what in known if number)
 
 
 def _count(number: int) -> str:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from bonexray.reporting.figures import BLUE, GRAY, VERMILION, figure, save
 
 COLOURS, OPACITY = "cividis", 0.55  # evenly rising lightness: read in gray print and by colour-blind readers alike
-PANEL, HEAD = 2.3, 0.62  # inches: side of an image, and the titles above it
-TITLE = 26  # characters of a line
+PANEL, HEAD = 2.3, 0.4  # inches: side of an image, and the titles above it
+TITLE = 32  # characters of a line
 
 
 @dataclass(frozen=True)
