@@ -25,8 +25,7 @@ def main(settings: Settings) -> None:
     with whole_folder(CARDS) as folder:
         for name, card in study.cards.items():
             text = model_card_page(name, study.titles[name], card, study.scores[name], study.data, study.settings)
-            (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="
-")
+            (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="\n")
     for path, text in ((REPORT, report_page(study, provenance())), (SUMMARY, summary_page(study))):
         with whole_file(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")

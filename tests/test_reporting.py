@@ -3,6 +3,7 @@
 import io
 from collections import defaultdict
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -14,9 +15,14 @@ from bonexray.reporting.tables import (
     comparison_table,
     markdown_table,
     terminal_table,
+    told_apart,
     warnings_of,
 )
 
+ELSEWHERE = [
+    "macro_specificity", "roc_auc_low", "roc_auc_high", "macro_average_precision", "cohen_kappa", "matthews_correlation",
+    "log_loss", "brier", "expected_calibration_error", "calibrated_expected_calibration_error", "temperature",
+]  # scores of the table that no test here looks at  # fmt: skip
 LONG = "A network with a name that is far longer than any axis has room for"
 
 
@@ -28,7 +34,7 @@ def scores(balanced: float, **others: float) -> dict[str, float]:
         "accuracy_high": balanced + 0.1, "macro_precision": 0.5, "macro_recall": balanced, "macro_f1": 0.45,
         "roc_auc": 0.7, "baseline_accuracy": 0.4, "baseline_balanced_accuracy": 1 / 3, "collapsed": 0,
         "val_collapsed": 0, "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, "leak_suspect": False,
-        **others,
+        **dict.fromkeys(ELSEWHERE, 0.5), **others,
     }  # fmt: skip
 
 
@@ -39,7 +45,7 @@ MODELS = {"xception": scores(0.4), "densenet121": scores(0.6), "compact_cnn": sc
 
 
 def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
-    table = comparison_table(MODELS, STARTS)
+    table = comparison_table(MODELS, STARTS, ["densenet121"])
     assert list(table.columns) == COLUMNS
     assert list(table["model"]) == ["densenet121", "compact_cnn", "xception", "resnet50"]
     assert list(table["rank"]) == [1, 2, 2, 4]
@@ -50,7 +56,7 @@ def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.Monk
     names = [f"model_{i:02d}" for i in range(19)]
     for name in names:
         monkeypatch.setitem(REGISTRY, name, Model(f"{LONG} {name}", builder="compact_cnn"))
-    table = comparison_table({name: scores(0.2 + 0.03 * i) for i, name in enumerate(names)}, STARTS)
+    table = comparison_table({name: scores(0.2 + 0.03 * i) for i, name in enumerate(names)}, STARTS, names)
     assert list(table["rank"]) == list(range(1, 20))
     assert list(table["model"]) == names[::-1]
 
@@ -62,7 +68,7 @@ def headline_of(chosen: str, **changes: object) -> dict[str, object]:
 
 def shown(models: dict[str, dict[str, float]], chosen: str, **changes: object) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(terminal_table(comparison_table(models, STARTS), headline_of(chosen, **changes)))
+    console.print(terminal_table(comparison_table(models, STARTS, models), headline_of(chosen, **changes)))
     return console.file.getvalue()
 
 
@@ -93,7 +99,9 @@ def test_what_must_be_known_of_the_images_stands_beside_the_results(
     assert len(warnings) == len(expected)
     assert all(part in warning for part, warning in zip(expected, warnings, strict=True))
     denoise = dict.fromkeys(["psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after", "images"], 1)
-    page = markdown_table(comparison_table(MODELS, STARTS), headline_of("xception", **changes), denoise)
+    page = markdown_table(
+        comparison_table(MODELS, STARTS, ["densenet121"]), headline_of("xception", **changes), denoise
+    )
     assert all(warning in page for warning in warnings)
     terminal = " ".join(shown(MODELS, "xception", **changes).split())
     assert all(" ".join(part.split()) in terminal for part in expected)
@@ -104,6 +112,33 @@ def test_the_terminal_shows_a_collapse_and_an_area_that_is_not_there(absent: flo
     line = line_of(shown({"xception": scores(0.4, collapsed=1, roc_auc=absent)}, "xception"), "Xception")
     assert "collapsed" in line
     assert "–" in line
+
+
+def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() -> None:
+    models = {
+        **MODELS,
+        "ensemble_mean": scores(0.7),
+        "resnet50": scores(0.3, parameters=5, quadratic_weighted_kappa=0.2),
+    }
+    table = comparison_table(models, STARTS, ["ensemble_mean"]).set_index("model")
+    assert (table.loc["ensemble_mean", "title"], table.loc["ensemble_mean", "kind"]) == ("Ensemble, mean", "ensemble")
+    assert table.loc["resnet50", "parameters"] == 5 and pd.isna(table.loc["ensemble_mean", "parameters"])
+    assert table.loc["resnet50", "quadratic_weighted_kappa"] == 0.2
+    assert table["not_distinguishable"].to_dict() == {name: int(name == "ensemble_mean") for name in table.index}
+    incomplete = {name: value for name, value in MODELS["resnet50"].items() if name != "log_loss"}
+    with pytest.raises(KeyError, match="log_loss"):
+        comparison_table({"resnet50": incomplete}, STARTS, [])
+
+
+@pytest.mark.parametrize(("alike", "expected"), [
+    (["densenet121"], "DenseNet121 is highest on test and can be told from all others"),
+    (["densenet121", "xception"], "DenseNet121 is highest on test; not told from it: Xception "),
+    (list(MODELS), "DenseNet121 is highest on test, but none of the others can be told from it"),
+])  # fmt: skip
+def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alike: list[str], expected: str) -> None:
+    assert told_apart(comparison_table(MODELS, STARTS, alike)).startswith(expected)
+    one = {"resnet50": MODELS["resnet50"]}
+    assert told_apart(comparison_table(one, STARTS, ["resnet50"])) == "One model, compared with no other."
 
 
 # The choice

@@ -58,8 +58,8 @@ def comparison_table(
     """
     rows = pd.DataFrame([
         {
-            "model": name, "title": title_of(name), "kind": "model" if name in starts else "ensemble",
-            "starts_from": starts.get(name, "the models of the study"), "not_distinguishable": int(name in alike),
+            "model": name, "title": title_of(name), "kind": "ensemble" if name.startswith(PREFIX) else "model",
+            "starts_from": "the models of the study" if name.startswith(PREFIX) else starts[name], "not_distinguishable": int(name in alike),
             **dict.fromkeys(ONLY_SOME, math.nan), **scores,
         }
         for name, scores in models.items()
