@@ -32,7 +32,7 @@ def architecture(diagram: Diagram, title: str, path: Path) -> None:
     drawing, axes = figure(width=width, height=height + HEAD)
     axis = axes[0, 0]
     axis.set_axis_off()
-    axis.set(xlim=(0, width), ylim=(height, 0))
+    axis.set(xlim=(0, width), ylim=(height, -0.03))
     _draw(axis, diagram.image, branches, diagram.trunk, joint)
     every = [*diagram.trunk, *(block for blocks in branches.values() for block in blocks)]
     axis.set_title(f"{title}\n{_costs(every)} an image", fontsize=11)
@@ -44,16 +44,15 @@ def _draw(axis: Axes, image: Block, branches: dict[str, list[Block]], trunk: Seq
     middle, begin = sum(places) / len(places), _height([image])
     _box(axis, image, middle, 0)
     for place, (name, blocks) in zip(places, branches.items(), strict=True):
-        end = begin
+        start = begin + (GAP if len(places) > 1 else 0)
+        _arrow(axis, (middle, begin - GAP), (place, start))
         if len(places) > 1:
-            end += GAP
-            _arrow(axis, (middle, begin - GAP), (place, end))
-            axis.text(place, end - 0.06, f"  {name}", fontsize=9, va="bottom", ha="left" if place > middle else "right")
-        end = _chain(axis, blocks, place, end)
+            axis.text(
+                place, start - 0.06, f"  {name}  ", fontsize=9, va="bottom", ha="left" if place > middle else "right"
+            )
         if blocks:
+            end = _chain(axis, blocks, place, start)
             _arrow(axis, (place, end - GAP), (middle, joint))
-        else:
-            _arrow(axis, (middle, begin - GAP), (middle, joint))
     _chain(axis, trunk, middle, joint)
 
 
@@ -88,7 +87,8 @@ def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 def _lines(block: Block) -> list[str]:
     shape = " × ".join(map(str, block.shape))
     costs = [text for text in [_costs([block])] if text]
-    return [f"{block.title}: {shape}", *textwrap.wrap(block.layers, CHARACTERS), *costs]
+    kinds = ", ".join(kind.replace(" ", "\u00a0") for kind in block.layers.split(", "))  # a count stays with its kind
+    return [f"{block.title}: {shape}", *textwrap.wrap(kinds, CHARACTERS), *costs]
 
 
 def _height(blocks: Sequence[Block]) -> float:
