@@ -18,6 +18,7 @@ TINY = {
     "phantom.patients": 24, "phantom.img_px": 32, "prepare.img_px": 32, "train.epochs": 2, "evaluate.resamples": 200,
 }  # fmt: skip
 TINY_STUDY = [f"-S{key}={value}" for key, value in TINY.items()]
+ENSEMBLES = {f"ensemble_{kind}" for kind in ("mean", "weighted", "majority", "stacking")}
 BOTH = "model=[compact_cnn,mobilenet_v2]"
 LIST_RUNS = """
 import json, sys
@@ -116,14 +117,19 @@ def workspace(tmp_path_factory) -> Workspace:
 
 
 def test_the_study_has_its_files_and_its_table(workspace):
-    assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2"}
+    assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2", *ENSEMBLES}
     assert workspace.metrics("data.json")["images"] >= 24
     assert workspace.metrics("headline.json")["model"] in {"compact_cnn", "mobilenet_v2"}
-    for name in ("comparison", "evaluation_grid", "confusion_grid"):
+    for name in ("comparison", "evaluation_grid", "confusion_grid", "learning_curves", "pairs", "cost"):
         assert (workspace.root / f"reports/comparison/models_{name}.png").stat().st_size > 5000
     for name in ("xception_no", "compact_cnn"):
         exists = (workspace.root / f"reports/models/{name}/{name}_confusion_matrix.png").exists()
         assert exists == (name == "compact_cnn")
+        assert (workspace.root / f"reports/explained/{name}/{name}_gradcam.png").exists() == exists
+    report = (workspace.root / "reports/report.html").read_text()
+    assert "<h1" in report and "Compact CNN" in report and "Ensemble, stacking" in report
+    assert "test images" in (workspace.root / "reports/summary.md").read_text()
+    assert "# Compact CNN" in (workspace.root / "reports/cards/compact_cnn.md").read_text()
     table = workspace.run("bonexray", "table")
     assert "Compact CNN" in table and "always the majority class" in table
     assert "sound" in workspace.run("bonexray", "check")
@@ -134,6 +140,7 @@ def test_dvc_shows_metrics_and_plots(workspace):
     workspace.run("dvc", "plots", "show", "-o", "dvc_plots")
     page = (workspace.root / "dvc_plots/index.html").read_text()
     assert "val_loss" in page and "Test images by actual and predicted class" in page
+    assert "ROC curve on test" in page and "how sure the model is" in page
 
 
 def test_a_second_repro_runs_no_stage(workspace):
@@ -162,7 +169,7 @@ def test_a_study_of_one_trains_nothing_new_and_stands_alone(workspace):
     assert re.search(r"headline\.json\s+models\s+2\s+1\s+-1", workspace.run("dvc", "metrics", "diff", "HEAD"))
     workspace.study(BOTH)
     assert workspace.trainings() == trained
-    assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2"}
+    assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2", *ENSEMBLES}
 
 
 def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(workspace):
@@ -177,6 +184,27 @@ def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(wor
     assert workspace.trainings() == trained + 1
 
 
+def test_a_study_in_folds_and_repeats_tests_every_image_once_and_ranks_its_models(workspace):
+    models = "model=[mobilenet_v2,vgg16,resnet50]"
+    workspace.study(models, "split.folds=3", "train.repeats=2", "train.epochs=1")
+    images = workspace.metrics("data.json")["images"]
+    scores = workspace.metrics("models.json")["vgg16"]
+    assert (scores["n"], scores["repeats"]) == (images, 2) and "balanced_accuracy_sd" in scores
+    rows = (workspace.root / "models/vgg16/predictions.csv").read_text().splitlines()
+    assert len(rows) == 1 + 6 * images
+    kept = sorted(
+        p.relative_to(workspace.root / "models/vgg16").as_posix() for p in workspace.root.glob("models/vgg16/**/*.h5")
+    )
+    others = [f"repeat-{r}-fold-{f}/model.weights.h5" for r in (1, 2) for f in (1, 2, 3)][1:]
+    assert kept == sorted(["model.weights.h5", *others])
+    assert workspace.metrics("ranks.json")["blocks"] == 6
+    assert (workspace.root / "reports/comparison/models_critical_difference.png").exists()
+    assert "Friedman" in (workspace.root / "reports/report.html").read_text()
+    tested = [run for run in workspace.runs() if run["model"] == "vgg16"]
+    assert len(tested) >= 6
+    workspace.study(BOTH)
+
+
 def test_augmented_copies_are_encoded_and_drawn(workspace):
     workspace.study("model=mobilenet_v2", "augment.copies=2")
     card = json.loads((workspace.root / "data/features/mobilenet_v2/features.json").read_text())
@@ -189,11 +217,13 @@ def test_augmented_copies_are_encoded_and_drawn(workspace):
 def test_every_run_comes_back_from_the_files(workspace):
     workspace.run("bonexray", "sync")
     (workspace.root / "mlflow.db").unlink()
-    assert "2 trainings, 2 evaluations, 1 studies" in workspace.run("bonexray", "sync")
-    assert "0 trainings, 0 evaluations, 0 studies" in workspace.run("bonexray", "sync")
+    assert "2 trainings, 2 evaluations, 4 ensembles, 1 studies" in workspace.run("bonexray", "sync")
+    assert "0 trainings, 0 evaluations, 0 ensembles, 0 studies" in workspace.run("bonexray", "sync")
     (run,) = [run for run in workspace.runs() if run["model"] == "mobilenet_v2"]
     assert run["params"]["train.epochs"] == "2" and run["epochs"] == 2
-    assert {"val_loss", "test/balanced_accuracy"} <= set(run["metrics"])
+    assert {"val_loss", "test/balanced_accuracy", "test/temperature"} <= set(run["metrics"])
+    (study,) = workspace.runs("aggregate")
+    assert {"balanced_accuracy/mobilenet_v2", "balanced_accuracy/ensemble_mean"} <= set(study["metrics"])
     assert "evaluation/mobilenet_v2_confusion_matrix.png" in run["figures"]
 
 

@@ -33,6 +33,7 @@ ONLY_SOME = [
     "balanced_accuracy_mean", "balanced_accuracy_sd", "quadratic_weighted_kappa", "mean_absolute_grade_error", "epochs",
     "parameters", "multiply_adds", "file_mb",
 ]  # of studies with repeats, of ordered classes, of networks but not of ensembles  # fmt: skip
+FITTED_ON = ["val_balanced_accuracy", "val_log_loss"]  # an ensemble was fitted on validation: its score there is none
 HEADLINES = (
     "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "accuracy", "accuracy_low", "accuracy_high",
     "macro_f1", "roc_auc", "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "n", "val_balanced_accuracy",
@@ -59,8 +60,9 @@ def comparison_table(
     rows = pd.DataFrame([
         {
             "model": name, "title": title_of(name), "kind": "ensemble" if name.startswith(PREFIX) else "model",
-            "starts_from": "the models of the study" if name.startswith(PREFIX) else starts[name], "not_distinguishable": int(name in alike),
+            "starts_from": "its members" if name.startswith(PREFIX) else starts[name], "not_distinguishable": int(name in alike),
             **dict.fromkeys(ONLY_SOME, math.nan), **scores,
+            **(dict.fromkeys(FITTED_ON, math.nan) if name.startswith(PREFIX) else {}),
         }
         for name, scores in models.items()
     ])  # fmt: skip
