@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from bonexray.evaluation.predictions import write_predictions
 from cohorts import AUGMENT, CLASSES, cohort_of, lay_out_backbone, lay_out_images, numbers, with_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bonexray.config import load_settings
 from bonexray.data.arrays import IMAGES
+from bonexray.data.predictions import write_predictions
 from bonexray.errors import BonexrayError
 from bonexray.explanation.explain import choose
 from bonexray.models.blocks import Block, Diagram, diagram_of
