@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bonexray.config import load_settings
 from bonexray.data.arrays import IMAGES
+from bonexray.data.folds import FIRST
 from bonexray.data.predictions import write_predictions
 from bonexray.errors import BonexrayError
 from bonexray.explanation.explain import choose
@@ -26,7 +27,7 @@ from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import read_json, sha256_of, write_json
 from bonexray.reporting.architecture import architecture
 from bonexray.reporting.heatmaps import Explained, heat_maps, verdict
-from bonexray.training.train import WEIGHTS, model_card
+from bonexray.training.train import WEIGHTS, cost, model_card
 from bonexray.training.trained import trained_network
 
 PX, BODY = 32, "vgg16"
@@ -45,10 +46,11 @@ def store(name: str, mode: str) -> keras.Model:
     cohort = cohort_of(name, mode, options, AUGMENT)
     if mode == FROZEN:
         load_starting_weights(body_of(network, BODY), BODY)
-    (network.get_layer(HEAD) if mode == FROZEN else network).save_weights(folder / WEIGHTS)
-    write_json(folder / "model.json", {**model_card(name, cohort), "parameters": 1})
+    stored = network.get_layer(HEAD) if mode == FROZEN else network
+    stored.save_weights(folder / WEIGHTS)
+    write_json(folder / "model.json", {**model_card(name, cohort), **cost(stored, cohort, folder / WEIGHTS)})
     answers = numbers(network(np.load(IMAGES)[..., None], training=False))
-    write_predictions(folder / "predictions.csv", cohort.manifest, answers, cohort.classes)
+    write_predictions(folder / "predictions.csv", cohort.manifest, {FIRST: answers}, cohort.classes)
     return network
 
 
@@ -91,7 +93,8 @@ def test_a_model_of_every_mode_is_explained(mode: str) -> None:
     assert scores["randomised_likeness"] == pytest.approx(table["randomised_likeness"].mean(), abs=1e-6)
     assert table.notna().all().all() and table["probability"].between(0, 1).all()
     network = trained_network(Path("models", name))
-    assert (scores["parameters"], scores["multiply_adds"]) == (network.count_params(), multiply_adds(network))
+    card = read_json(Path("models", name, "model.json"))
+    assert (card["parameters"], card["multiply_adds"]) == (network.count_params(), multiply_adds(network))
 
 
 def test_the_bytes_are_the_same_every_time() -> None:
