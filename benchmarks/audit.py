@@ -44,7 +44,9 @@ def main() -> None:
     every_pair = len(every) * (len(every) - 1) // 2
     print(f"{len(every)} images: {seconds:.0f} s, of which the search among hashes {searched:.0f} s")
     print(f"compared: {near} pairs of {every_pair} ({near / every_pair:.2%})")
-    print(f"planted copies found: {len(pairs & planted.keys())} of {len(planted)}; other pairs: {len(pairs - set(planted))}")
+    print(
+        f"planted copies found: {len(pairs & planted.keys())} of {len(planted)}; other pairs: {len(pairs - set(planted))}"
+    )
     of, found = Counter(planted.values()), Counter(planted[pair] for pair in pairs & planted.keys())
     print("by kind: " + ", ".join(f"{kind} {found[kind]} of {of[kind]}" for kind in COPIES if of[kind]))
 
