@@ -18,9 +18,11 @@ import numpy as np
 from PIL import Image
 
 from bonexray.config import Audit, Compute
+from bonexray.data.candidates import candidates
 from bonexray.data.images import resized
-from bonexray.data.lookalikes import candidates, lookalikes, thumbnail
+from bonexray.data.lookalikes import lookalikes
 from bonexray.data.phantom import simulate
+from bonexray.data.thumbnails import thumbnail
 from bonexray.progress import progress
 
 LOCAL = Compute(backend="local", scheduler=None)
@@ -42,7 +44,7 @@ def main() -> None:
     pairs = {(pair.one, pair.other) for pair in lookalikes(every, SETTINGS, LOCAL)}
     seconds = time.perf_counter() - start - searched
     every_pair = len(every) * (len(every) - 1) // 2
-    print(f"{len(every)} images: {seconds:.0f} s, of which the search among hashes {searched:.0f} s")
+    print(f"{len(every)} images: {seconds:.0f} s, of which the choice of what to compare {searched:.0f} s")
     print(f"compared: {near} pairs of {every_pair} ({near / every_pair:.2%})")
     print(
         f"planted copies found: {len(pairs & planted.keys())} of {len(planted)}; other pairs: {len(pairs - set(planted))}"

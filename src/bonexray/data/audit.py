@@ -13,9 +13,9 @@ import numpy as np
 from bonexray.compute import spread
 from bonexray.config import Compute
 from bonexray.data.images import read_radiograph
-from bonexray.data.lookalikes import thumbnail
 from bonexray.data.radiograph import Radiograph, UnreadableImage
 from bonexray.data.sources import Source, escaped, leaves, name_fault
+from bonexray.data.thumbnails import thumbnail
 from bonexray.outputs import sha256_of
 
 
