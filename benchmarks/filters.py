@@ -20,7 +20,7 @@ from bonexray.outputs import whole_file, with_section
 from bonexray.preprocess.filters import FILTERS, filter_of
 from bonexray.preprocess.quality import psnr_db, ssim
 from bonexray.progress import progress
-from bonexray.reporting.galleries import image_gallery
+from bonexray.reporting.figures import figure, save
 
 BEGIN, END = "<!-- filters: written by `python benchmarks/filters.py --into README.md` -->", "<!-- end of filters -->"
 PUBLISHED = "| BM3D as published, on knees | 21.3 → 31.7 | 0.65 → 0.91 | |"
@@ -57,9 +57,9 @@ def with_noise(options: argparse.Namespace) -> list[tuple[np.ndarray, np.ndarray
     return [(c, np.clip(c + rng.normal(0, options.noise, c.shape), 0, 1).astype(np.float32)) for c in clean]
 
 
-def measured(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, dict[str, list[np.ndarray]]]:
-    """One row a filter, and what each makes of the first three images."""
-    rows, pictures = [], {"clean": [clean for clean, _ in pairs[:3]], "noisy": [noisy for _, noisy in pairs[:3]]}
+def measured(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """One row a filter, and what each makes of the first image."""
+    rows, pictures = [], dict(zip(("clean", "noisy"), pairs[0], strict=True))
     for name in FILTERS:
         work = filter_of(Denoise.model_validate({
             "method": name, "options": {}, "sigma": None, "working_px": 4096, "quality_images": 1, "quality_sigma": 0.1,
@@ -79,7 +79,7 @@ def measured(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, 
             "ssim_before": ssim_before, "ssim_after": ssim_after,
             "seconds_per_megapixel": seconds / sum(c.size for c, _ in pairs) * 1e6,
         })  # fmt: skip
-        pictures[name] = after[:3]
+        pictures[name] = after[0]
     return pd.DataFrame(rows), pictures
 
 
@@ -95,7 +95,20 @@ def markdown(table: pd.DataFrame, of: str) -> str:
     return "\n".join([*lines, PUBLISHED, "", note])
 
 
-def write(table: pd.DataFrame, pictures: dict[str, list[np.ndarray]], options: argparse.Namespace) -> None:
+def gallery(pictures: dict[str, np.ndarray], title: str, path: Path) -> None:
+    """Pictures (height, width) in [0, 1] side by side in two rows."""
+    columns = -(-len(pictures) // 2)
+    drawing, axes = figure(2, columns, width=2.1 * columns, height=5.0)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, pixels) in zip(axes.flat, pictures.items(), strict=False):
+        axis.imshow(pixels, cmap="gray", vmin=0, vmax=1)
+        axis.set_title(name)
+    drawing.suptitle(title)
+    save(drawing, path)
+
+
+def write(table: pd.DataFrame, pictures: dict[str, np.ndarray], options: argparse.Namespace) -> None:
     """Write the numbers, the page and the gallery."""
     of = f"images of {options.images.name} with added noise" if options.images else f"phantoms of {options.px} px"
     with whole_file(options.out / "metrics" / "filters.csv") as partial:
@@ -103,7 +116,7 @@ def write(table: pd.DataFrame, pictures: dict[str, list[np.ndarray]], options: a
     text = markdown(table, of)
     with whole_file(options.out / "reports" / "filters.md") as partial:
         partial.write_text(f"# Filters\n\n{text}\n\n![before and after](filters.png)\n", encoding="utf-8")
-    image_gallery(pictures, f"Filters on {of}", options.out / "reports" / "filters.png")
+    gallery(pictures, f"Filters on {of}", options.out / "reports" / "filters.png")
     if options.into:
         page = options.into.read_text(encoding="utf-8")
         options.into.write_text(with_section(page, BEGIN, END, text), encoding="utf-8")

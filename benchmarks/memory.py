@@ -1,7 +1,8 @@
 """Whether memory follows the batch and not the cohort: `python benchmarks/memory.py`.
 
-Runs the scripts of the stages `denoise`, `prepare`, `features` and `train` on a small and on a large cohort of noise and prints the peak
-memory of each process and the difference.
+Runs the scripts of the stages `denoise`, `prepare`, `features` and `train` on a small and on a large cohort of noise and
+prints the peak memory of each process and the difference. A stage reads what the one before it wrote, so --stages names
+the first few of them.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from ruamel.yaml import YAML
 from bonexray.config import load_settings
 from bonexray.data.images import write_png16
 from bonexray.data.manifest import write_manifest
-from bonexray.models.weights import starting_body, weights_path
 
 ROOT = Path(__file__).parents[1]
 BACKBONE, NETWORK = "mobilenet_v2", "compact_cnn"
@@ -31,19 +31,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs=2, default=[1_000, 10_000], help="the two cohorts")
     parser.add_argument("--px", type=int, default=128, help="side of an image")
+    names = list(dict.fromkeys(stage for stage, *_ in STAGES))
+    parser.add_argument("--stages", nargs="+", choices=names, default=names, help="all of them by default")
     options = parser.parse_args()
-    peaks = [peaks_of(count, options.px) for count in options.images]
-    for stage, small, large in zip(STAGES, *peaks, strict=True):
+    if options.stages != names[: len(options.stages)]:
+        parser.error(f"--stages: expected the first of {' '.join(names)}, in this order")
+    stages = [stage for stage in STAGES if stage[0] in options.stages]
+    peaks = [peaks_of(count, options.px, stages) for count in options.images]
+    for stage, small, large in zip(stages, *peaks, strict=True):
         sizes = "  ".join(f"{n} images: {mb:.0f} MB" for n, mb in zip(options.images, (small, large), strict=True))
         print(f"{'@'.join(stage)}  {sizes}  difference: {large - small:.0f} MB")
 
 
-def peaks_of(count: int, px: int) -> list[float]:
+def peaks_of(count: int, px: int, stages: list[tuple[str, ...]]) -> list[float]:
     """Peak memory in MB of each stage's process on a cohort of so many images."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lay_out(folder, count, px)
-        return [peak_of([sys.executable, str(ROOT / "stages" / f"{stage}.py"), *key], folder) for stage, *key in STAGES]
+        if ("features", BACKBONE) in stages:
+            lay_out_weights()
+        return [peak_of([sys.executable, str(ROOT / "stages" / f"{stage}.py"), *key], folder) for stage, *key in stages]
 
 
 def peak_of(command: list[str], folder: Path) -> float:
@@ -58,7 +65,7 @@ def peak_of(command: list[str], folder: Path) -> float:
 
 
 def lay_out(folder: Path, count: int, px: int) -> None:
-    """What the stages read: settings for one epoch, images of noise, their manifest, and starting weights."""
+    """What the stages read: settings for one epoch, images of noise, and their manifest."""
     os.chdir(folder)
     yaml = YAML(typ="safe")
     params = yaml.load(ROOT / "params.yaml")
@@ -75,6 +82,12 @@ def lay_out(folder: Path, count: int, px: int) -> None:
     Path("raw").mkdir()
     for number in numbers:
         write_png16(f"raw/{number}.png", rng.random((px, px)))
+
+
+def lay_out_weights() -> None:
+    """The backbone's starting weights; Keras is loaded for nothing else here."""
+    from bonexray.models.weights import starting_body, weights_path
+
     weights_path(BACKBONE).parent.mkdir()
     starting_body(BACKBONE, load_settings().weights).save_weights(weights_path(BACKBONE))
 

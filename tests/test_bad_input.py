@@ -1,6 +1,7 @@
 """Bad input is named in one line, by `bonexray check` and by the stage itself, and leaves nothing behind."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -270,6 +271,40 @@ def test_images_with_the_same_bytes_share_a_group_and_a_split(spoiled) -> None:
     one, other = manifest.loc["normal/0.png"], manifest.loc["normal/again.png"]
     assert one[["group", "split", "sha256"]].tolist() == other[["group", "split", "sha256"]].tolist()
     assert one["id"] != other["id"]
+
+
+ODD_NAMES = {
+    b"latin\xe9.png": "normal/latin\\xe9.png",
+    b"two\nlines.png": "normal/two\\nlines.png",
+    b"return\r.png": "normal/return\\r.png",
+    b"deep\xff/1.png": "normal/deep\\xff/1.png",
+}
+UNUSUAL_NAMES = [
+    'a "b", c.png',
+    "'; --.png",
+    "é" * 125 + ".png",
+    "膝 1.png",
+    "x" * 251 + ".png",
+    " lead and trail .png ",
+]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the file system refuses names that are not UTF-8")
+def test_an_image_whose_name_cannot_be_written_is_quarantined_and_any_other_name_is_right(study) -> None:
+    for seed, name in enumerate([*map(os.fsdecode, ODD_NAMES), *UNUSUAL_NAMES]):
+        study.image(f"data/raw/normal/{name}", seed=100 + seed)
+    study.change({"split.max_bad_fraction": 0.5})
+    done = study.stage("split")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(study.folder / "data/split/quarantine.csv").set_index("path")
+    assert set(table.index) == set(ODD_NAMES.values())
+    assert table.loc["normal/latin\\xe9.png", "reason"] == "a name that is not UTF-8 text; rename the file"
+    assert table.loc["normal/return\\r.png", "reason"].endswith("control character in its name; rename the file")
+    manifest = pd.read_csv(study.folder / "data/split/manifest.csv", keep_default_na=False)
+    assert {f"normal/{name}" for name in UNUSUAL_NAMES} <= set(manifest["path"])
+    assert len(manifest) == 6 + len(UNUSUAL_NAMES)
+    assert study.stage("denoise").returncode == 0
+    assert len(list((study.folder / "data/denoised").iterdir())) == len(manifest)
 
 
 def test_too_many_bad_images_stop_the_split_in_one_line(spoiled) -> None:

@@ -1,17 +1,22 @@
 """DICOM in: the values a viewer would show, a key in place of the patient, and reasons that name nobody."""
 
 import hashlib
+import logging
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pydicom.config
 import pytest
 from PIL import Image
 from pydicom import uid
 from xrays import SECRET_ID, SECRET_NAME, dicom_file, encoded, lookup_table, written
 
 from bonexray.data.images import read_radiograph
+from bonexray.data.quiet import quiet
 from bonexray.data.radiograph import UnreadableImage
 
 RNG = np.random.default_rng(0)
@@ -215,3 +220,20 @@ def test_no_warning_names_the_patient(tmp_path: Path) -> None:
     script = f"from bonexray.data.images import read_radiograph; read_radiograph({str(path)!r}, b'salt')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_pydicom_and_the_process_s_warnings_are_silent_only_while_a_file_is_read(tmp_path: Path) -> None:
+    path, picture = written(tmp_path / "x.dcm", dicom_file(GRAY)), tmp_path / "x.png"
+    Image.fromarray(GRAY).save(picture)
+
+    def state() -> tuple:
+        return pydicom.config.settings.reading_validation_mode, logging.getLogger("pydicom").disabled, *warnings.filters
+
+    before = state()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(read_radiograph, [path, picture] * 20))
+    assert state() == before
+    with quiet():
+        read_radiograph(picture)
+        assert state() != before
+    assert state() == before

@@ -164,7 +164,8 @@ def test_no_parameter_has_a_name_that_the_run_cache_ignores():
 def test_every_section_of_the_settings_is_explained():
     text = (ROOT / "conf/config.yaml").read_text()
     for section, field in Settings.model_fields.items():
-        options = getattr(field.annotation, "model_fields", {})
+        fields = getattr(field.annotation, "model_fields", {})
+        options = [option.alias or name for name, option in fields.items()]
         if section != "dataset":
             assert all(re.search(rf"^\s+{key}:.*", text, re.M) for key in options), section
 

@@ -6,23 +6,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from skimage.transform import AffineTransform, warp
 
 from bonexray.config import Audit, Compute
-from bonexray.data.lookalikes import (
-    ORIENTATIONS,
-    candidates,
-    likeness_of,
-    lookalikes,
-    oriented,
-    perceptual_hashes,
-    thumbnail,
-)
+from bonexray.data.candidates import candidates, perceptual_hashes
+from bonexray.data.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
 from bonexray.data.phantom import simulate
+from bonexray.data.thumbnails import ORIENTATIONS, oriented, thumbnail
 
 LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Audit(neighbours=8, likeness=0.7, crossing="regroup")
 PATIENTS = 60
+WHOLE = 128 * 128 / PATCH_PX
 
 
 def reencoded(pixels: np.ndarray) -> np.ndarray:
@@ -130,3 +126,23 @@ def test_candidates_are_a_few_an_image_and_not_all_pairs(cohort: list[np.ndarray
     pairs = candidates(thumbnails(cohort), 3)
     assert len(pairs) <= 3 * len(cohort)
     assert len({(min(a, b), max(a, b)) for a, b, _ in pairs}) == len(pairs)
+
+
+def test_what_fits_by_chance_in_a_narrow_limb_is_no_copy_and_in_a_wide_one_is() -> None:
+    assert _secured(0.78, 0.17 * WHOLE, WHOLE) < 0.7 < _secured(0.78, 0.7 * WHOLE, WHOLE)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9, 1.0])
+def test_what_is_said_of_a_whole_picture_is_said_in_full(correlation: float) -> None:
+    assert _secured(correlation, WHOLE, WHOLE) == pytest.approx(correlation, abs=1e-6)
+    assert _secured(correlation, 20, WHOLE) < _secured(correlation, 60, WHOLE) <= correlation
+
+
+def test_a_copy_that_is_cropped_comes_first_in_a_crowd_of_its_outline(cohort: list[np.ndarray]) -> None:
+    rng, outline = np.random.default_rng(3), gaussian_filter(cohort[0], 5)
+    crowd = [
+        np.clip(outline * (1 + 0.2 * gaussian_filter(rng.standard_normal(outline.shape), 1)), 0, 1) for _ in range(40)
+    ]
+    pairs = candidates(thumbnails([*crowd, cropped(crowd[7])]), SETTINGS.neighbours)
+    assert {7, 25} in [{one, other} for one, other, _ in pairs]
+    assert len(pairs) < 26 * 25 / 2 / 2  # most of the crowd does not stand out

@@ -1,20 +1,23 @@
 """What a dataset's layout says of its images: labels, groups and splits."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bonexray.config import Dataset
 from bonexray.data.manifest import class_numbers
-from bonexray.data.sources import SPLITS, Source, class_order, list_sources
+from bonexray.data.sources import SPLITS, Source, class_order, escaped, list_sources, name_fault
 from bonexray.errors import BonexrayError
 
 
 def dataset(root: Path, **changes: object) -> Dataset:
     plain = {
         "name": "folder", "root": str(root), "csv": None, "image_column": "image", "label_column": "label",
-        "group_column": None, "split_column": None, "group_pattern": None, "classes": None, "reference": None,
+        "group_column": None, "split_column": None, "group_pattern": None, "classes": None, "ordered": False, "reference": None,
         "inputs": [str(root)], "simulated": {},
     }  # fmt: skip
     return Dataset.model_validate({**plain, **changes})
@@ -119,3 +122,27 @@ def test_the_readmes_patterns_name_augmented_copies(
     groups = {source.path: source.group for source in list_sources(dataset(tmp_path, group_pattern=pattern))}
     assert len({groups[path] for path in together}) == 1
     assert groups[apart] != groups[together[0]]
+
+
+# Names
+
+
+def test_a_class_whose_name_cannot_be_printed_is_refused(tmp_path: Path) -> None:
+    root = touch(tmp_path, "a/1.png", os.fsdecode(b"gesch\xfctzt") + "/1.png")
+    with pytest.raises(
+        BonexrayError, match=r"class 'gesch\\xfctzt'.*received a name that is not UTF-8 text; rename it"
+    ):
+        list_sources(dataset(root))
+
+
+@pytest.mark.parametrize("name", ["knie.png", "Knochen, 'links' \"2\".png", "膝.png", "é" * 127, "a|b`c.png"])
+def test_most_names_are_no_fault(name: str) -> None:
+    assert name_fault(name) is None
+    assert escaped(name) == name
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_any_name_of_a_file_can_be_written_once_it_is_escaped(name: bytes) -> None:
+    shown = escaped(os.fsdecode(name))
+    assert name_fault(shown) is None
+    assert shown.encode().decode() == shown

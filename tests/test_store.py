@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bonexray.config import Compute, Denoise
-from bonexray.data.images import write_png16
+from bonexray.data.images import read_image, write_png16
+from bonexray.preprocess import denoise as denoise_module
 from bonexray.preprocess import store as store_module
 from bonexray.preprocess.denoise import denoise_images
 from bonexray.preprocess.quality import added_noise_quality
@@ -95,6 +96,22 @@ def test_changed_code_of_the_filters_filters_all(root: Path, monkeypatch: pytest
     assert run(root, "second") == 5
 
 
+def test_a_new_image_is_decoded_once_and_a_known_one_never(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    monkeypatch.setattr(denoise_module, "read_image", lambda path: decoded.append(path) or read_image(path))
+    monkeypatch.setattr(denoise_module, "on_gpu", lambda settings: True)  # threads, which see the list
+    run(root, "first")
+    run(root, "second")
+    assert sorted(path.name for path in decoded) == [f"{number}.png" for number in range(5)]
+
+
+def test_images_of_the_same_bytes_are_filtered_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, filtered = Store(store_folder(), SETTINGS), []
+    name, image = store.name_of(b"the same"), np.random.default_rng(0).random((32, 32)).astype(np.float32)
+    results = {store.filtered(name, lambda: filtered.append(1) or image) for _ in range(3)}
+    assert (len(results), len(filtered)) == (1, 1)
+
+
 @pytest.mark.parametrize("damage", [lambda png: png[:-30], lambda png: b"", lambda png: png[:60] + b"x" + png[61:]])
 def test_a_damaged_result_is_made_anew(root: Path, damage, caplog: pytest.LogCaptureFixture) -> None:
     run(root, "first")
@@ -135,10 +152,10 @@ def fill(folder: Path, start: int) -> None:
     """What one of two processes does: keep and fetch the same hundred results."""
     store = Store(folder, SETTINGS)
     for number in range(start, start + 100):
-        content = str(number % 100).encode()
-        png = store.fetch(content)
+        name = store.name_of(str(number % 100).encode())
+        png = store.fetch(name)
         assert png is None or png == png_of(number % 100)
-        store.keep(content, png_of(number % 100))
+        store.keep(name, png_of(number % 100))
 
 
 def png_of(number: int) -> bytes:
@@ -158,7 +175,8 @@ def test_two_processes_at_once_never_spoil_it(root: Path) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     store = Store(store_folder(), SETTINGS)
-    assert [store.fetch(str(number).encode()) for number in range(100)] == [png_of(number) for number in range(100)]
+    names = [store.name_of(str(number).encode()) for number in range(100)]
+    assert [store.fetch(name) for name in names] == [png_of(number) for number in range(100)]
     assert len(kept()) == 100  # and no file half written beside them
 
 
@@ -168,8 +186,8 @@ def test_the_store_is_bounded_and_what_was_not_used_for_longest_goes_first(root:
     for age, path in enumerate(paths):
         os.utime(path, (1_000_000 - age, 1_000_000 - age))
     store = Store(store_folder(), SETTINGS)
-    oldest = next(file for file in root.iterdir() if store.path_of(file.read_bytes()) == paths[-1])
-    store.fetch(oldest.read_bytes())  # used again
+    names = [store.name_of(file.read_bytes()) for file in root.iterdir()]
+    store.fetch(next(name for name in names if store.path_of(name) == paths[-1]))  # used again
     most = sum(path.stat().st_size for path in paths) - 1
     assert trim(store_folder(), most) == 1
     assert set(paths) - set(kept()) == {paths[-2]}

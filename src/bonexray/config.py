@@ -225,6 +225,7 @@ class Track(Section):
     """What MLflow is told."""
 
     experiment: str
+    registered: bool = Field(alias="register")  # a pydantic model has a method of that name
 
 
 Inputs = Annotated[list[str], Field(min_length=1, max_length=2)]

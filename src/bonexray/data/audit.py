@@ -13,9 +13,9 @@ import numpy as np
 from bonexray.compute import spread
 from bonexray.config import Compute
 from bonexray.data.images import read_radiograph
-from bonexray.data.lookalikes import thumbnail
 from bonexray.data.radiograph import Radiograph, UnreadableImage
-from bonexray.data.sources import Source, leaves
+from bonexray.data.sources import Source, escaped, leaves, name_fault
+from bonexray.data.thumbnails import thumbnail
 from bonexray.outputs import sha256_of
 
 
@@ -24,7 +24,7 @@ class Examined:
     """A source after a look into its file.
 
     Attributes:
-        source: the image as the dataset names it.
+        source: the image as the dataset names it, its path escaped where that cannot be printed.
         sha256: of the file's bytes, empty where they cannot be read.
         reason: why the image cannot be used, None when it can.
         pixels_sha256: of its size and pixels, the same for a file saved anew without loss.
@@ -60,9 +60,13 @@ def examine(root: Path, sources: list[Source], compute: Compute) -> list[Examine
 
 
 def _examine(root: Path, source: Source, salt: bytes) -> Examined:
-    path = root / source.path
+    path, fault = root / source.path, name_fault(source.path)
+    if fault:
+        source = replace(source, path=escaped(source.path))
     if leaves(root, path):
         return Examined(source, "", "a link that leaves the dataset's folder")
+    if fault:
+        return Examined(source, _sha256_if_readable(path), f"{fault}; rename the file")
     try:
         radiograph = read_radiograph(path, salt)
         return Examined(source, sha256_of(path), None, **_facts(path, radiograph))

@@ -6,17 +6,15 @@ exceptions and warnings. The steps follow DICOM Part 4, Annex N: modality, then 
 
 import hmac
 import json
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pydicom
-import pydicom.config
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_windowing, get_decoder, pixel_array
 
+from bonexray.data.quiet import quiet
 from bonexray.data.radiograph import Radiograph, UnreadableImage, require_bounded
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -32,11 +30,6 @@ _DISPLAY = (
     "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
 )  # fmt: skip
 _TAGS = [*_NUMBERS, *_DISPLAY, "PhotometricInterpretation", "NumberOfFrames", "PatientID", "IssuerOfPatientID"]
-
-# pydicom's warnings quote the values that it finds odd, a patient's ID among them.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-warnings.filterwarnings("ignore", module=r"pydicom|bonexray\.data\.dicom")
 
 
 def is_dicom(path: Path | str) -> bool:
@@ -59,6 +52,11 @@ def read_dicom(path: Path | str, salt: bytes | None) -> Radiograph:
     Raises:
         UnreadableImage: no usable single frame; the reason holds nothing of what the file says about its patient.
     """
+    with quiet():
+        return _read(path, salt)
+
+
+def _read(path: Path | str, salt: bytes | None) -> Radiograph:
     syntax = _transfer_syntax(path)
     header = _header(path)
     mode = _require_one_frame(header)

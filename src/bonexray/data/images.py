@@ -1,12 +1,12 @@
 """Any X-ray file into a grayscale array, and an array into a lossless file."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from bonexray.data.dicom import is_dicom, read_dicom
+from bonexray.data.quiet import quiet
 from bonexray.data.radiograph import Radiograph, UnreadableImage, require_bounded
 
 _UINT16_MAX = 65_535
@@ -83,15 +83,13 @@ def _require_content(path: Path) -> None:
 
 
 def _read_picture(path: Path | str) -> Radiograph:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the bound
-        with Image.open(path) as image:
-            require_bounded(image.width, image.height)
-            if image.format in _PAGED and (pages := getattr(image, "n_frames", 1)) > 1:
-                raise UnreadableImage(f"{pages} pages or frames, one expected")
-            scale = _deep_scale(image)
-            pixels = _grayscale(ImageOps.exif_transpose(image), *scale)
-            return Radiograph(pixels, str(image.format), image.mode, None)
+    with quiet(), Image.open(path) as image:
+        require_bounded(image.width, image.height)
+        if image.format in _PAGED and (pages := getattr(image, "n_frames", 1)) > 1:
+            raise UnreadableImage(f"{pages} pages or frames, one expected")
+        scale = _deep_scale(image)
+        pixels = _grayscale(ImageOps.exif_transpose(image), *scale)
+        return Radiograph(pixels, str(image.format), image.mode, None)
 
 
 def _deep_scale(image: Image.Image) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -42,7 +43,7 @@ def list_sources(dataset: Dataset) -> list[Source]:
     Raises:
         BonexrayError: root missing, empty, outside the repository by a relative path, or with fewer than two
             classes; a CSV without its column, or naming a file that is absent or outside the root; labels
-            that `dataset.classes` does not have.
+            that `dataset.classes` does not have, or that cannot be printed.
     """
     root = dataset_root(dataset)
     found = _from_csv(dataset, root) if dataset.csv else _from_folders(dataset, root)
@@ -73,6 +74,20 @@ def leaves(root: Path, path: Path) -> bool:
     """Whether a file's real place is outside the root; a link into DVC's cache is where DVC put the file."""
     real = Path(os.path.realpath(path))  # unlike resolve(), no error for a link to itself
     return not real.is_relative_to(root.resolve()) and not _DVC_CACHE.search(real.as_posix())
+
+
+def name_fault(name: str) -> str | None:
+    """Why a file's or a class's name cannot be written into the study's tables; None where it can."""
+    kinds = {unicodedata.category(letter) for letter in name}
+    if "Cs" in kinds:  # what Python makes of bytes of a file's name that it cannot decode
+        return "a name that is not UTF-8 text"
+    return "a line break or another control character in its name" if "Cc" in kinds else None
+
+
+def escaped(name: str) -> str:
+    r"""A name that can be printed: undecodable bytes and control characters as Python writes them, \xe9 and \n."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(repr(letter)[1:-1] if unicodedata.category(letter) == "Cc" else letter for letter in text)
 
 
 def _from_folders(dataset: Dataset, root: Path) -> list[Source]:
@@ -166,6 +181,11 @@ def _require_classes(dataset: Dataset, labels: set[str]) -> None:
             dataset.root, expected="at least two classes", received=f"only {min(labels)!r}",
             do="a folder a class is expected, or a CSV with the right dataset.label_column",
         )  # fmt: skip
+    for label in sorted(labels):
+        if fault := name_fault(label):
+            raise BonexrayError(
+                f"class '{escaped(label)}'", expected="a name that can be printed", received=fault, do="rename it"
+            )
     if dataset.classes is not None and labels != set(dataset.classes):
         raise BonexrayError(
             "dataset.classes", expected=f"exactly the labels of the data: {', '.join(sorted(labels))}",

@@ -1,15 +1,11 @@
 """A filter over many images at once, one process a core, and never twice over the same image."""
 
-import io
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
 
 from bonexray.compute import spread
 from bonexray.config import Compute, Denoise
-from bonexray.data.images import bounded, read_image, write_png16
-from bonexray.preprocess.filters import filter_of
+from bonexray.data.images import bounded, read_image
+from bonexray.preprocess.gpu import on_gpu
 from bonexray.preprocess.store import Store, store_folder
 
 
@@ -25,38 +21,30 @@ def denoise_images(root: Path, images: dict[str, str], target: Path, settings: D
 
     Returns:
         How many images were filtered anew.
+
+    Raises:
+        BonexrayError: the settings ask for a GPU and there is none.
     """
     store = Store(store_folder(), settings)
     items = [((root / path).resolve(), (target / f"{name}.png").resolve()) for name, path in images.items()]
-    known = spread(_restore, [(*item, store) for item in items], "looking up", compute, threads=True)
-    new = [item for item, found in zip(items, known, strict=True) if not found]
+    missing = spread(_restore, [(*item, store) for item in items], "looking up", compute, threads=True)
+    new = [(*item, name) for item, name in zip(items, missing, strict=True) if name]
     if new:
-        for _ in spread(_denoise, [(*item, store, settings) for item in new], settings.method, compute):
+        work = [(*item, store, settings.working_px) for item in new]
+        for _ in spread(_denoise, work, settings.method, compute, threads=on_gpu(settings)):
             pass
     return len(new)
 
 
-def filtered_png(pixels: np.ndarray, settings: Denoise) -> bytes:
-    """What the filter makes of an image (height, width) in [0, 1], as a PNG of 16 bits."""
-    png = io.BytesIO()
-    write_png16(png, filter_of(settings)(pixels))
-    return png.getvalue()
-
-
-def from_png(png: bytes) -> np.ndarray:
-    """Such a PNG as float32 (height, width) in [0, 1]."""
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image, dtype=np.float32) / np.iinfo(np.uint16).max
-
-
-def _restore(source: Path, target: Path, store: Store) -> bool:
-    png = store.fetch(source.read_bytes())
-    if png is not None:
-        target.write_bytes(png)
-    return png is not None
-
-
-def _denoise(source: Path, target: Path, store: Store, settings: Denoise) -> None:
-    png = filtered_png(bounded(read_image(source), settings.working_px), settings)
-    store.keep(source.read_bytes(), png)
+def _restore(source: Path, target: Path, store: Store) -> str | None:
+    """Write a known result; the name of one that is not known."""
+    name = store.name_of(source.read_bytes())
+    png = store.fetch(name)
+    if png is None:
+        return name
     target.write_bytes(png)
+    return None
+
+
+def _denoise(source: Path, target: Path, name: str, store: Store, working_px: int) -> None:
+    target.write_bytes(store.filtered(name, lambda: bounded(read_image(source), working_px)))

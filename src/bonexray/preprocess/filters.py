@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bonexray.config import Denoise
 from bonexray.errors import BonexrayError
+from bonexray.preprocess.gpu import bm3d_on_gpu
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -45,24 +46,30 @@ def unfiltered(pixels: np.ndarray, sigma: float | None) -> np.ndarray:
     return pixels
 
 
-def bm3d(pixels: np.ndarray, sigma: float | None, *, profile: Literal["np", "lc", "vn", "high"] = "np") -> np.ndarray:
+def bm3d(
+    pixels: np.ndarray, sigma: float | None, *, profile: Literal["np", "lc", "vn", "high"] = "np",
+    device: Literal["cpu", "gpu"] = "cpu",
+) -> np.ndarray:  # fmt: skip
     """Block-matching and 3-D filtering, both stages: hard thresholding, then Wiener.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: of the noise; None estimates it.
         profile: the package's own: `np` normal, `lc` low complexity, `vn` much noise, `high` quality.
+        device: `gpu` filters with another package, in the normal profile alone; see `gpu.py`.
 
     References:
         Dabov et al., Image denoising by sparse 3-D transform-domain collaborative filtering, IEEE TIP 2007.
     """
+    sigma = estimated_sigma(pixels) if sigma is None else sigma
+    if sigma == 0:  # nothing to remove, and BM3D divides by it
+        return pixels
+    if device == "gpu":
+        return _clipped(bm3d_on_gpu(pixels, sigma))
     import bm3d as package
 
     settings = getattr(package, _BM3D_PROFILES[profile])()
     settings.num_threads = 1  # the same bytes at every run, and the cores are busy with other images
-    sigma = estimated_sigma(pixels) if sigma is None else sigma
-    if sigma == 0:  # nothing to remove, and BM3D divides by it
-        return pixels
     return _clipped(package.bm3d(pixels, sigma, settings, stage_arg=package.BM3DStages.ALL_STAGES))
 
 
@@ -229,7 +236,7 @@ def options_of(settings: Denoise) -> dict[str, object]:
         )  # fmt: skip
     known = _options(FILTERS[settings.method])
     try:
-        return known.model_validate(settings.options).model_dump()
+        options = known.model_validate(settings.options).model_dump()
     except ValidationError as error:
         detail = error.errors()[0]
         unknown = detail["type"] == "extra_forbidden"
@@ -239,6 +246,12 @@ def options_of(settings: Denoise) -> dict[str, object]:
             expected=names if unknown else detail["msg"].removeprefix("Input should be "),
             received="an unknown option" if unknown else repr(detail["input"]), do="correct it, or leave it out",
         ) from None  # fmt: skip
+    if options.get("device") == "gpu" and options["profile"] != "np":
+        raise BonexrayError(
+            "denoise.options.profile, bm3d", expected="np where device is gpu: bm3d-cupy has no other",
+            received=repr(options["profile"]), do="leave the profile out, or set denoise.options.device=cpu",
+        )  # fmt: skip
+    return options
 
 
 def _options(function: Callable[..., np.ndarray]) -> type[BaseModel]:

@@ -14,8 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from bonexray.compute import spread
 from bonexray.config import Compute, Denoise
 from bonexray.data.images import bounded, read_image
-from bonexray.preprocess.denoise import filtered_png, from_png
-from bonexray.preprocess.store import Store, store_folder
+from bonexray.preprocess.gpu import on_gpu
+from bonexray.preprocess.store import Store, from_png, store_folder
 
 
 def psnr_db(clean: np.ndarray, image: np.ndarray) -> float:
@@ -72,7 +72,7 @@ def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise, c
     store = Store(store_folder(), settings)
     names = sorted(images, key=lambda name: _lot(name, settings.seed))[: settings.quality_images]
     items = [((root / images[name]).resolve(), settings, _lot(name, settings.seed), store) for name in sorted(names)]
-    means = _means(list(spread(_with_added_noise, items, "PSNR and SSIM", compute)))
+    means = _means(list(spread(_with_added_noise, items, "PSNR and SSIM", compute, threads=on_gpu(settings))))
     return {**means, "added_sigma": settings.quality_sigma}
 
 
@@ -89,10 +89,7 @@ def _with_added_noise(path: Path, settings: Denoise, seed: int, store: Store) ->
     clean = bounded(read_image(path), settings.working_px)
     noise = np.random.default_rng(seed).normal(0, settings.quality_sigma, clean.shape)
     noisy = np.clip(clean + noise, 0, 1).astype(np.float32)
-    png = store.fetch(noisy.tobytes())
-    if png is None:
-        png = filtered_png(noisy, settings)
-        store.keep(noisy.tobytes(), png)
+    png = store.filtered(store.name_of(noisy.tobytes()), lambda: noisy)
     return _compared(clean, noisy, from_png(png))
 
 

@@ -9,18 +9,26 @@ import io
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from bonexray.config import Denoise
+from bonexray.data.images import write_png16
 from bonexray.outputs import digest, main_repository, sha256_of
-from bonexray.preprocess.filters import options_of
+from bonexray.preprocess.filters import filter_of, options_of
+from bonexray.preprocess.gpu import gpu_libraries, on_gpu
 
 log = logging.getLogger("bonexray")
 LIBRARIES = ("bm3d", "scikit-image", "scipy", "numpy", "pillow", "PyWavelets")
-CODE = [Path(__file__).with_name("filters.py"), Path(__file__).parents[1] / "data" / "images.py"]
+CODE = [
+    Path(__file__).with_name("filters.py"),
+    Path(__file__).with_name("gpu.py"),
+    Path(__file__).parents[1] / "data" / "images.py",
+]
 
 
 class Store:
@@ -28,25 +36,48 @@ class Store:
 
     Args:
         folder: of the store.
-        settings: the filter and its parameters; with these and the versions of the libraries every key begins.
+        settings: the filter and its parameters; with these and the versions of the libraries every name begins.
+
+    Raises:
+        BonexrayError: the settings ask for a GPU and there is none.
     """
 
     def __init__(self, folder: Path, settings: Denoise) -> None:
-        self._folder = folder
+        self._folder, self._settings = folder, settings
+        libraries = {name: version(name) for name in LIBRARIES}
         self._recipe = digest({
             "method": settings.method, "options": options_of(settings), "sigma": settings.sigma,
-            "working_px": settings.working_px, "libraries": {name: version(name) for name in LIBRARIES},
+            "working_px": settings.working_px,
+            "libraries": libraries | gpu_libraries() if on_gpu(settings) else libraries,
             "code": [sha256_of(path) for path in CODE],
         })  # fmt: skip
 
-    def path_of(self, content: bytes) -> Path:
-        """Where the result of filtering a content, the bytes of a file or of an array, belongs."""
-        key = hashlib.sha256(self._recipe.encode() + hashlib.sha256(content).digest()).hexdigest()
-        return self._folder / key[:2] / f"{key}.png"
+    def name_of(self, content: bytes) -> str:
+        """The name of the result of filtering a content, the bytes of a file or of an array."""
+        return hashlib.sha256(self._recipe.encode() + hashlib.sha256(content).digest()).hexdigest()
 
-    def fetch(self, content: bytes) -> bytes | None:
-        """The PNG of a content's result, None where it is not there or damaged."""
-        path = self.path_of(content)
+    def path_of(self, name: str) -> Path:
+        """Where the result of that name belongs."""
+        return self._folder / name[:2] / f"{name}.png"
+
+    def filtered(self, name: str, pixels: Callable[[], np.ndarray]) -> bytes:
+        """The result of a name as a PNG of 16 bits; filtered and kept where it is not there.
+
+        Args:
+            name: as `name_of` gives it.
+            pixels: gives the image, float32 (height, width) in [0, 1]; called where it has to be filtered.
+        """
+        png = self.fetch(name)
+        if png is None:
+            stream = io.BytesIO()
+            write_png16(stream, filter_of(self._settings)(pixels()))
+            png = stream.getvalue()
+            self.keep(name, png)
+        return png
+
+    def fetch(self, name: str) -> bytes | None:
+        """The result of a name, None where it is not there or damaged; what is damaged goes."""
+        path = self.path_of(name)
         try:
             png = path.read_bytes()
             Image.open(io.BytesIO(png)).verify()
@@ -55,16 +86,23 @@ class Store:
             return None
         except (OSError, SyntaxError) as error:  # what Pillow raises where a checksum is wrong
             log.warning("%s is damaged and is made anew: %s", path, error)
+            path.unlink(missing_ok=True)
             return None
         return png
 
-    def keep(self, content: bytes, png: bytes) -> None:
-        """Keep the PNG of a content's result."""
-        path = self.path_of(content)
+    def keep(self, name: str, png: bytes) -> None:
+        """Keep a result."""
+        path = self.path_of(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
             stream.write(png)
         Path(stream.name).replace(path)
+
+
+def from_png(png: bytes) -> np.ndarray:
+    """Such a PNG as float32 (height, width) in [0, 1]."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image, dtype=np.float32) / np.iinfo(np.uint16).max
 
 
 def store_folder() -> Path:
