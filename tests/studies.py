@@ -194,6 +194,12 @@ def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
 def draw_figures(reports: Path, shape: Shape) -> None:
     """All figures that the study would have, as small gray pictures."""
     files = [reports / "models" / m / f"{m}_{figure}.png" for m in shape.models for figure in OF_A_MODEL]
+    of_ensembles = [f for f in OF_A_MODEL if f != "evaluation_figure"]  # which have no history
+    files += [
+        reports / "ensembles" / f"ensemble_{kind}" / f"ensemble_{kind}_{figure}.png"
+        for kind in shape.ensembles
+        for figure in of_ensembles
+    ]
     files += [
         reports / "comparison" / f"{name}.png"
         for name in OF_THE_STUDY

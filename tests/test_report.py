@@ -20,7 +20,7 @@ from bonexray.reporting import report_images
 from bonexray.reporting.model_card import model_card_page
 from bonexray.reporting.pages import markdown_text
 from bonexray.reporting.provenance import Provenance
-from bonexray.reporting.report import report_page, summary_page
+from bonexray.reporting.report import model_details, report_page, summary_page
 from bonexray.reporting.report_data import Study, read_study
 from bonexray.reporting.report_images import picture
 from bonexray.reporting.report_tables import models_table
@@ -236,6 +236,7 @@ def test_the_stage_writes_the_same_bytes_each_time(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "stages")
     stage = importlib.import_module("report")
+    monkeypatch.setattr(stage, "try_to_sync", lambda _: None)
     written = []
     for _ in range(2):
         stage.main(settings)
@@ -251,6 +252,12 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
     (tmp_path / file).unlink()
     with pytest.raises(BonexrayError, match=re.escape(file)):
         read_study(settings, tmp_path)
+
+
+def test_an_ensembles_figures_are_its_own(tmp_path: Path) -> None:
+    settings = write_study(tmp_path, SHAPES["repeats"])
+    details = model_details(read_study(settings, tmp_path), "ensemble_stacking")
+    assert len(details["figures"]) == 6 and not details["explained"]
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

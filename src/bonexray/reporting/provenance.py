@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 CODE = ("src", "stages", "conf", "params.yaml", "dvc.yaml")
 PACKAGES = (
-    "bonexray", "tensorflow", "keras", "keras-hub", "numpy", "scipy", "scikit-learn", "pandas", "statsmodels",
+    "bonexray", "tensorflow", "keras", "keras-hub", "numpy", "scipy", "scikit-learn", "pandas",
     "scikit-image", "bm3d", "opencv-python-headless", "pillow", "pydicom", "matplotlib", "dvc", "Jinja2",
 )  # fmt: skip
 TRACKED = ("data/split/", "data/prepared", "models/")

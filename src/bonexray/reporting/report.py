@@ -54,7 +54,8 @@ def summary_page(study: Study) -> str:
 def model_details(study: Study, name: str) -> dict[str, object]:
     """What stands in a model's fold: facts, scores by class and figures."""
     card, scores = study.cards.get(name, {}), study.scores[name]
-    folder, explained = study.root / "reports" / "models" / name, study.root / "reports" / "explained" / name
+    reports = study.root / "reports"
+    folder, explained = reports / ("models" if card else "ensembles") / name, reports / "explained" / name
     facts = {
         "Training": MODE_WORDS.get(card.get("mode"), "from scratch") if card else "",
         "Starts from": study.starts[name] if card else "",
