@@ -1,6 +1,8 @@
 """Which module may import which: one direction, and the heavy libraries in one place each."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,11 @@ def test_nothing_imports_the_command_line() -> None:
 def test_stages_are_imported_by_nobody() -> None:
     scripts = {"stages"} | {path.stem for path in STAGES}
     assert [path.name for path in [*MODULES, *STAGES] if libraries(path) & scripts] == []
+
+
+@pytest.mark.parametrize("stage", ["split", "denoise", "prepare", "evaluate", "aggregate", "report"])
+def test_stages_that_only_count_load_no_network_library(stage: str) -> None:
+    asked = f"import runpy, sys; runpy.run_path({str(ROOT / 'stages' / f'{stage}.py')!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in loaded
+    assert not {"tensorflow", "keras", "keras_hub", "jax"} & set(loaded)
