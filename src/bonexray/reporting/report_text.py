@@ -112,6 +112,11 @@ def limitations(study: Study) -> list[str]:
         found.append(
             "One split. Another draw of the test set would give other numbers; the intervals cover that only in part."
         )
+    else:
+        found.append(
+            "Each image is tested in one fold and validates in another, so what is gained by choosing on validation is "
+            "slightly too good."
+        )
     if study.repeats == 1:
         found.append("Each network was trained once. How much a result changes with the seed was not measured.")
     found.append("No images of another hospital, scanner or year were tried; external validity is unknown.")
