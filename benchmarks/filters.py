@@ -20,7 +20,7 @@ from bonexray.outputs import whole_file, with_section
 from bonexray.preprocess.filters import FILTERS, filter_of
 from bonexray.preprocess.quality import psnr_db, ssim
 from bonexray.progress import progress
-from bonexray.reporting.figures import figure, save
+from bonexray.reporting.figures.canvas import figure, save
 
 BEGIN, END = "<!-- filters: written by `python benchmarks/filters.py --into README.md` -->", "<!-- end of filters -->"
 PUBLISHED = "| BM3D as published, on knees | 21.3 → 31.7 | 0.65 → 0.91 | |"

@@ -15,8 +15,8 @@ from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.models.published import starts_from
 from bonexray.outputs import read_json, whole_file, whole_folder, write_json
-from bonexray.reporting.one_model import draw_evaluation
-from bonexray.reporting.study_figures import draw_study
+from bonexray.reporting.figures.one_model import draw_evaluation
+from bonexray.reporting.figures.study import draw_study
 from bonexray.reporting.tables import (
     COMPARISON,
     DATA,

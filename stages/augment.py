@@ -4,7 +4,7 @@ from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.manifest import read_classes, read_manifest
 from bonexray.outputs import whole_folder
-from bonexray.reporting.galleries import image_gallery
+from bonexray.reporting.figures.galleries import image_gallery
 from bonexray.stage import run_stage
 from bonexray.training.augment import EPOCH, random_view
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from bonexray.reporting.cohort import class_counts
-from bonexray.reporting.galleries import image_gallery
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
@@ -11,6 +9,8 @@ from bonexray.data.folds import folds_of
 from bonexray.data.manifest import read_classes, read_manifest
 from bonexray.data.sources import SPLITS
 from bonexray.outputs import whole_folder
+from bonexray.reporting.figures.cohort import class_counts
+from bonexray.reporting.figures.galleries import image_gallery
 from bonexray.stage import run_stage
 
 SAMPLES = 6

@@ -12,8 +12,8 @@ from bonexray.data.predictions import PREDICTIONS, read_predictions
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.models.registry import model_row
 from bonexray.outputs import read_json, whole_folder, write_json
-from bonexray.reporting.curves import learning_curves
-from bonexray.reporting.one_model import draw_evaluation
+from bonexray.reporting.figures.curves import learning_curves
+from bonexray.reporting.figures.one_model import draw_evaluation
 from bonexray.stage import run_stage
 
 COSTS = ("parameters", "multiply_adds", "file_mb")

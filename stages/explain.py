@@ -15,8 +15,8 @@ from bonexray.explanation.explain import Explanation, choose, explain
 from bonexray.models.blocks import diagram_of
 from bonexray.models.registry import model_row
 from bonexray.outputs import whole_folder, write_json
-from bonexray.reporting.architecture import architecture
-from bonexray.reporting.heatmaps import Explained, heat_maps
+from bonexray.reporting.figures.architecture import architecture
+from bonexray.reporting.figures.heatmaps import Explained, heat_maps
 from bonexray.stage import run_stage
 from bonexray.training.runtime import prepare_runtime
 from bonexray.training.trained import trained_network

@@ -9,7 +9,7 @@ from bonexray.data.images import write_png16
 from bonexray.data.phantom import CLASSES, Radiograph, simulate
 from bonexray.outputs import whole_folder
 from bonexray.progress import progress
-from bonexray.reporting.galleries import image_gallery
+from bonexray.reporting.figures.galleries import image_gallery
 from bonexray.stage import run_stage
 
 SAMPLES = 5

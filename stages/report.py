@@ -4,10 +4,10 @@ import logging
 
 from bonexray.config import Settings
 from bonexray.outputs import whole_file, whole_folder
-from bonexray.reporting.model_card import model_card_page
-from bonexray.reporting.provenance import provenance
-from bonexray.reporting.report import report_page, summary_page
-from bonexray.reporting.report_data import Choices, read_study
+from bonexray.reporting.report.contents import report_page, summary_page
+from bonexray.reporting.report.data import Choices, read_study
+from bonexray.reporting.report.model_card import model_card_page
+from bonexray.reporting.report.provenance import provenance
 from bonexray.stage import run_stage
 from bonexray.tracking.sync import try_to_sync
 

@@ -25,8 +25,8 @@ from bonexray.models.networks import HEAD, body_of, build_trainable
 from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.models.weights import load_starting_weights, weights_path
 from bonexray.outputs import read_json, sha256_of, write_json
-from bonexray.reporting.architecture import architecture
-from bonexray.reporting.heatmaps import Explained, heat_maps, verdict
+from bonexray.reporting.figures.architecture import architecture
+from bonexray.reporting.figures.heatmaps import Explained, heat_maps, verdict
 from bonexray.training.train import WEIGHTS, cost, model_card
 from bonexray.training.trained import trained_network
 

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from studies import SHAPES, rewritten, write_study
 
-from bonexray.reporting.checklists import CLAIM, TRIPOD, checklist, statements
-from bonexray.reporting.provenance import lock_hashes, provenance
-from bonexray.reporting.questions import best_network, pair_of, preprocessing, transfer
-from bonexray.reporting.report_data import Study, read_study
-from bonexray.reporting.report_tables import pairs_table, sources_table
-from bonexray.reporting.report_text import answer, large, limitations, p_value, study_warnings
-from bonexray.reporting.sources import reported, wilson
+from bonexray.reporting.report.checklists import CLAIM, TRIPOD, checklist, statements
+from bonexray.reporting.report.data import Study, read_study
+from bonexray.reporting.report.provenance import lock_hashes, provenance
+from bonexray.reporting.report.questions import best_network, pair_of, preprocessing, transfer
+from bonexray.reporting.report.sources import reported, wilson
+from bonexray.reporting.report.tables import pairs_table, sources_table
+from bonexray.reporting.report.text import answer, large, limitations, p_value, study_warnings
 
 every_shape = pytest.mark.parametrize("name", SHAPES)
 

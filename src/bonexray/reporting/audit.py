@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.reporting.figures import figure, save
+from bonexray.reporting.figures.canvas import figure, save
 
 SHOWN = 24  # pairs in the page and in the figure
 

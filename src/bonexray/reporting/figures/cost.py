@@ -7,8 +7,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bonexray.reporting.figures import BLUE, GRAY, PAD, PALE, SMALL, TEXT, board, headed, plot_at, save, write_head
-from bonexray.reporting.labels import fitted, width_of
+from bonexray.reporting.figures.canvas import (
+    BLUE,
+    GRAY,
+    PAD,
+    PALE,
+    SMALL,
+    TEXT,
+    board,
+    headed,
+    plot_at,
+    save,
+    write_head,
+)
+from bonexray.reporting.figures.labels import fitted, width_of
 
 WIDE, HIGH = 4.4, 3.6  # inches of the plot
 LINE = 0.3  # inches a model in the list

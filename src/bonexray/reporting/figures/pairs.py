@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.reporting.figures import BLUE, GRAY, PAD, PALE, SMALL, board, headed, ink, save, write_head
-from bonexray.reporting.labels import fitted_apart, width_of
+from bonexray.reporting.figures.canvas import BLUE, GRAY, PAD, PALE, SMALL, board, headed, ink, save, write_head
+from bonexray.reporting.figures.labels import fitted_apart, width_of
 
 ALPHA = 0.05
 CELL = 0.46  # inches

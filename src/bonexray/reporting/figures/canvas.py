@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bonexray.reporting.labels import fitted, height_of
+from bonexray.reporting.figures.labels import fitted, height_of
 
 # Okabe and Ito's palette, told apart by colour-blind readers; what matters also differs by line, marker or hatch.
 BLUE, ORANGE, GREEN, VERMILION, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"

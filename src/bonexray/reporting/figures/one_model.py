@@ -10,7 +10,7 @@ from bonexray.data.arrays import ArrayFile
 from bonexray.evaluation import curves
 from bonexray.evaluation.answers import Answers
 from bonexray.evaluation.evaluate import Evaluation
-from bonexray.reporting import confusion, galleries, probability_curves
+from bonexray.reporting.figures import confusion, galleries, probability_curves
 
 SAMPLES = 8
 MACRO = "macro_average"

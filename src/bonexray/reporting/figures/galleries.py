@@ -8,8 +8,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.reporting.figures import BLUE, GRAY, PAD, PALE, SMALL, TEXT, VERMILION, board, headed, save, write_head
-from bonexray.reporting.labels import fitted, fitted_apart, height_of, width_of
+from bonexray.reporting.figures.canvas import (
+    BLUE,
+    GRAY,
+    PAD,
+    PALE,
+    SMALL,
+    TEXT,
+    VERMILION,
+    board,
+    headed,
+    save,
+    write_head,
+)
+from bonexray.reporting.figures.labels import fitted, fitted_apart, height_of, width_of
 
 TILE = 1.9  # inches, side of an image
 GAP = 0.2

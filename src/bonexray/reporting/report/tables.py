@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bonexray.models.registry import REGISTRY
-from bonexray.reporting.questions import ALPHA
-from bonexray.reporting.report_data import NONE, Study
-from bonexray.reporting.report_text import large, missing, number, p_value, signed, span
-from bonexray.reporting.sources import reported
+from bonexray.reporting.report.data import NONE, Study
+from bonexray.reporting.report.questions import ALPHA
+from bonexray.reporting.report.sources import reported
+from bonexray.reporting.report.text import large, missing, number, p_value, signed, span
 
 FURTHER = {
     "macro_precision": "Precision, macro", "macro_recall": "Recall, macro", "macro_specificity": "Specificity, macro",

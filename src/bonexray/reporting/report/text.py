@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from bonexray.reporting.report_data import NONE, Study
+from bonexray.reporting.report.data import NONE, Study
 from bonexray.reporting.tables import warnings_of
 
 

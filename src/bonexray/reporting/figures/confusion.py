@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.reporting.figures import GRAY, PAD, SMALL, TEXT, board, headed, ink, save, write_head
-from bonexray.reporting.labels import fitted, fitted_apart, height_of, width_of
+from bonexray.reporting.figures.canvas import GRAY, PAD, SMALL, TEXT, board, headed, ink, save, write_head
+from bonexray.reporting.figures.labels import fitted, fitted_apart, height_of, width_of
 
 Counts = Mapping[str, Mapping[str, int]]
 COLOURS = mpl.colormaps["Blues"]

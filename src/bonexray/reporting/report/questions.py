@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bonexray.reporting.report_data import Study
-from bonexray.reporting.report_text import count, listed, number, p_value, signed, span
+from bonexray.reporting.report.data import Study
+from bonexray.reporting.report.text import count, listed, number, p_value, signed, span
 
 ALPHA = 0.05  # of the Holm-corrected tests
 

@@ -6,13 +6,13 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bonexray.reporting.report_text import count, large, listed, number, p_value, span
+from bonexray.reporting.report.text import count, large, listed, number, p_value, span
 
 MARKED = re.compile(r"([\\`*_\[\]<>|#])")
 
 
 def page(template: str, **facts: object) -> str:
-    """A template of `bonexray/reporting/templates` filled in; a fact that it names and does not get is an error."""
+    """A template of `bonexray/reporting/report/templates` filled in; a fact that it names and does not get is an error."""
     return _environment(markdown=template.endswith(".md")).get_template(template).render(**facts)
 
 
@@ -24,7 +24,7 @@ def markdown_text(value: object) -> object:
 @lru_cache
 def _environment(markdown: bool) -> Environment:
     environment = Environment(
-        loader=PackageLoader("bonexray.reporting"), autoescape=not markdown, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("bonexray.reporting.report"), autoescape=not markdown, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, finalize=markdown_text if markdown else None,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in (number, span, large, listed, count, p_value)}

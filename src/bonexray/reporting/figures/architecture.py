@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from bonexray.models.blocks import Block, Diagram
-from bonexray.reporting.figures import BLUE, GRAY, GREEN, ORANGE, VERMILION, figure, save
+from bonexray.reporting.figures.canvas import BLUE, GRAY, GREEN, ORANGE, VERMILION, figure, save
 
 COLOURS = {"image": GRAY, "maps": BLUE, "tokens": GREEN, "features": ORANGE, "classes": VERMILION}
 WIDTH, GAP, MARGIN, LINE = 4.4, 0.24, 0.5, 0.185  # inches: a box, between two, between branches, a line of text

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from bonexray.evaluation.ranks import Ranks
-from bonexray.reporting.confusion import confusion_grid
-from bonexray.reporting.cost import pareto
-from bonexray.reporting.curves import learning_overlay
-from bonexray.reporting.pairs import critical_difference, pair_matrix
-from bonexray.reporting.panel import evaluation_grid, model_comparison
+from bonexray.reporting.figures.confusion import confusion_grid
+from bonexray.reporting.figures.cost import pareto
+from bonexray.reporting.figures.curves import learning_overlay
+from bonexray.reporting.figures.pairs import critical_difference, pair_matrix
+from bonexray.reporting.figures.panel import evaluation_grid, model_comparison
 from bonexray.reporting.tables import title_of
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bonexray.config import Settings
-from bonexray.reporting.pages import page
+from bonexray.reporting.report.pages import page
 
 OVERALL = {
     "balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy", "macro_f1": "F1, macro", "roc_auc": "ROC AUC, macro",

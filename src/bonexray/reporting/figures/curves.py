@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from bonexray.reporting.figures import (
+from bonexray.reporting.figures.canvas import (
     BLUE,
     GRAY,
     GREEN,
@@ -24,7 +24,7 @@ from bonexray.reporting.figures import (
     save,
     write_head,
 )
-from bonexray.reporting.labels import fitted_apart, height_of
+from bonexray.reporting.figures.labels import fitted_apart, height_of
 
 COLUMNS = 5
 

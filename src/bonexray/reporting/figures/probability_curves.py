@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bonexray.reporting.figures import BLUE, GRAY, ORANGE, SMALL, TEXT, board, headed, plot_at, save, write_head
-from bonexray.reporting.labels import fitted_apart, height_of, width_of
+from bonexray.reporting.figures.canvas import BLUE, GRAY, ORANGE, SMALL, TEXT, board, headed, plot_at, save, write_head
+from bonexray.reporting.figures.labels import fitted_apart, height_of, width_of
 
 SIDE = 2.1  # inches
 STEP = SIDE + 0.35

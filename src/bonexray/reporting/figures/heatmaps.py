@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from bonexray.reporting.figures import BLUE, GRAY, VERMILION, figure, save
+from bonexray.reporting.figures.canvas import BLUE, GRAY, VERMILION, figure, save
 
 COLOURS, OPACITY = "cividis", 0.55  # evenly rising lightness: read in gray print and by colour-blind readers alike
 PANEL, HEAD = 2.3, 0.4  # inches: side of an image, and the titles above it

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bonexray.reporting.figures import (
+from bonexray.reporting.figures.canvas import (
     BLUE,
     GRAY,
     ORANGE,
@@ -21,7 +21,7 @@ from bonexray.reporting.figures import (
     save,
     write_head,
 )
-from bonexray.reporting.labels import fitted_apart, width_of
+from bonexray.reporting.figures.labels import fitted_apart, width_of
 
 SCORES = {"accuracy": "Accuracy", "macro_precision": "Precision", "macro_recall": "Recall", "macro_f1": "F1"}
 ROW = 0.34  # inches a model

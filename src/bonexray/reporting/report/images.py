@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bonexray.reporting.captions import words_of
+from bonexray.reporting.figures.captions import words_of
 
 OTHER_WORDS = {  # of figures that are drawn elsewhere
     "pairs.png": (

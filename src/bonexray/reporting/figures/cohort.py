@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from bonexray.reporting.figures import (
+from bonexray.reporting.figures.canvas import (
     BLUE,
     GREEN,
     ORANGE,
@@ -17,7 +17,7 @@ from bonexray.reporting.figures import (
     save,
     write_head,
 )
-from bonexray.reporting.labels import fitted_apart, width_of
+from bonexray.reporting.figures.labels import fitted_apart, width_of
 
 LOOKS = ((BLUE, ""), (ORANGE, "////"), (GREEN, "...."), (VERMILION, "xxxx"))  # colour and hatch of a split
 BAR = 0.19  # inches

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from bonexray.models.registry import MODES
-from bonexray.reporting.checklists import CLAIM, TRIPOD, checklist
-from bonexray.reporting.pages import page
-from bonexray.reporting.provenance import Provenance
-from bonexray.reporting.questions import questions
-from bonexray.reporting.report_data import Study
-from bonexray.reporting.report_images import Picture, model_pictures, picture
-from bonexray.reporting.report_tables import (
+from bonexray.reporting.report.checklists import CLAIM, TRIPOD, checklist
+from bonexray.reporting.report.data import Study
+from bonexray.reporting.report.images import Picture, model_pictures, picture
+from bonexray.reporting.report.pages import page
+from bonexray.reporting.report.provenance import Provenance
+from bonexray.reporting.report.questions import questions
+from bonexray.reporting.report.sources import SOURCES
+from bonexray.reporting.report.tables import (
     CALIBRATION,
     COST,
     FURTHER,
@@ -22,8 +23,7 @@ from bonexray.reporting.report_tables import (
     sources_table,
     split_table,
 )
-from bonexray.reporting.report_text import answer, limitations, number, study_warnings
-from bonexray.reporting.sources import SOURCES
+from bonexray.reporting.report.text import answer, limitations, number, study_warnings
 
 FIGURES = (
     "confusion_matrix", "sample_predictions", "misclassified", "evaluation_figure", "roc", "precision_recall",

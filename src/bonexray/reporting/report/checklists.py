@@ -8,8 +8,8 @@ Artificial Intelligence 6(4), e240300. TRIPOD+AI: Collins et al., BMJ 2024;385:e
 
 from dataclasses import dataclass
 
-from bonexray.reporting.report_data import NONE, Study
-from bonexray.reporting.report_text import count, number, span
+from bonexray.reporting.report.data import NONE, Study
+from bonexray.reporting.report.text import count, number, span
 
 # Item, what it asks for, and the key of the statement that answers it; "" is for the authors.
 CLAIM = (

@@ -1,0 +1,1 @@
+"""Figures: data in, PNG out, the same bytes for the same numbers."""
