@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | sync | table | grid | registry`."""
+"""The command line: `bonexray check | sync | table | gate | grid | registry`."""
 
 import sys
 from pathlib import Path
@@ -60,6 +60,24 @@ def table(
         return
     Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, headline))
     typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
+
+
+@app.command()
+def gate(
+    against: Annotated[str, typer.Option(help="the commit, branch or tag whose numbers must not be lost")],
+    tolerance: Annotated[
+        float | None, typer.Option(help="the largest fall of the headline's balanced accuracy, such as 0.02")
+    ] = None,
+) -> None:
+    """Say in Markdown whether the numbers here may follow those of a revision; exit with 1 where they may not."""
+    from bonexray.reporting.gate import gate_page, judge
+    from bonexray.reporting.revisions import results_at, results_here
+
+    here, other = results_here(), results_at(against)
+    verdict = judge(here, other, tolerance)
+    typer.echo(gate_page(here, other, verdict))
+    if verdict.failures:
+        raise typer.Exit(1)
 
 
 @app.command()
