@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help repro test worker ui lint clean
+.PHONY: help repro test slow worker ui lint clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -16,8 +16,11 @@ repro: $(READY)  ## build the whole study and print its table
 	bonexray sync
 	bonexray table
 
-test: $(READY)  ## run all tests, the real pipeline on a tiny cohort among them
-	pytest -n 2 --dist loadfile
+test: $(READY)  ## run the tests, the real pipeline on a tiny cohort among them
+	pytest -n 2 --dist loadfile -m "not slow"
+
+slow: $(READY)  ## run the tests that `make test` leaves out
+	pytest -n 2 --dist loadfile -m slow
 
 worker: $(READY)  ## train one model for a team: make worker MODEL=xception (over a DVC remote, no shared disk)
 	dvc pull --run-cache --allow-missing --force train@$(MODEL)
