@@ -7,7 +7,7 @@ from bonexray.errors import BonexrayError
 from bonexray.evaluation.panel import PREFIX
 from bonexray.models.registry import REGISTRY
 from bonexray.reporting.report.pages import markdown_text
-from bonexray.reporting.report_text import listed, missing, number, signed, span
+from bonexray.reporting.report.text import listed, missing, number, signed, span
 from bonexray.reporting.tables import title_of, warnings_of
 
 SCORE, WORDS = "balanced_accuracy", "balanced accuracy"
