@@ -1,6 +1,7 @@
 """A training's run while it trains."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from bonexray.config import Settings
 from bonexray.data.folds import FIRST, Run
 from bonexray.outputs import digest
 from bonexray.tracking.store import (
+    FAILURES,
     FINGERPRINT,
     FINISHED,
     LEAK,
@@ -23,6 +25,7 @@ from bonexray.tracking.store import (
     metrics_of,
     one_warning,
     open_store,
+    tracking_uri,
 )  # fmt: skip
 
 LOGGED_SECTIONS = (
@@ -30,31 +33,57 @@ LOGGED_SECTIONS = (
 )  # fmt: skip
 
 
+PATIENCE_S, PATIENCE_SHARE = 60, 0.1  # a store may take so many seconds of a training, or such a share of its time
+given_up: set[str] = set()  # stores that failed in this process: a study in folds would wait for them at each
+
+
 class LiveRun:
     """A training's run while it trains. A store that fails costs one warning and the record, never the training."""
 
     def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
-        with one_warning():
+        self._began, self._waited_s = time.monotonic(), 0.0
+        if tracking_uri() in given_up:
+            return
+        with one_failure():
             self._store = open_store(settings.track.experiment)
             self._run_id = start_run(self._store, settings, card, run)
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch's metrics, with the epoch as the step."""
         run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
-        with one_warning():
+        with one_failure():
             if run_id:
+                asked = time.monotonic()
                 self._store.client.log_batch(run_id, metrics_of(metrics, step=number))
+                self._hold_up(time.monotonic() - asked)
                 self._run_id = run_id
+
+    def _hold_up(self, seconds: float) -> None:
+        """Add to what the training waited for the store; too long is a failure like others."""
+        self._waited_s += seconds
+        if self._waited_s > max(PATIENCE_S, PATIENCE_SHARE * (time.monotonic() - self._began)):
+            raise TimeoutError(f"the store is slow, this training has waited {self._waited_s:.0f} s for it")
 
     def end(self, status: str) -> None:
         """End the run; a finished one replaces earlier runs of the same training."""
-        with one_warning():
+        with one_failure():
             if self._run_id:
                 earlier = finished_runs(self._store, self._fingerprint) if status == FINISHED else []
                 self._store.client.set_terminated(self._run_id, status)
                 for run_id in earlier:
                     self._store.client.delete_run(run_id)
+
+
+@contextmanager
+def one_failure() -> Iterator[None]:
+    """A store that fails within the block ends it with a warning, and is asked no more by this process."""
+    with one_warning():
+        try:
+            yield
+        except FAILURES:
+            given_up.add(tracking_uri())
+            raise
 
 
 @contextmanager
