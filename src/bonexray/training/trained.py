@@ -1,5 +1,6 @@
 """A trained model as one network from an image to class probabilities, whatever its training stored."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -31,9 +32,7 @@ def trained_network(folder: Path) -> keras.Model:
     """
     card = read_json(folder / CARD)
     name, mode = card["model"], card["mode"]
-    complete = FINE_TUNE if mode == FROZEN else mode  # the same layers: a head that may standardise, on its backbones
-    settings = Train(**card["train"], mode=mode if mode in MODES else FROZEN, repeats=1)
-    network = build_trainable(name, complete, card["img_px"], len(card["classes"]), settings)
+    network = empty_network(name, mode, card["img_px"], len(card["classes"]), train_settings(card))
     if mode != FROZEN:
         network.load_weights(folder / WEIGHTS)
         return network
@@ -42,6 +41,18 @@ def trained_network(folder: Path) -> keras.Model:
         load_starting_weights(body_of(network, backbone), backbone)
     network.get_layer(HEAD).load_weights(folder / WEIGHTS)
     return network
+
+
+def empty_network(name: str, mode: str, img_px: int, classes: int, settings: Train) -> keras.Model:
+    """The layers from image to classes of a model that was trained in a mode, whose weights are still to be read."""
+    complete = FINE_TUNE if mode == FROZEN else mode  # the same layers: a head that may standardise, on its backbones
+    return build_trainable(name, complete, img_px, classes, settings)
+
+
+def train_settings(card: Mapping[str, object]) -> Train:
+    """The settings that a model was trained with, from its card."""
+    mode = card["mode"]
+    return Train(**card["train"], mode=mode if mode in MODES else FROZEN, repeats=1)
 
 
 def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
