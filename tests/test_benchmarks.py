@@ -18,6 +18,7 @@ SMALL = {
     "audit": ["--images", "60", "--planted", "0.2"],
     "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36"],
     "filters": ["--count", "2", "--px", "48"],
+    "predict": ["compact_cnn", "--images", "40", "--px", "32", "--rounds", "1"],
 }
 
 
@@ -71,6 +72,13 @@ def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
     assert table.loc["bm3d", "psnr_after_db"] > table.loc["bm3d", "psnr_before_db"] + 3
     assert found.strip() in page.read_text()
     assert (tmp_path / "reports" / "filters.png").stat().st_size > 5000
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
+def test_prediction_is_measured_beside_the_bare_forward_pass() -> None:
+    found = printed("predict")
+    assert float(re.search(r"ratio: ([\d.]+)", found)[1]) > 0
+    assert re.search(r"latency: [\d.]+ ms", found) and re.search(r"peak memory: \d+ MB .*, \d+ MB", found)
 
 
 def test_planted_copies_are_found() -> None:

@@ -50,7 +50,7 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, batch_images: int = BATCH_IMAGES) -> None:
-        self.card, self.classes, self._network = bundle.card, bundle.card.classes, bundle.network
+        self.card, self.classes, self.network = bundle.card, bundle.card.classes, bundle.network
         self._batch_images = batch_images
         self._read = partial(prepared_or_reason, denoise=bundle.card.denoise, prepare=bundle.card.prepare)
 
@@ -92,12 +92,12 @@ class Predictor:
         """
         short = self._batch_images - len(images) if len(images) > 1 else 0  # two shapes at most: compiled twice
         filler = np.zeros((max(short, 0), *images.shape[1:]), np.float32)
-        outputs = self._network.predict_on_batch(np.concatenate([images, filler])[..., None])
+        outputs = self.network.predict_on_batch(np.concatenate([images, filler])[..., None])
         return class_probabilities(outputs[: len(images)])
 
     @cached_property
     def _halves(self) -> Halves:
-        return halve(self._network, self.card.model)
+        return halve(self.network, self.card.model)
 
     def _answered(self, batch: Sequence[np.ndarray | str], seen: bool, heat: bool) -> Iterable[Answer]:
         found = [item for item in batch if not isinstance(item, str)]
