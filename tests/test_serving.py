@@ -16,20 +16,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from served import FROZEN, SCRATCH
 
-from bonexray.config import Denoise, Prepare, Settings, load_settings
-from bonexray.data.images import read_image, write_png16
+from bonexray.config import Settings, load_settings
+from bonexray.data.images import bounded, read_image, write_png16
 from bonexray.data.predictions import read_predictions
 from bonexray.data.radiograph import UnreadableImage
 from bonexray.errors import BonexrayError
 from bonexray.outputs import digest, read_json, sha256_of, write_json
-from bonexray.preprocess.filters import FILTERS
+from bonexray.preprocess.denoise import as_stored, from_png
+from bonexray.preprocess.filters import FILTERS, filter_of
 from bonexray.preprocess.prepare import prepare_image
 from bonexray.serving.bundle import CARD, WEIGHTS, checked_card, open_bundle, write_bundle
 from bonexray.serving.predictor import Predictor
-from bonexray.serving.reading import prepared, prepared_or_reason
+from bonexray.serving.reading import Reading
 from bonexray.serving.study import chosen_model, study_bundle
 
 NAMES = (FROZEN, SCRATCH)
@@ -141,7 +145,7 @@ def test_heat_maps_come_with_the_image_that_the_network_saw(
     for path, answer in zip(paths, Predictor.open(bundles / FROZEN).answers(paths, heat=True), strict=True):
         assert answer.heat.shape == answer.image.shape == (32, 32)
         assert answer.heat.min() >= 0 and answer.heat.max() <= 1
-        np.testing.assert_array_equal(answer.image, prepared(path, settings.denoise, settings.prepare))
+        np.testing.assert_array_equal(answer.image, Reading(settings.denoise, settings.prepare).prepared(path))
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
@@ -155,10 +159,11 @@ def test_the_size_of_the_batch_changes_no_answer(served_study: Path, bundles: Pa
 
 
 def test_prepared_is_what_the_stages_left(served_study: Path, settings: Settings) -> None:
+    reading = Reading(settings.denoise, settings.prepare)
     known = np.load(served_study / "data/prepared/images.npy")
     manifest = pd.read_csv(served_study / "data/split/manifest.csv")
     for path, image in zip(manifest["path"], known, strict=True):
-        found = prepared(served_study / "data/raw" / path, settings.denoise, settings.prepare)
+        found = reading.prepared(served_study / "data/raw" / path)
         np.testing.assert_array_equal(found, image)
 
 
@@ -167,29 +172,34 @@ def test_every_filter_is_rounded_as_the_stages_round(settings: Settings, tmp_pat
     """Through the files that the stages leave, by another way than the code under test."""
     options = settings.denoise.model_copy(update={"method": method, "working_px": 40})
     write_png16(tmp_path / "image.png", np.random.default_rng(3).random((50, 44)) ** 2)
-    from bonexray.data.images import bounded
-    from bonexray.preprocess.filters import filter_of
-
     write_png16(tmp_path / "stage.png", filter_of(options)(bounded(read_image(tmp_path / "image.png"), 40)))
     expected = prepare_image(read_image(tmp_path / "stage.png"), settings.prepare)
-    np.testing.assert_array_equal(prepared(tmp_path / "image.png", options, settings.prepare), expected)
+    np.testing.assert_array_equal(Reading(options, settings.prepare).prepared(tmp_path / "image.png"), expected)
+
+
+@given(arrays(np.float32, (4, 5), elements=st.floats(-0.5, 1.5, width=32)))
+def test_what_a_png_of_16_bits_gives_back_is_known_without_one(pixels: np.ndarray) -> None:
+    png = io.BytesIO()
+    write_png16(png, pixels)
+    np.testing.assert_array_equal(as_stored(pixels), from_png(png.getvalue()))
 
 
 def test_colour_is_read_as_a_file_of_it_is(settings: Settings) -> None:
     colour = np.random.default_rng(3).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     png = io.BytesIO()
     Image.fromarray(colour).save(png, format="PNG")
-    options: tuple[Denoise, Prepare] = (settings.denoise, settings.prepare)
-    np.testing.assert_array_equal(prepared(colour, *options), prepared(png.getvalue(), *options))
+    reading = Reading(settings.denoise, settings.prepare)
+    np.testing.assert_array_equal(reading.prepared(colour), reading.prepared(png.getvalue()))
 
 
 @pytest.mark.parametrize("pixels", [
     np.full((5, 5), 2.0), np.full((5, 5), 0.5), np.zeros((5,)), np.zeros((5, 5), np.int64), np.zeros((5, 5, 3), np.uint16),
 ])  # fmt: skip
 def test_pixels_of_no_known_meaning_are_refused(settings: Settings, pixels: np.ndarray) -> None:
+    reading = Reading(settings.denoise, settings.prepare)
     with pytest.raises(UnreadableImage):
-        prepared(pixels, settings.denoise, settings.prepare)
-    assert isinstance(prepared_or_reason(pixels, settings.denoise, settings.prepare), str)
+        reading.prepared(pixels)
+    assert isinstance(reading(pixels), str)
 
 
 # Folders that are not as they were written

@@ -49,6 +49,12 @@ def from_png(png: bytes) -> np.ndarray:
         return np.asarray(image, dtype=np.float32) / np.iinfo(np.uint16).max
 
 
+def as_stored(pixels: np.ndarray) -> np.ndarray:
+    """What a PNG of 16 bits would give back of pixels (height, width) in [0, 1], without one being made."""
+    levels = np.iinfo(np.uint16).max
+    return np.rint(np.clip(pixels, 0, 1) * levels).astype(np.float32) / levels
+
+
 def _restore(source: Path, target: Path, store: Store) -> bool:
     png = store.fetch(source.read_bytes())
     if png is not None:

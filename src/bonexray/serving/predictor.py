@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from bonexray.explanation.gradcam import heat_maps
 from bonexray.explanation.halves import Halves, halve
 from bonexray.serving.ahead import ahead, in_batches, workers
 from bonexray.serving.bundle import Bundle, open_bundle
-from bonexray.serving.reading import Source, prepared_or_reason
+from bonexray.serving.reading import Reading, Source
 from bonexray.training.objective import class_probabilities
 
 BATCH_IMAGES = 32  # more is hardly faster on processors, and memory follows it
@@ -52,7 +52,7 @@ class Predictor:
     def __init__(self, bundle: Bundle, batch_images: int = BATCH_IMAGES) -> None:
         self.card, self.classes, self.network = bundle.card, bundle.card.classes, bundle.network
         self._batch_images = batch_images
-        self._read = partial(prepared_or_reason, denoise=bundle.card.denoise, prepare=bundle.card.prepare)
+        self._read = Reading(bundle.card.denoise, bundle.card.prepare)
 
     @classmethod
     def open(cls, folder: Path | str) -> "Predictor":
@@ -71,7 +71,7 @@ class Predictor:
         """Answer X-rays one after the other; a few are read ahead, so that memory does not follow their number.
 
         Args:
-            sources: paths, bytes of files, or pixels; see `reading.prepared`.
+            sources: paths, bytes of files, or pixels; see `Reading.prepared`.
             seen: give what the network saw, too.
             heat: draw a heat map for each answer, and give what the network saw, too.
         """

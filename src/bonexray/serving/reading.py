@@ -13,40 +13,51 @@ from PIL import Image
 from bonexray.config import Denoise, Prepare
 from bonexray.data.images import bounded, read_image
 from bonexray.data.radiograph import UnreadableImage, require_bounded
-from bonexray.preprocess.denoise import filtered_png, from_png
+from bonexray.preprocess.denoise import as_stored
+from bonexray.preprocess.filters import filter_of
 from bonexray.preprocess.prepare import prepare_image
 
 Source = Path | str | bytes | np.ndarray
 
 
-def prepared(source: Source, denoise: Denoise, prepare: Prepare) -> np.ndarray:
+class Reading:
     """What the study's stages make of an X-ray.
 
     Args:
-        source: a file's path, a file's bytes, or pixels: uint8 or uint16 (height, width), uint8 (height, width, 3 or 4)
-            as a file of these would hold them, or float (height, width) in [0, 1].
         denoise: filter and working size of the study.
         prepare: side and shape of the study.
-
-    Returns:
-        float32 (img_px, img_px) in [0, 1].
-
-    Raises:
-        UnreadableImage: what the study would have put aside; the message is the reason.
     """
-    pixels = bounded(_pixels(source), denoise.working_px)
-    filtered = from_png(filtered_png(pixels, denoise))  # in 16 bits, as the stage leaves it
-    if filtered.min() == filtered.max():
-        raise UnreadableImage("the filter leaves no contrast")
-    return prepare_image(filtered, prepare)
 
+    def __init__(self, denoise: Denoise, prepare: Prepare) -> None:
+        self._working_px, self._prepare = denoise.working_px, prepare
+        self._filter = filter_of(denoise)  # once: its options are checked
 
-def prepared_or_reason(source: Source, denoise: Denoise, prepare: Prepare) -> np.ndarray | str:
-    """What `prepared` gives, or why there is nothing to give."""
-    try:
-        return prepared(source, denoise, prepare)
-    except UnreadableImage as error:
-        return str(error)
+    def prepared(self, source: Source) -> np.ndarray:
+        """What a network sees of an X-ray.
+
+        Args:
+            source: a file's path, a file's bytes, or pixels: uint8 or uint16 (height, width), uint8 (height, width, 3 or
+                4) as a file of these would hold them, or float (height, width) in [0, 1].
+
+        Returns:
+            float32 (img_px, img_px) in [0, 1].
+
+        Raises:
+            UnreadableImage: what the study would have put aside; the message is the reason.
+        """
+        filtered = as_stored(
+            self._filter(bounded(_pixels(source), self._working_px))
+        )  # in 16 bits, as between the stages
+        if filtered.min() == filtered.max():
+            raise UnreadableImage("the filter leaves no contrast")
+        return prepare_image(filtered, self._prepare)
+
+    def __call__(self, source: Source) -> np.ndarray | str:
+        """What `prepared` gives, or the reason why there is nothing to give."""
+        try:
+            return self.prepared(source)
+        except UnreadableImage as error:
+            return str(error)
 
 
 def _pixels(source: Source) -> np.ndarray:
