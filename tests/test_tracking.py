@@ -36,7 +36,7 @@ def settings() -> Settings:
     """A study of two models."""
     params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
     params["train"] |= {"epochs": 2, "seed": 7}
-    params["track"] = {"experiment": EXPERIMENT}
+    params["track"] |= {"experiment": EXPERIMENT}
     params["models"] = {name: params["models"][name] for name in ("compact_cnn", "densenet121")}
     return Settings.model_validate(params)
 

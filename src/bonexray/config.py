@@ -6,6 +6,7 @@ value out of range is refused with the key's full name before any work is done.
 
 import difflib
 import re
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -221,10 +222,15 @@ class Compute(Section):
         return self
 
 
+# What it would shadow is a method of abstract base classes, which settings are not.
+warnings.filterwarnings("ignore", message='Field name "register" in "Track"')
+
+
 class Track(Section):
     """What MLflow is told."""
 
     experiment: str
+    register: bool
 
 
 Inputs = Annotated[list[str], Field(min_length=1, max_length=2)]

@@ -28,6 +28,7 @@ from bonexray.tracking.store import (
 )  # fmt: skip
 
 log = logging.getLogger("bonexray")
+HEADLINE = Path("metrics/headline.json")
 EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of what was added last
 
 
@@ -35,7 +36,7 @@ def sync(settings: Settings) -> dict[str, int]:
     """Create every run of the study that is missing, from the files; create nothing twice.
 
     Returns:
-        How many trainings, evaluations, ensembles and studies were added.
+        How many trainings, evaluations, ensembles and studies were added, and with `track.register` how many champions.
     """
     store = open_store(settings.track.experiment)
     added = {"trainings": 0, "evaluations": 0, "ensembles": 0, "studies": 0}
@@ -52,7 +53,12 @@ def sync(settings: Settings) -> dict[str, int]:
             run_id = known[0] if known else _training_from_files(store, settings, card, run, folder)
         added["evaluations"] += _add_evaluation(store, run_id, name)
     added["ensembles"] += _add_ensembles(store, settings)
-    added["studies"] += _add_study(store, settings)
+    study, is_new = _add_study(store, settings)
+    added["studies"] += is_new
+    if settings.track.register and study:
+        from bonexray.tracking.registered import register_chosen
+
+        added["champions"] = int(register_chosen(store, study, settings, read_json(HEADLINE)["model"]))
     return added
 
 
@@ -117,17 +123,16 @@ def _add_ensembles(store: Store, settings: Settings) -> int:
     return added
 
 
-def _add_study(store: Store, settings: Settings) -> bool:
-    """One run for the comparison as a whole, and on it the newest report."""
-    headline = Path("metrics/headline.json")
-    if not headline.exists():
-        return False
-    content, models = dict(flat(read_json(headline))), read_json("metrics/models.json")
+def _add_study(store: Store, settings: Settings) -> tuple[str | None, bool]:
+    """One run for the comparison as a whole, and on it the newest report; the run, and whether it is new."""
+    if not HEADLINE.exists():
+        return None, False
+    content, models = dict(flat(read_json(HEADLINE))), read_json("metrics/models.json")
     version = digest({"models": models, "headline": content})
     known = finished_runs(store, FINGERPRINT, version)
     if known:
         _add_report(store, known[0])
-        return False
+        return known[0], False
     tags = {
         STAGE: "aggregate",
         "dataset": settings.dataset.name,
@@ -143,7 +148,7 @@ def _add_study(store: Store, settings: Settings) -> bool:
     store.client.log_artifacts(run_id, "reports/comparison", "figures")
     _add_report(store, run_id)
     store.client.set_terminated(run_id, "FINISHED")
-    return True
+    return run_id, True
 
 
 def _add_report(store: Store, run_id: str) -> None:
