@@ -1,8 +1,8 @@
-"""The command line: `bonexray check | sync | table | grid | registry | predict | bundle`."""
+"""The command line: `bonexray check | sync | table | grid | registry | predict | bundle | export`."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -97,6 +97,7 @@ def registry() -> None:
     typer.echo("registry: wrote conf/model/, conf/registry.yaml, params.yaml, dvc.yaml and README.md")
 
 
+Format = Literal["onnx", "tflite", "tflite-int8"]
 Model = Annotated[
     str | None, typer.Option(help="of this study by name, a bundle's folder, or an MLflow address; else the chosen one")
 ]
@@ -135,6 +136,24 @@ def bundle(
 
     card = write_bundle(_bundle(model), out)
     typer.echo(f"bundle: {card.model} in {out}, digest {card.digest}")
+
+
+@app.command()
+def export(
+    kind: Annotated[Format, typer.Option("--format", help="what to write")],
+    model: Model = None,
+    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("exported"),
+    most_different: Annotated[float | None, typer.Option(help="largest difference of a probability")] = None,
+) -> None:
+    """Write a model for other programs, unless it then answers the validation images otherwise."""
+    from bonexray.serving.exported import export_model
+
+    found = export_model(_bundle(model), kind, out, most_different)
+    typer.echo(
+        f"export: {out}: {found.agreement:.1%} of {found.images} validation labels alike, probabilities at most "
+        f"{found.largest_difference:.2g} apart; {found.bytes / 1e6:.2f} MB (original {found.original_bytes / 1e6:.2f}), "
+        f"{found.latency_ms:.1f} ms an image (original {found.original_latency_ms:.1f})"
+    )
 
 
 def _bundle(model: str | None):
