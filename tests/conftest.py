@@ -101,6 +101,19 @@ def study(make_study: Callable[[], Study]) -> Study:
     return make_study()
 
 
+@pytest.fixture(scope="session")
+def served_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny study whose stages have run; read it, and write elsewhere."""
+    from served import run_study
+
+    folder = tmp_path_factory.mktemp("served")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        run_study(folder)
+    return folder
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the file that takes longest, so that two processes end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)

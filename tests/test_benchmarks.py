@@ -19,6 +19,7 @@ SMALL = {
     "audit": ["--images", "70", "--planted", "0.2"],
     "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36"],
     "filters": ["--count", "2", "--px", "48"],
+    "predict": ["compact_cnn", "--images", "40", "--px", "32", "--rounds", "1"],
 }
 
 
@@ -79,6 +80,13 @@ def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
     assert found.strip() in page.read_text()
     with Image.open(tmp_path / "reports" / "filters.png") as gallery:
         assert gallery.width > 1.5 * gallery.height
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
+def test_prediction_is_measured_beside_the_bare_forward_pass() -> None:
+    found = printed("predict")
+    assert float(re.search(r"ratio: ([\d.]+)", found)[1]) > 0
+    assert re.search(r"latency: [\d.]+ ms", found) and re.search(r"peak memory: \d+ MB .*, \d+ MB", found)
 
 
 def test_planted_copies_are_found() -> None:

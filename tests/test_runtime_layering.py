@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 
-PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "explanation", "reporting"}
+PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "explanation", "reporting", "serving"}
 ENTRANCES = {"check", "stage", "tracking", "cli"}  # what a user or a stage script starts from
 MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config, errors, outputs, progress, compute
     "config": set(),
@@ -24,6 +24,7 @@ MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config,
     "training": {"data", "models", "evaluation"},
     "explanation": {"data", "models", "training"},
     "reporting": {"data", "models", "evaluation"},
+    "serving": {"data", "preprocess", "models", "training", "explanation"},
 }
 
 

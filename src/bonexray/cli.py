@@ -1,8 +1,8 @@
-"""The command line: `bonexray check | sync | table | gate | grid | registry`."""
+"""The command line: `bonexray check | sync | table | gate | grid | registry | predict | bundle | export`."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -113,6 +113,81 @@ def registry() -> None:
         path.write_text(text, encoding="utf-8")
     compose_and_dump(str(PARAMS), str(Path("conf").resolve()), None, "config", "", [])
     typer.echo("registry: wrote conf/model/, conf/registry.yaml, params.yaml, dvc.yaml and README.md")
+
+
+Format = Literal["onnx", "tflite", "tflite-int8"]
+Model = Annotated[
+    str | None, typer.Option(help="of this study by name, a bundle's folder, or an MLflow address; else the chosen one")
+]
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="X-ray files of any format, and folders of them")],
+    model: Model = None,
+    out: Annotated[Path | None, typer.Option(help="the CSV to write, in place of standard output")] = None,
+    heatmap: Annotated[Path | None, typer.Option(help="a folder for an image of what speaks for each answer")] = None,
+) -> None:
+    """Answer X-rays with a model of the study; a file that cannot be read is named, and the exit code is then 1."""
+    from bonexray.progress import progress
+    from bonexray.serving.files import image_files, write_table
+    from bonexray.serving.predictor import Predictor
+
+    paths = image_files(images)
+    predictor = Predictor(_bundle(model))
+    answers = progress(predictor.answers(paths, heat=heatmap is not None), "predicting", len(paths))
+    bad = write_table(paths, answers, predictor.classes, out, heatmap)
+    for path, reason in bad.items():
+        typer.echo(f"left out: {path}: {reason}", err=True)
+    typer.echo(f"predict: {len(paths) - len(bad)} of {len(paths)} X-rays by {predictor.card.model}", err=True)
+    if bad:
+        raise typer.Exit(2 if len(bad) == len(paths) else 1)
+
+
+@app.command()
+def bundle(
+    model: Model = None,
+    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("bundle"),
+) -> None:
+    """Write a model of the study as a folder that answers without it: weights, classes, preprocessing, hashes."""
+    from bonexray.serving.bundle import write_bundle
+
+    card = write_bundle(_bundle(model), out)
+    typer.echo(f"bundle: {card.model} in {out}, digest {card.digest}")
+
+
+@app.command()
+def export(
+    kind: Annotated[Format, typer.Option("--format", help="what to write")],
+    model: Model = None,
+    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("exported"),
+    most_different: Annotated[float | None, typer.Option(help="largest difference of a probability")] = None,
+) -> None:
+    """Write a model for other programs, unless it then answers the validation images otherwise."""
+    from bonexray.serving.exported import export_model
+
+    found = export_model(_bundle(model), kind, out, most_different)
+    typer.echo(
+        f"export: {out}: {found.agreement:.1%} of {found.images} validation labels alike, probabilities at most "
+        f"{found.largest_difference:.2g} apart; {found.bytes / 1e6:.2f} MB (original {found.original_bytes / 1e6:.2f}), "
+        f"{found.latency_ms:.1f} ms an image (original {found.original_latency_ms:.1f})"
+    )
+
+
+def _bundle(model: str | None):
+    """A bundle's folder, a model in MLflow, or a model of this study."""
+    from bonexray.serving.bundle import CARD, open_bundle
+
+    if model and (Path(model) / CARD).exists():
+        return open_bundle(Path(model))
+    if model and ":/" in model:
+        from bonexray.tracking.registered import fetched_bundle
+
+        return fetched_bundle(model)
+    from bonexray.config import load_settings
+    from bonexray.serving.study import chosen_model, study_bundle
+
+    return study_bundle(load_settings(), model or chosen_model())
 
 
 def main() -> None:

@@ -105,6 +105,12 @@ def from_png(png: bytes) -> np.ndarray:
         return np.asarray(image, dtype=np.float32) / np.iinfo(np.uint16).max
 
 
+def as_stored(pixels: np.ndarray) -> np.ndarray:
+    """What a PNG of 16 bits would give back of pixels (height, width) in [0, 1], without one being made."""
+    levels = np.iinfo(np.uint16).max
+    return np.rint(np.clip(pixels, 0, 1) * levels).astype(np.float32) / levels
+
+
 def store_folder() -> Path:
     """Of the main repository, which experiments in copies of it share."""
     return main_repository() / ".bonexray" / "filtered"

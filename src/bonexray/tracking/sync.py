@@ -35,6 +35,7 @@ from bonexray.tracking.store import (
 )  # fmt: skip
 
 log = logging.getLogger("bonexray")
+HEADLINE = Path("metrics/headline.json")
 EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of what was added last
 
 
@@ -45,7 +46,7 @@ def sync(settings: Settings) -> dict[str, int]:
     moment leave one run of it as well, or two that the next sync makes one.
 
     Returns:
-        How many trainings, evaluations, ensembles and studies were added.
+        How many trainings, evaluations, ensembles and studies were added, and with `track.register` how many champions.
 
     Raises:
         BonexrayError: the store fails; what was added stays, and the next sync goes on from there.
@@ -82,7 +83,12 @@ def _sync(settings: Settings) -> dict[str, int]:
                 what = Path(f"models/{name}")
                 log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", what)
         added["ensembles"] += _add_ensembles(store, settings)
-        added["studies"] += _add_study(store, settings)
+        study, is_new = _add_study(store, settings)
+        added["studies"] += is_new
+        if settings.track.registered and study:
+            from bonexray.tracking.registered import register_chosen
+
+            added["champions"] = int(register_chosen(store, study, settings, read_json(HEADLINE)["model"]))
     return added
 
 
@@ -179,16 +185,15 @@ def _ensemble_from_files(
     return run_id
 
 
-def _add_study(store: Store, settings: Settings) -> bool:
-    """One run for the comparison as a whole, and on it the newest report."""
-    headline = Path("metrics/headline.json")
-    if not headline.exists():
-        return False
-    content, models = dict(flat(read_json(headline))), read_json("metrics/models.json")
+def _add_study(store: Store, settings: Settings) -> tuple[str | None, bool]:
+    """One run for the comparison as a whole, and on it the newest report; the run, and whether it is new."""
+    if not HEADLINE.exists():
+        return None, False
+    content, models = dict(flat(read_json(HEADLINE))), read_json("metrics/models.json")
     version = digest({"models": models, "headline": content})
     run_id, made = _once(store, version, partial(_study_from_files, store, settings, content, models, version))
     _add_report(store, run_id)
-    return made
+    return run_id, made
 
 
 def _study_from_files(

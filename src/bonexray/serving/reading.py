@@ -1,0 +1,101 @@
+"""An X-ray as the networks of a study see it: read, filtered, rounded and prepared as its stages do it.
+
+Nothing here imports Keras, so that processes that filter start fast.
+"""
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bonexray.config import Denoise, Prepare
+from bonexray.data.images import bounded, read_image
+from bonexray.data.radiograph import UnreadableImage, require_bounded
+from bonexray.preprocess.filters import filter_of
+from bonexray.preprocess.prepare import prepare_image
+from bonexray.preprocess.store import as_stored
+
+Source = Path | str | bytes | np.ndarray
+
+
+class Reading:
+    """What the study's stages make of an X-ray.
+
+    Args:
+        denoise: filter and working size of the study.
+        prepare: side and shape of the study.
+    """
+
+    def __init__(self, denoise: Denoise, prepare: Prepare) -> None:
+        self._working_px, self._prepare = denoise.working_px, prepare
+        self._filter = filter_of(denoise)  # once: its options are checked
+
+    def prepared(self, source: Source) -> np.ndarray:
+        """What a network sees of an X-ray.
+
+        Args:
+            source: a file's path, a file's bytes, or pixels: uint8 or uint16 (height, width), uint8 (height, width, 3 or
+                4) as a file of these would hold them, or float (height, width) in [0, 1].
+
+        Returns:
+            float32 (img_px, img_px) in [0, 1].
+
+        Raises:
+            UnreadableImage: what the study would have put aside; the message is the reason.
+        """
+        filtered = as_stored(
+            self._filter(bounded(_pixels(source), self._working_px))
+        )  # in 16 bits, as between the stages
+        if filtered.min() == filtered.max():
+            raise UnreadableImage("the filter leaves no contrast")
+        return prepare_image(filtered, self._prepare)
+
+    def __call__(self, source: Source) -> np.ndarray | str:
+        """What `prepared` gives, or the reason why there is nothing to give."""
+        try:
+            return self.prepared(source)
+        except UnreadableImage as error:
+            return str(error)
+
+
+def _pixels(source: Source) -> np.ndarray:
+    if isinstance(source, np.ndarray):
+        return _checked(source) if source.dtype.kind == "f" else _from_bytes(_png_of(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source))
+    return read_image(source)
+
+
+def _from_bytes(content: bytes) -> np.ndarray:
+    """Through a file, because what is known of formats is known of files."""
+    with tempfile.NamedTemporaryFile() as stream:
+        stream.write(content)
+        stream.flush()
+        return read_image(stream.name)
+
+
+def _png_of(levels: np.ndarray) -> bytes:
+    deep, flat = levels.dtype == np.uint16, levels.ndim == 2
+    coloured = levels.ndim == 3 and levels.shape[-1] in (3, 4)
+    if 0 in levels.shape or not ((deep and flat) or (levels.dtype == np.uint8 and (flat or coloured))):
+        raise UnreadableImage(
+            f"{levels.dtype} {levels.shape}; float (height, width) in [0, 1], uint8 or uint16 (height, width), or uint8 "
+            "(height, width, 3) expected"
+        )
+    require_bounded(levels.shape[1], levels.shape[0])
+    png = io.BytesIO()
+    Image.fromarray(levels).save(png, format="PNG", compress_level=1)
+    return png.getvalue()
+
+
+def _checked(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim != 2 or 0 in pixels.shape:
+        raise UnreadableImage(f"pixels of shape {pixels.shape}, (height, width) expected")
+    require_bounded(pixels.shape[1], pixels.shape[0])
+    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+        raise UnreadableImage("floating-point values outside [0, 1]")
+    if pixels.min() == pixels.max():
+        raise UnreadableImage("every pixel has the same value")
+    return pixels.astype(np.float32)

@@ -1,0 +1,41 @@
+"""A tiny study that its own stages have run through, for the tests of what answers outside it."""
+
+import runpy
+from contextlib import chdir
+from pathlib import Path
+
+import numpy as np
+from conftest import REPOSITORY, YAML_FILE, Study
+
+from bonexray.config import Settings, load_settings
+from bonexray.data.images import write_png16
+from bonexray.outputs import write_json
+
+FROZEN, SCRATCH = "mobilenet_v2", "compact_cnn"
+CHANGES = {
+    "denoise.method": "median", "denoise.working_px": 48, "train.epochs": 2, "train.batch_images": 8,
+    "train.learning_rate": 0.01, "explain.right": 1, "explain.wrong": 1, "dataset.classes": ["osteoporosis", "normal"],
+}  # fmt: skip
+
+
+def run_study(folder: Path) -> Settings:
+    """Two classes of noisy pictures, not square and larger than the working size, and two models trained on them."""
+    study = Study(folder)
+    params = YAML_FILE.load(REPOSITORY / "params.yaml")
+    models = {name: params["models"][name] for name in (FROZEN, SCRATCH)}
+    rng = np.random.default_rng(7)
+    for number in range(24):
+        name, shade = (("normal", 0.3), ("osteoporosis", 0.5))[number % 2]
+        ramp = np.linspace(0, shade, 60)[:, None] * np.linspace(1, 0.5, 50)
+        write_png16(study.write(f"data/raw/{name}/{number}.png", b""), ramp + 0.4 * rng.random((60, 50)))
+    study.change({**CHANGES, "models": models, "backbones": {FROZEN: params["backbones"][FROZEN]}})
+    with chdir(folder):
+        settings = load_settings()
+        calls = [
+            ("split",), ("denoise",), ("prepare",), ("weights", FROZEN), ("features", FROZEN), ("train", FROZEN),
+            ("train", SCRATCH),
+        ]  # fmt: skip
+        for script, *arguments in calls:
+            runpy.run_path(str(REPOSITORY / f"stages/{script}.py"))["main"](settings, *arguments)
+        write_json("metrics/headline.json", {"model": FROZEN})
+    return settings
