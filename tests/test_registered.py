@@ -56,7 +56,7 @@ def study(served_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def asked(register: bool = True) -> Settings:
     settings = load_settings()
-    return settings.model_copy(update={"track": settings.track.model_copy(update={"register": register})})
+    return settings.model_copy(update={"track": settings.track.model_copy(update={"registered": register})})
 
 
 def recorded(study: Path, name: str) -> tuple[list[Path], np.ndarray]:
