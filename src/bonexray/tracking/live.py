@@ -12,6 +12,7 @@ from bonexray.data.folds import FIRST, Run
 from bonexray.outputs import digest
 from bonexray.tracking.store import (
     FINGERPRINT,
+    FINISHED,
     LEAK,
     STAGE,
     Store,
@@ -50,7 +51,7 @@ class LiveRun:
         """End the run; a finished one replaces earlier runs of the same training."""
         with one_warning():
             if self._run_id:
-                earlier = finished_runs(self._store, FINGERPRINT, self._fingerprint) if status == "FINISHED" else []
+                earlier = finished_runs(self._store, self._fingerprint) if status == FINISHED else []
                 self._store.client.set_terminated(self._run_id, status)
                 for run_id in earlier:
                     self._store.client.delete_run(run_id)
@@ -65,7 +66,7 @@ def live_run(settings: Settings, card: Mapping[str, object], run: Run = FIRST) -
     except BaseException:
         live.end("FAILED")
         raise
-    live.end("FINISHED")
+    live.end(FINISHED)
 
 
 def training_fingerprint(card: Mapping[str, object], run: Run) -> str:

@@ -1,5 +1,6 @@
 """The store: where it is, how it is opened, how runs in it are found and filled."""
 
+import json
 import logging
 import os
 import re
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from filelock import FileLock
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +20,15 @@ from bonexray.outputs import main_repository
 
 log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"
+FINISHED = "FINISHED"
+FAILURES = (MlflowException, SQLAlchemyError, ImportError, OSError, json.JSONDecodeError)
+# MLflow retries for minutes, and training waits for it: here a server that is down costs 5 seconds, once, and one that
+# hangs 50. It also prints the address of each run, with the password that may stand in it.
+CLIENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -36,15 +46,16 @@ def tracking_uri() -> str:
 
 def without_secret(text: str) -> str:
     """A text with the user and password of any address in it left out."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
+    own = re.match(r"[\w+.-]+://(.+@)", os.environ.get("MLFLOW_TRACKING_URI", ""))  # a password may have any character
+    return re.sub(r"//[^/\s]*@", "//", text.replace(own[1], "") if own else text)
 
 
 def open_store(experiment: str) -> Store:
     """Open the store and create what is missing; one process at a time, because two at once break a new database."""
-    lock = main_repository() / ".bonexray" / "store.lock"
-    lock.parent.mkdir(exist_ok=True)
+    for name, value in CLIENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     local = tracking_uri().startswith("sqlite:")
-    with FileLock(lock):
+    with one_process_at("store"):
         client = MlflowClient(tracking_uri())
         found = client.get_experiment_by_name(experiment)
         if found is None:
@@ -54,12 +65,26 @@ def open_store(experiment: str) -> Store:
 
 
 @contextmanager
+def one_process_at(what: str) -> Iterator[None]:
+    """Wait until no other process of this repository, or of an experiment's copy of it, is at the same thing."""
+    lock = main_repository() / ".bonexray" / f"{what}.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+@contextmanager
 def one_warning() -> Iterator[None]:
+    """A store that fails within the block ends the block with a warning."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:  # also a broken file, a missing driver
-        reason = without_secret(" ".join(str(error).split())[:200])
-        log.warning("MLflow: %s; nothing is lost, `bonexray sync` completes the record", reason)
+    except FAILURES as error:  # also a broken file, a full disk, a missing driver, a page that is not MLflow's
+        log.warning("MLflow: %s; nothing is lost, `bonexray sync` completes the record", reason_of(error))
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line without secrets."""
+    return without_secret(" ".join(f"{error}".split()) or type(error).__name__)[:200]
 
 
 def create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
@@ -67,11 +92,15 @@ def create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
     return store.client.create_run(store.experiment_id, run_name=name, tags=texts).info.run_id
 
 
-def finished_runs(store: Store, tag: str, value: object) -> list[str]:
-    """Finished runs with a tag, the newest first."""
-    query = f"tags.`{tag}` = '{value}' and attributes.status = 'FINISHED'"
-    found = store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"])
-    return [run.info.run_id for run in found]
+def runs_of(store: Store, fingerprint: str) -> list[Run]:
+    """Runs with a fingerprint in any state, the newest first."""
+    query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
+    return list(store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"]))
+
+
+def finished_runs(store: Store, fingerprint: str) -> list[str]:
+    """Ids of finished runs with a fingerprint, the newest first."""
+    return [run.info.run_id for run in runs_of(store, fingerprint) if run.info.status == FINISHED]
 
 
 def metrics_of(values: Mapping[str, object], step: int) -> list[Metric]:

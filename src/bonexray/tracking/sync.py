@@ -1,28 +1,35 @@
 """Whatever run is missing, made from the files that DVC keeps."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from mlflow.entities import Param
+from mlflow.entities import Run as LoggedRun
 
 from bonexray.config import Settings
 from bonexray.data.folds import FIRST, Run
+from bonexray.errors import BonexrayError
 from bonexray.outputs import digest, read_json, sha256_of
 from bonexray.tracking.live import start_run, training_fingerprint
 from bonexray.tracking.store import (
+    FAILURES,
     FINGERPRINT,
+    FINISHED,
     LEAK,
     STAGE,
     Store,
     create_run,
-    finished_runs,
     flat,
     git_commit,
     metrics_of,
+    one_process_at,
     one_warning,
     open_store,
+    reason_of,
+    runs_of,
     tracking_uri,
     without_secret,
 )  # fmt: skip
@@ -34,32 +41,27 @@ EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of what was added 
 def sync(settings: Settings) -> dict[str, int]:
     """Create every run of the study that is missing, from the files; create nothing twice.
 
+    Another sync of this repository is waited for. Two machines that sync the same study to one server at the same
+    moment leave one run of it as well, or two that the next sync makes one.
+
     Returns:
         How many trainings, evaluations, ensembles and studies were added.
+
+    Raises:
+        BonexrayError: the store fails; what was added stays, and the next sync goes on from there.
     """
-    store = open_store(settings.track.experiment)
-    added = {"trainings": 0, "evaluations": 0, "ensembles": 0, "studies": 0}
-    for name in settings.models:
-        card_file = Path(f"models/{name}/model.json")
-        if not card_file.exists():
-            log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", card_file.parent)
-            continue
-        card = read_json(card_file)
-        for run in [Run(**item) for item in card["runs"]][::-1]:  # the first one last: it carries the evaluation
-            known = finished_runs(store, FINGERPRINT, training_fingerprint(card, run))
-            added["trainings"] += not known
-            folder = card_file.parent if run == FIRST else card_file.parent / run.name
-            run_id = known[0] if known else _training_from_files(store, settings, card, run, folder)
-        added["evaluations"] += _add_evaluation(store, run_id, name)
-    added["ensembles"] += _add_ensembles(store, settings)
-    added["studies"] += _add_study(store, settings)
-    return added
+    try:
+        return _sync(settings)
+    except FAILURES as error:
+        do = "see that it is there and has room, then run `bonexray sync` again; it goes on where it was"
+        expected = "a store that takes the runs"
+        raise BonexrayError("MLflow", expected=expected, received=reason_of(error), do=do) from error
 
 
 def try_to_sync(settings: Settings) -> None:
     """Sync where it works; a store that does not answer costs one warning, because the numbers are in files."""
     with one_warning():
-        added = sync(settings)
+        added = _sync(settings)
         log.info(
             "MLflow: %s; new: %s",
             without_secret(tracking_uri()),
@@ -67,12 +69,66 @@ def try_to_sync(settings: Settings) -> None:
         )
 
 
+def _sync(settings: Settings) -> dict[str, int]:
+    added = {"trainings": 0, "evaluations": 0, "ensembles": 0, "studies": 0}
+    with one_process_at("sync"):
+        store = open_store(settings.track.experiment)
+        for name in settings.models:
+            if Path(f"models/{name}/model.json").exists():
+                run_id, trainings = _add_trainings(store, settings, name)
+                added["trainings"] += trainings
+                added["evaluations"] += _add_evaluation(store, run_id, name)
+            else:
+                what = Path(f"models/{name}")
+                log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", what)
+        added["ensembles"] += _add_ensembles(store, settings)
+        added["studies"] += _add_study(store, settings)
+    return added
+
+
+def _once(store: Store, fingerprint: str, make: Callable[[], str]) -> tuple[str, bool]:
+    """The one finished run with a fingerprint, made if there is none, and whether it was made.
+
+    A run that was left unfinished before it, by a process or a server that died, is deleted, and so is a double.
+    """
+    known = runs_of(store, fingerprint)
+    if finished := [run for run in known if run.info.status == FINISHED]:
+        kept, *doubles = finished
+        left = [run for run in known if run.info.status != FINISHED and run.info.start_time < kept.info.start_time]
+        _delete(store, [*doubles, *left])
+        return kept.info.run_id, False
+    made = make()
+    _delete(store, known)
+    rivals = [run for run in runs_of(store, fingerprint) if run.info.status == FINISHED]
+    first = min(rivals, key=lambda run: (run.info.end_time, run.info.run_id)).info.run_id
+    if first != made:  # another machine was faster
+        store.client.delete_run(made)
+    return first, first == made
+
+
+def _delete(store: Store, runs: list[LoggedRun]) -> None:
+    for run in runs:
+        store.client.delete_run(run.info.run_id)
+
+
+def _add_trainings(store: Store, settings: Settings, name: str) -> tuple[str, int]:
+    """A model's trainings; the id of the first one, which carries the evaluation, and how many were added."""
+    folder, ids, added = Path(f"models/{name}"), {}, 0
+    card = read_json(folder / "model.json")
+    for run in [Run(**item) for item in card["runs"]]:
+        place = folder if run == FIRST else folder / run.name
+        make = partial(_training_from_files, store, settings, card, run, place)
+        ids[run], made = _once(store, training_fingerprint(card, run), make)
+        added += made
+    return ids[FIRST], added
+
+
 def _training_from_files(store: Store, settings: Settings, card: Mapping[str, object], run: Run, folder: Path) -> str:
     run_id = start_run(store, settings, card, run)
     for row in pd.read_csv(folder / "history.csv").to_dict("records"):
         epoch = int(row.pop("epoch"))
         store.client.log_batch(run_id, metrics_of(row, step=epoch))
-    store.client.set_terminated(run_id, "FINISHED")
+    store.client.set_terminated(run_id, FINISHED)
     return run_id
 
 
@@ -95,26 +151,32 @@ def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
 
 
 def _add_ensembles(store: Store, settings: Settings) -> int:
-    """A run an ensemble: what was fitted on validation, test metrics and figures."""
+    """A run an ensemble."""
     file = Path("metrics/ensembles.json")
     ensembles = read_json(file) if file.exists() else {}
     scores, added = read_json("metrics/models.json") if ensembles else {}, 0
     for name, made in ensembles.items():
         version = digest({"ensemble": name, "made": made, "scores": scores[name]})
-        if finished_runs(store, FINGERPRINT, version):
-            continue
-        tags = {
-            "model": name, "dataset": settings.dataset.name, STAGE: "ensemble", FINGERPRINT: version,
-            "git_commit": git_commit(), LEAK: scores[name].get(LEAK),
-        }  # fmt: skip
-        run_id = create_run(store, name, tags)
-        numbers = {f"test/{key}": value for key, value in flat(scores[name]) if not key.startswith("val_")}
-        store.client.log_batch(run_id, metrics_of(numbers, step=0), [Param("members", ", ".join(made["members"]))])
-        store.client.log_dict(run_id, made["fitted"], "fitted.json")
-        store.client.log_artifacts(run_id, f"reports/ensembles/{name}", "evaluation")
-        store.client.set_terminated(run_id, "FINISHED")
-        added += 1
+        make = partial(_ensemble_from_files, store, settings, name, made, scores[name], version)
+        added += _once(store, version, make)[1]
     return added
+
+
+def _ensemble_from_files(
+    store: Store, settings: Settings, name: str, made: Mapping[str, object], scores: Mapping[str, object], version: str
+) -> str:
+    """What was fitted on validation, test metrics and figures."""
+    tags = {
+        "model": name, "dataset": settings.dataset.name, STAGE: "ensemble", FINGERPRINT: version,
+        "git_commit": git_commit(), LEAK: scores.get(LEAK),
+    }  # fmt: skip
+    run_id = create_run(store, name, tags)
+    numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
+    store.client.log_batch(run_id, metrics_of(numbers, step=0), [Param("members", ", ".join(made["members"]))])
+    store.client.log_dict(run_id, made["fitted"], "fitted.json")
+    store.client.log_artifacts(run_id, f"reports/ensembles/{name}", "evaluation")
+    store.client.set_terminated(run_id, FINISHED)
+    return run_id
 
 
 def _add_study(store: Store, settings: Settings) -> bool:
@@ -124,26 +186,26 @@ def _add_study(store: Store, settings: Settings) -> bool:
         return False
     content, models = dict(flat(read_json(headline))), read_json("metrics/models.json")
     version = digest({"models": models, "headline": content})
-    known = finished_runs(store, FINGERPRINT, version)
-    if known:
-        _add_report(store, known[0])
-        return False
+    run_id, made = _once(store, version, partial(_study_from_files, store, settings, content, models, version))
+    _add_report(store, run_id)
+    return made
+
+
+def _study_from_files(
+    store: Store, settings: Settings, headline: Mapping[str, object], models: Mapping[str, Mapping], version: str
+) -> str:
     tags = {
-        STAGE: "aggregate",
-        "dataset": settings.dataset.name,
-        FINGERPRINT: version,
-        "git_commit": git_commit(),
-        LEAK: content.get(LEAK),
-    }
+        STAGE: "aggregate", "dataset": settings.dataset.name, FINGERPRINT: version, "git_commit": git_commit(),
+        LEAK: headline.get(LEAK),
+    }  # fmt: skip
     run_id = create_run(store, f"study of {len(settings.models)} on {settings.dataset.name}", tags)
-    params = [Param("models", ", ".join(settings.models)), Param("chosen", str(content.get("model")))]
+    params = [Param("models", ", ".join(settings.models)), Param("chosen", str(headline.get("model")))]
     panel = {f"balanced_accuracy/{name}": scores.get("balanced_accuracy") for name, scores in models.items()}
-    store.client.log_batch(run_id, metrics_of({**content, **panel}, step=0), params)
+    store.client.log_batch(run_id, metrics_of({**headline, **panel}, step=0), params)
     store.client.log_artifact(run_id, "metrics/comparison.csv")
     store.client.log_artifacts(run_id, "reports/comparison", "figures")
-    _add_report(store, run_id)
-    store.client.set_terminated(run_id, "FINISHED")
-    return True
+    store.client.set_terminated(run_id, FINISHED)
+    return run_id
 
 
 def _add_report(store: Store, run_id: str) -> None:
