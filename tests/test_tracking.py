@@ -8,9 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
-from ruamel.yaml import YAML
+from records import (
+    CARD,
+    EPOCH,
+    EXPERIMENT,
+    SCORES,
+    artifacts_of,
+    runs,
+    steps_of,
+    train_live,
+    two_models,
+    write_study,
+)  # fmt: skip
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
@@ -18,27 +28,11 @@ from bonexray.tracking.live import live_run
 from bonexray.tracking.store import open_store, tracking_uri, without_secret
 from bonexray.tracking.sync import sync, try_to_sync
 
-CARD = {
-    "model": "densenet121",
-    "mode": "frozen",
-    "fingerprint": "f" * 64,
-    "manifest_sha256": "a" * 64,
-    "leak_suspect": False,
-    "runs": [{"repeat": 1, "fold": 1}],
-}
-EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
-EXPERIMENT = "study"
-REPOSITORY = Path(__file__).parents[1]
-
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     """A study of two models."""
-    params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
-    params["train"] |= {"epochs": 2, "seed": 7}
-    params["track"] = {"experiment": EXPERIMENT}
-    params["models"] = {name: params["models"][name] for name in ("compact_cnn", "densenet121")}
-    return Settings.model_validate(params)
+    return two_models()
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +58,6 @@ def warnings_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatc
     """What the library has warned of so far."""
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
     return lambda: [r.getMessage() for r in caplog.records if r.name == "bonexray" and r.levelno >= logging.WARNING]
-
-
-def runs(stage: str | None = None) -> list[Run]:
-    client = MlflowClient(tracking_uri())
-    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    return [run for run in found if stage in (None, run.data.tags.get("stage"))]
-
-
-def steps_of(run: Run, metric: str) -> list[tuple[int, float]]:
-    return [(m.step, m.value) for m in MlflowClient(tracking_uri()).get_metric_history(run.info.run_id, metric)]
-
-
-def artifacts_of(run: Run, folder: str | None = None) -> list[str]:
-    return sorted(entry.path for entry in MlflowClient(tracking_uri()).list_artifacts(run.info.run_id, folder))
 
 
 # The store
@@ -128,12 +108,6 @@ def test_the_address_in_the_environment_has_the_first_word(root: Path, monkeypat
 
 
 # Live runs
-
-
-def train_live(settings: Settings, epochs: int = 2, card: dict[str, object] = CARD) -> None:
-    with live_run(settings, card) as run:
-        for number in range(1, epochs + 1):
-            run.epoch(number, {**EPOCH, "loss": 1 / number})
 
 
 def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings: Settings) -> None:
@@ -233,31 +207,6 @@ def test_a_store_lost_in_the_middle_warns_once(
 
 
 # From the files
-
-SCORES = {
-    "n": 6, "accuracy": 0.5, "balanced_accuracy": 0.4, "roc_auc": None, "val_accuracy": 0.9,
-    "confusion": {"normal": {"normal": 2, "osteoporosis": 1}, "osteoporosis": {"normal": 1, "osteoporosis": 2}},
-    "epochs": 2,
-}  # fmt: skip
-HEADLINE = {"model": "densenet121", "models": 2, "balanced_accuracy": 0.4, "roc_auc": None}
-
-
-def write_study(root: Path) -> None:
-    """The files of a study of two models that have been trained, evaluated and compared."""
-    for number, name in enumerate(("compact_cnn", "densenet121")):
-        write_json(root / f"models/{name}/model.json", {**CARD, "model": name, "fingerprint": f"{number}" * 64})
-        lines = ["epoch,loss,val_loss,learning_rate", "1,1.0,1.2,0.001", "2,0.5,1.1,0.0005"]
-        (root / f"models/{name}/history.csv").write_text("\n".join(lines) + "\n")
-        write_json(root / f"metrics/models/{name}.json", SCORES)
-        (root / f"reports/models/{name}").mkdir(parents=True)
-        (root / f"reports/models/{name}/{name}_confusion_matrix.png").write_bytes(b"png")
-    write_json(root / "metrics/headline.json", HEADLINE)
-    write_json(
-        root / "metrics/models.json", {"compact_cnn": {"n": 6}, "densenet121": {"n": 6, "balanced_accuracy": 0.4}}
-    )
-    (root / "metrics/comparison.csv").write_text("rank,model\n1,densenet121\n")
-    (root / "reports/comparison").mkdir(parents=True)
-    (root / "reports/comparison/models_comparison.png").write_bytes(b"png")
 
 
 def test_sync_makes_every_run_from_the_files(root: Path, settings: Settings) -> None:
