@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json
+from bonexray.tracking import live
 from bonexray.tracking.live import live_run
 from bonexray.tracking.sync import sync, try_to_sync
 
@@ -119,6 +120,7 @@ def root(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Ite
     """A repository that logs to the server, with a name and a password in the address; the record is empty."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://researcher:{PASSWORD}@127.0.0.1:{server.port}")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(live, "given_up", set())
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     client = MlflowClient()
@@ -248,7 +250,7 @@ def test_the_compose_file_has_no_password_and_the_pinned_versions():
     assert database["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
     assert server["environment"]["PGPASSWORD"] == "${POSTGRES_PASSWORD}"
     assert server["ports"] == ["${MLFLOW_ADDRESS:-127.0.0.1}:5000:5000"]
-    pins = re.findall(
-        r"[\w-]+==[\d.]+", (ROOT / "requirements.txt").read_text() + (ROOT / "pyproject.toml").read_text()
-    )
-    assert set(re.findall(r"[\w-]+==[\d.]+", server["build"]["dockerfile_inline"])) <= set(pins)
+    pinned, pin = (ROOT / "requirements.txt").read_text() + (ROOT / "pyproject.toml").read_text(), r"[\w-]+==[\d.]+"
+    in_container = set(re.findall(pin, server["build"]["dockerfile_inline"]))
+    assert in_container == set(re.search(r"^pip install (mlflow==.*)$", README, re.M)[1].split())
+    assert in_container <= set(re.findall(pin, pinned))

@@ -24,6 +24,7 @@ from records import (
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
+from bonexray.tracking import live
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import open_store, tracking_uri, without_secret
 from bonexray.tracking.sync import sync, try_to_sync
@@ -48,6 +49,7 @@ def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """The main repository with a store of its own, in which the test runs."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(live, "given_up", set())
     monkeypatch.chdir(tmp_path)
     shutil.copy(new_store, tmp_path / "mlflow.db")
     return tmp_path

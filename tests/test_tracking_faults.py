@@ -24,6 +24,7 @@ from bonexray.config import Settings
 from bonexray.data.folds import FIRST
 from bonexray.errors import BonexrayError
 from bonexray.outputs import read_json
+from bonexray.tracking import live
 from bonexray.tracking import sync as sync_module
 from bonexray.tracking.live import live_run, start_run
 from bonexray.tracking.store import CLIENT_DEFAULTS, Store, open_store, without_secret
@@ -51,6 +52,7 @@ def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A repository with a trained study and an empty store of its own, in which the test runs."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(live, "given_up", set())
     monkeypatch.chdir(tmp_path)
     shutil.copy(new_store, tmp_path / "mlflow.db")
     write_study(tmp_path)
@@ -146,6 +148,18 @@ def test_a_server_that_hangs_is_waited_for_once_and_not_for_long(
     assert len(warnings()) == 1 and "bonexray sync" in warnings()[0]
 
 
+def test_a_study_in_folds_gives_a_store_that_failed_up_for_good(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+):
+    with monkeypatch.context() as full:
+        full.setattr(MlflowClient, "log_batch", full_disk)
+        for _ in range(5):
+            train_live(settings, card=card_of(root))
+    assert len(warnings()) == 1
+    assert sync(settings) == WHOLE
+    assert_whole(settings)
+
+
 def test_the_patience_is_seconds_unless_the_user_says_otherwise(root: Path, monkeypatch: pytest.MonkeyPatch):
     for name in CLIENT_DEFAULTS:
         monkeypatch.delenv(name, raising=False)
@@ -191,6 +205,7 @@ def test_what_a_killed_training_left_is_deleted_when_sync_makes_the_whole_run(ro
         raise KeyboardInterrupt
     assert sorted(run.info.status for run in runs()) == ["FAILED", "RUNNING"]
     assert sync(settings) == WHOLE
+    assert {run.info.status for run in runs()} == {"FINISHED"}
     assert_whole(settings)
 
 

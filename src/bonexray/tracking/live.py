@@ -11,6 +11,7 @@ from bonexray.config import Settings
 from bonexray.data.folds import FIRST, Run
 from bonexray.outputs import digest
 from bonexray.tracking.store import (
+    FAILURES,
     FINGERPRINT,
     FINISHED,
     LEAK,
@@ -23,6 +24,7 @@ from bonexray.tracking.store import (
     metrics_of,
     one_warning,
     open_store,
+    tracking_uri,
 )  # fmt: skip
 
 LOGGED_SECTIONS = (
@@ -30,31 +32,47 @@ LOGGED_SECTIONS = (
 )  # fmt: skip
 
 
+given_up: set[str] = set()  # stores that failed in this process: a study in folds would wait for them at each
+
+
 class LiveRun:
     """A training's run while it trains. A store that fails costs one warning and the record, never the training."""
 
     def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
-        with one_warning():
+        if tracking_uri() in given_up:
+            return
+        with one_failure():
             self._store = open_store(settings.track.experiment)
             self._run_id = start_run(self._store, settings, card, run)
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch's metrics, with the epoch as the step."""
         run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
-        with one_warning():
+        with one_failure():
             if run_id:
                 self._store.client.log_batch(run_id, metrics_of(metrics, step=number))
                 self._run_id = run_id
 
     def end(self, status: str) -> None:
         """End the run; a finished one replaces earlier runs of the same training."""
-        with one_warning():
+        with one_failure():
             if self._run_id:
                 earlier = finished_runs(self._store, self._fingerprint) if status == FINISHED else []
                 self._store.client.set_terminated(self._run_id, status)
                 for run_id in earlier:
                     self._store.client.delete_run(run_id)
+
+
+@contextmanager
+def one_failure() -> Iterator[None]:
+    """A store that fails within the block ends it with a warning, and is asked no more by this process."""
+    with one_warning():
+        try:
+            yield
+        except FAILURES:
+            given_up.add(tracking_uri())
+            raise
 
 
 @contextmanager
