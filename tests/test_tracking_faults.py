@@ -160,6 +160,24 @@ def test_a_study_in_folds_gives_a_store_that_failed_up_for_good(
     assert_whole(settings)
 
 
+def test_a_store_that_takes_too_much_of_a_trainings_time_is_given_up(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+):
+    log_batch = MlflowClient.log_batch
+
+    def slow(*arguments: object, **options: object) -> None:
+        time.sleep(0.02)
+        log_batch(*arguments, **options)
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr(MlflowClient, "log_batch", slow)
+        slowly.setattr(live, "PATIENCE_S", 0.1)
+        train_live(settings, epochs=50, card=card_of(root))
+    assert len(warnings()) == 1 and "the store is slow" in warnings()[0]
+    assert sync(settings) == WHOLE
+    assert_whole(settings)
+
+
 def test_the_patience_is_seconds_unless_the_user_says_otherwise(root: Path, monkeypatch: pytest.MonkeyPatch):
     for name in CLIENT_DEFAULTS:
         monkeypatch.delenv(name, raising=False)

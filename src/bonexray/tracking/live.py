@@ -1,6 +1,7 @@
 """A training's run while it trains."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -32,6 +33,7 @@ LOGGED_SECTIONS = (
 )  # fmt: skip
 
 
+PATIENCE_S, PATIENCE_SHARE = 60, 0.1  # a store may take so many seconds of a training, or such a share of its time
 given_up: set[str] = set()  # stores that failed in this process: a study in folds would wait for them at each
 
 
@@ -40,6 +42,7 @@ class LiveRun:
 
     def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
+        self._began, self._waited_s = time.monotonic(), 0.0
         if tracking_uri() in given_up:
             return
         with one_failure():
@@ -51,8 +54,16 @@ class LiveRun:
         run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
         with one_failure():
             if run_id:
+                asked = time.monotonic()
                 self._store.client.log_batch(run_id, metrics_of(metrics, step=number))
+                self._hold_up(time.monotonic() - asked)
                 self._run_id = run_id
+
+    def _hold_up(self, seconds: float) -> None:
+        """Add to what the training waited for the store; too long is a failure like others."""
+        self._waited_s += seconds
+        if self._waited_s > max(PATIENCE_S, PATIENCE_SHARE * (time.monotonic() - self._began)):
+            raise TimeoutError(f"the store is slow, this training has waited {self._waited_s:.0f} s for it")
 
     def end(self, status: str) -> None:
         """End the run; a finished one replaces earlier runs of the same training."""
