@@ -6,8 +6,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import pytest
 from filelock import FileLock, Timeout
 from mlflow.store.db.utils import sql
 from mlflow.tracking import MlflowClient
-from records import EPOCH, EXPERIMENT, runs, steps_of, train_live, two_models, write_study
+from records import CARD, EPOCH, EXPERIMENT, at_once, runs, steps_of, train_live, two_models, write_study
 
 from bonexray.config import Settings
 from bonexray.data.folds import FIRST
@@ -258,41 +256,18 @@ def test_a_double_goes(root: Path, settings: Settings, monkeypatch: pytest.Monke
 
 # Two at once
 
-SYNC = """
-import sys, time
-from records import two_models
-from bonexray.tracking import sync
-make = sync._training_from_files
-sync._training_from_files = lambda *what: (time.sleep(0.5), make(*what))[1]  # both are at it at the same time
-settings = two_models()
-print("ready", flush=True)
-sys.stdin.readline()
-print(sync.sync(settings))
-"""
-PATHS = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("src", "tests"))
 
+def test_two_syncs_at_once_in_one_repository_make_everything_once(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    make = sync_module._training_from_files
 
-def at_once(count: int, code: str, cwd: Path) -> list[str]:
-    """What processes print that begin at the same moment."""
-    pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": PATHS}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], cwd=cwd, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
-        for _ in range(count)
-    ]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * count
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * count, said
-    return [out.strip() for out, _ in said]
+    def slower(*what: object) -> str:
+        time.sleep(0.3)  # so that both are at it
+        return make(*what)
 
-
-def test_two_syncs_at_once_in_one_repository_make_everything_once(root: Path, settings: Settings):
-    open_store(EXPERIMENT)
-    assert sorted(at_once(2, SYNC, root)) == sorted([str(WHOLE), str(NOTHING)])
+    monkeypatch.setattr(sync_module, "_training_from_files", slower)
+    assert sorted(map(str, at_once(2, lambda _: sync(settings)))) == sorted(map(str, [WHOLE, NOTHING]))
     assert_whole(settings)
 
 
@@ -323,17 +298,8 @@ def test_two_machines_that_sync_at_once_to_one_store_make_everything_once(
     monkeypatch.undo()
 
 
-def test_four_trainings_log_at_once_into_one_file(root: Path):
-    open_store(EXPERIMENT)
-    code = """
-import os, sys
-from records import CARD, train_live, two_models
-settings = two_models()
-print("ready", flush=True)
-sys.stdin.readline()
-train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{os.getpid():064d}"})
-"""
-    at_once(4, code, root)
+def test_four_trainings_log_at_once_into_one_file(root: Path, settings: Settings):
+    at_once(4, lambda number: train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
     assert len(runs()) == 4
     for run in runs():
         assert run.info.status == "FINISHED" and [step for step, _ in steps_of(run, "loss")] == [1, 2, 3, 4, 5]
