@@ -186,12 +186,14 @@ def test_the_patience_is_seconds_unless_the_user_says_otherwise(root: Path, monk
 
 
 class Portal(BaseHTTPRequestHandler):
-    """A web page in MLflow's place, as a login page or a wrong port gives."""
+    """Something else in MLflow's place, as a login page or a wrong port gives."""
+
+    page = b""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"<html>Welcome</html>")
+        self.wfile.write(self.page)
 
     do_POST = do_GET  # noqa: N815
 
@@ -199,9 +201,23 @@ class Portal(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
-def test_a_page_in_the_servers_place_costs_one_warning(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>Welcome</html>",
+        b"{}",
+        b"[]",
+        b"null",
+        b'"ok"',
+        b'{"experiment": 3}',
+        b'{"experiment": {"experiment_id": "1"}}',
+        b"",
+    ],
+)
+def test_another_service_in_the_servers_place_costs_one_warning(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]], page: bytes
 ):
+    monkeypatch.setattr(Portal, "page", page)
     portal = ThreadingHTTPServer(("127.0.0.1", 0), Portal)
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{portal.server_port}")
