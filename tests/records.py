@@ -1,5 +1,7 @@
 """A study of two models, and what MLflow has recorded of it, for the tests of tracking."""
 
+import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -79,3 +81,21 @@ def steps_of(run: Run, metric: str) -> list[tuple[int, float]]:
 def artifacts_of(run: Run, folder: str | None = None) -> list[str]:
     """Paths of the files of a run."""
     return sorted(entry.path for entry in MlflowClient(tracking_uri()).list_artifacts(run.info.run_id, folder))
+
+
+def at_once(count: int, act: Callable[[int], object]) -> list[object]:
+    """What processes return that call a function with 0, 1, ... at the same moment."""
+    context = multiprocessing.get_context("fork")  # what is imported stays so
+    barrier, answers = context.Barrier(count), context.SimpleQueue()
+
+    def one(number: int) -> None:
+        barrier.wait(60)
+        answers.put(act(number))
+
+    processes = [context.Process(target=one, args=(number,)) for number in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * count
+    return [answers.get() for _ in processes]

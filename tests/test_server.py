@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 from mlflow.tracking import MlflowClient
-from records import EPOCH, artifacts_of, runs, steps_of, train_live, two_models, write_study
+from records import CARD, EPOCH, artifacts_of, at_once, runs, steps_of, train_live, two_models, write_study
 from ruamel.yaml import YAML
 
 from bonexray.config import Settings
@@ -176,33 +176,10 @@ def test_a_server_that_dies_during_an_epoch_costs_one_warning_and_sync_makes_the
     ]  # fmt: skip
 
 
-TRAINING = """
-import sys
-from records import CARD, train_live, two_models
-settings = two_models()
-print("ready", flush=True)
-sys.stdin.readline()
-train_live(settings, epochs=5, card={**CARD, "fingerprint": sys.argv[1] * 64})
-"""
-
-
 @needs_postgresql
-def test_four_trainings_log_at_once(root: Path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
-    pipe = subprocess.PIPE
-    trainings = [
-        subprocess.Popen(
-            [sys.executable, "-c", TRAINING, name], env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
-        for name in "abcd"
-    ]
-    assert [training.stdout.readline() for training in trainings] == ["ready\n"] * 4
-    for training in trainings:
-        training.stdin.write("go\n")
-        training.stdin.flush()
-    said = [training.communicate(timeout=120) for training in trainings]
-    assert [training.returncode for training in trainings] == [0] * 4 and not any(errors for _, errors in said), said
-    assert sorted(run.data.tags["fingerprint"][0] for run in runs()) == list("abcd")
+def test_four_trainings_log_at_once(root: Path, settings: Settings):
+    at_once(4, lambda number: train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
+    assert sorted(run.data.tags["fingerprint"][0] for run in runs()) == list("0123")
     for run in runs():
         assert run.info.status == "FINISHED" and [step for step, _ in steps_of(run, "loss")] == [1, 2, 3, 4, 5]
 

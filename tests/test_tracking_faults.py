@@ -6,8 +6,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ import pytest
 from filelock import FileLock, Timeout
 from mlflow.store.db.utils import sql
 from mlflow.tracking import MlflowClient
-from records import EPOCH, EXPERIMENT, runs, steps_of, train_live, two_models, write_study
+from records import CARD, EPOCH, EXPERIMENT, at_once, runs, steps_of, train_live, two_models, write_study
 
 from bonexray.config import Settings
 from bonexray.data.folds import FIRST
@@ -188,12 +186,14 @@ def test_the_patience_is_seconds_unless_the_user_says_otherwise(root: Path, monk
 
 
 class Portal(BaseHTTPRequestHandler):
-    """A web page in MLflow's place, as a login page or a wrong port gives."""
+    """Something else in MLflow's place, as a login page or a wrong port gives."""
+
+    page = b""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"<html>Welcome</html>")
+        self.wfile.write(self.page)
 
     do_POST = do_GET  # noqa: N815
 
@@ -201,9 +201,23 @@ class Portal(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
-def test_a_page_in_the_servers_place_costs_one_warning(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>Welcome</html>",
+        b"{}",
+        b"[]",
+        b"null",
+        b'"ok"',
+        b'{"experiment": 3}',
+        b'{"experiment": {"experiment_id": "1"}}',
+        b"",
+    ],
+)
+def test_another_service_in_the_servers_place_costs_one_warning(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]], page: bytes
 ):
+    monkeypatch.setattr(Portal, "page", page)
     portal = ThreadingHTTPServer(("127.0.0.1", 0), Portal)
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{portal.server_port}")
@@ -258,41 +272,18 @@ def test_a_double_goes(root: Path, settings: Settings, monkeypatch: pytest.Monke
 
 # Two at once
 
-SYNC = """
-import sys, time
-from records import two_models
-from bonexray.tracking import sync
-make = sync._training_from_files
-sync._training_from_files = lambda *what: (time.sleep(0.5), make(*what))[1]  # both are at it at the same time
-settings = two_models()
-print("ready", flush=True)
-sys.stdin.readline()
-print(sync.sync(settings))
-"""
-PATHS = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("src", "tests"))
 
+def test_two_syncs_at_once_in_one_repository_make_everything_once(
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    make = sync_module._training_from_files
 
-def at_once(count: int, code: str, cwd: Path) -> list[str]:
-    """What processes print that begin at the same moment."""
-    pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": PATHS}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], cwd=cwd, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
-        for _ in range(count)
-    ]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * count
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * count, said
-    return [out.strip() for out, _ in said]
+    def slower(*what: object) -> str:
+        time.sleep(0.3)  # so that both are at it
+        return make(*what)
 
-
-def test_two_syncs_at_once_in_one_repository_make_everything_once(root: Path, settings: Settings):
-    open_store(EXPERIMENT)
-    assert sorted(at_once(2, SYNC, root)) == sorted([str(WHOLE), str(NOTHING)])
+    monkeypatch.setattr(sync_module, "_training_from_files", slower)
+    assert sorted(map(str, at_once(2, lambda _: sync(settings)))) == sorted(map(str, [WHOLE, NOTHING]))
     assert_whole(settings)
 
 
@@ -323,17 +314,8 @@ def test_two_machines_that_sync_at_once_to_one_store_make_everything_once(
     monkeypatch.undo()
 
 
-def test_four_trainings_log_at_once_into_one_file(root: Path):
-    open_store(EXPERIMENT)
-    code = """
-import os, sys
-from records import CARD, train_live, two_models
-settings = two_models()
-print("ready", flush=True)
-sys.stdin.readline()
-train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{os.getpid():064d}"})
-"""
-    at_once(4, code, root)
+def test_four_trainings_log_at_once_into_one_file(root: Path, settings: Settings):
+    at_once(4, lambda number: train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
     assert len(runs()) == 4
     for run in runs():
         assert run.info.status == "FINISHED" and [step for step, _ in steps_of(run, "loss")] == [1, 2, 3, 4, 5]

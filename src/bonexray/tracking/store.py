@@ -1,6 +1,5 @@
 """The store: where it is, how it is opened, how runs in it are found and filled."""
 
-import json
 import logging
 import os
 import re
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from filelock import FileLock
+from google.protobuf.json_format import ParseError
 from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -21,7 +21,7 @@ from bonexray.outputs import main_repository
 log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"
 FINISHED = "FINISHED"
-FAILURES = (MlflowException, SQLAlchemyError, ImportError, OSError, json.JSONDecodeError)
+FAILURES = (MlflowException, SQLAlchemyError, ImportError, OSError, ParseError)
 # MLflow retries for minutes, and training waits for it: here a server that is down costs 5 seconds, once, and one that
 # hangs 50. It also prints the address of each run, with the password that may stand in it.
 CLIENT_DEFAULTS = {
@@ -90,7 +90,10 @@ def reason_of(error: Exception) -> str:
 
 def create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
     texts = {key: str(value) for key, value in tags.items() if value}
-    return store.client.create_run(store.experiment_id, run_name=name, tags=texts).info.run_id
+    run_id = store.client.create_run(store.experiment_id, run_name=name, tags=texts).info.run_id
+    if not run_id:  # an empty answer is a valid one to MLflow's client
+        raise ConnectionError(f"what answers at {tracking_uri()} is not MLflow")
+    return run_id
 
 
 def runs_of(store: Store, fingerprint: str) -> list[Run]:
