@@ -29,7 +29,10 @@ worker: $(READY)  ## train one model for a team: make worker MODEL=xception (ove
 
 ui: $(READY)  ## compare the runs in the browser (MLflow, http://127.0.0.1:5000)
 	bonexray sync
-	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+	@case "$${MLFLOW_TRACKING_URI:-}" in \
+		http*) echo "MLFLOW_TRACKING_URI names a server: open its address in the browser" ;; \
+		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
+	esac
 
 lint: $(READY)  ## style, and a docstring on everything public
 	ruff check .
