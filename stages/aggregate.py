@@ -73,7 +73,8 @@ def with_ensembles(
     with whole_folder("reports/ensembles") as folder:
         for name, (probabilities, _) in made.items():
             found = evaluate(panel.rows, probabilities, classes, settings.evaluate, settings.dataset.ordered)
-            scores[name] = {**found.scores, "leak_suspect": read_leak_suspect()}
+            seen = {key: value for key, value in found.scores.items() if not key.startswith("val_")}  # fitted there
+            scores[name] = {**seen, "leak_suspect": read_leak_suspect()}
             (folder / name).mkdir()
             draw_evaluation(
                 found, name, title_of(name), classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder / name

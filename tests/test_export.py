@@ -18,6 +18,8 @@ from bonexray.outputs import read_json, sha256_of
 from bonexray.serving.exported import LIMITS, export_model
 from bonexray.serving.study import study_bundle
 
+pytestmark = pytest.mark.slow
+
 ONNX = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "tf2onnx", "onnxruntime"))), reason="needs pip install 'bonexray[onnx]'"
 )

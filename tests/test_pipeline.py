@@ -184,6 +184,7 @@ def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(wor
     assert workspace.trainings() == trained + 1
 
 
+@pytest.mark.slow
 def test_a_study_in_folds_and_repeats_tests_every_image_once_and_ranks_its_models(workspace):
     models = "model=[mobilenet_v2,vgg16,resnet50]"
     workspace.study(models, "split.folds=3", "train.repeats=2", "train.epochs=1")

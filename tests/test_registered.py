@@ -26,6 +26,8 @@ from bonexray.outputs import write_json
 from bonexray.tracking.store import tracking_uri
 from bonexray.tracking.sync import sync
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ["osteoporosis", "normal"]
 LOADED = """
 import json, sys

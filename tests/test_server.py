@@ -24,6 +24,8 @@ from bonexray.tracking import live
 from bonexray.tracking.live import live_run
 from bonexray.tracking.sync import sync, try_to_sync
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INITDB = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
