@@ -20,6 +20,8 @@ test: $(READY)  ## run the tests, the real pipeline on a tiny cohort among them
 	pytest -n 2 --dist loadfile -m "not slow"
 
 slow: $(READY)  ## run the tests that `make test` leaves out
+	@if command -v uv >/dev/null; then uv pip install -q --python $(VENV)/bin/python -e '.[dev,slow]'; \
+	else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev,slow]'; fi
 	pytest -n 2 --dist loadfile -m slow
 
 worker: $(READY)  ## train one model for a team: make worker MODEL=xception (over a DVC remote, no shared disk)

@@ -82,7 +82,7 @@ def folder_remote(tmp_path: Path) -> Remote:
 @pytest.fixture
 def s3_remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     pytest.importorskip("dvc_s3", reason="no dvc-s3 here: pip install 'bonexray[s3]'")
-    moto = pytest.importorskip("moto.server", reason="no S3 server here: pip install 'bonexray[dev]'")
+    moto = pytest.importorskip("moto.server", reason="no S3 server here: pip install 'bonexray[slow]'")
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     servers = [moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)]
