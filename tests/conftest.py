@@ -1,10 +1,9 @@
 """A small study in a folder of its own, on which the command line and the stage scripts are run."""
 
-import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +31,6 @@ SOUND = {
         "weights": ["data/split/manifest.csv"],
     }}, "backbones": {},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _networks_are_forgotten() -> Iterator[None]:
-    """What a file of tests built does not stay in memory for those after it."""
-    yield
-    if "keras" in sys.modules:
-        sys.modules["keras"].backend.clear_session()
-    gc.collect()
 
 
 class Study:

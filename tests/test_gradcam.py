@@ -1,7 +1,6 @@
 """Heat maps: where a network must look they are hot, and they follow from its weights."""
 
 import functools
-from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -28,12 +27,6 @@ BOTH = np.array([0, 2])
 
 
 built_encoder = functools.cache(build_encoder)  # no test that draws weights anew uses it
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _encoders_are_forgotten() -> Iterator[None]:
-    yield
-    built_encoder.cache_clear()
 
 
 def complete(name: str, mode: str | None = None, **changes: object) -> keras.Model:
