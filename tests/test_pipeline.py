@@ -172,6 +172,7 @@ def test_a_study_of_one_trains_nothing_new_and_stands_alone(workspace):
     assert set(workspace.metrics("models.json")) == {"compact_cnn", "mobilenet_v2", *ENSEMBLES}
 
 
+@pytest.mark.slow
 def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(workspace):
     trained = workspace.trainings()
     workspace.study(BOTH, "train.mode=fine_tune", "fine_tune.epochs=1")
@@ -206,6 +207,7 @@ def test_a_study_in_folds_and_repeats_tests_every_image_once_and_ranks_its_model
     workspace.study(BOTH)
 
 
+@pytest.mark.slow
 def test_augmented_copies_are_encoded_and_drawn(workspace):
     workspace.study("model=mobilenet_v2", "augment.copies=2")
     card = json.loads((workspace.root / "data/features/mobilenet_v2/features.json").read_text())
@@ -263,6 +265,7 @@ def _exp_ref(workspace: Workspace, name: str) -> str:
     return next(ref.removeprefix("refs/exps/") for ref in refs if ref.endswith(f"/{name}"))
 
 
+@pytest.mark.slow
 def test_what_one_machine_trained_another_takes_from_the_remote(workspace: Workspace, tmp_path: Path) -> None:
     """Nothing is shared but a remote; the study's lock in Git is older than its settings."""
     first, second = (Workspace(tmp_path / name) for name in ("first", "second"))
