@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from joblib import Parallel, delayed
 from PIL import Image
 from served import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
@@ -184,6 +185,12 @@ def test_work_is_done_ahead_in_order_and_not_too_far(processes: bool) -> None:
         found = ahead(abs, items(), pool, 4)
         assert next(found) == 0 and len(taken) == 4
         assert list(found) == list(range(1, 20))
+
+
+def test_processes_that_read_ahead_leave_those_of_other_stages_alone() -> None:
+    with workers(processes=True) as pool:
+        assert pool.submit(abs, -1).result() == 1
+    assert Parallel(n_jobs=2)(delayed(abs)(number) for number in (-1, -2)) == [1, 2]
 
 
 def test_work_that_nobody_waits_for_is_not_begun() -> None:

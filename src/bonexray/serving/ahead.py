@@ -3,29 +3,22 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@contextmanager
-def workers(*, processes: bool) -> Iterator[Executor]:
-    """As many workers as the machine has cores.
+def workers(*, processes: bool) -> Executor:
+    """As many workers as the machine has cores, to be closed after use.
 
     Args:
-        processes: for work that keeps Python's lock; they take a second to start and are kept for the next time.
-            Otherwise threads.
+        processes: for work that keeps Python's lock; they take a second to start. Otherwise threads.
     """
-    if processes:
-        yield get_reusable_executor(cpu_count())
-        return
-    with ThreadPoolExecutor(cpu_count()) as threads:
-        yield threads
+    return (ProcessPoolExecutor if processes else ThreadPoolExecutor)(cpu_count())
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item], pool: Executor, most: int) -> Iterator[Result]:
