@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import AffineTransform, warp
 
 from bonexray.config import Audit, Compute
-from bonexray.data.candidates import candidates, perceptual_hashes
+from bonexray.data.candidates import HASH_PX, candidates, perceptual_hashes
 from bonexray.data.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
 from bonexray.data.phantom import simulate
-from bonexray.data.thumbnails import ORIENTATIONS, oriented, thumbnail
+from bonexray.data.thumbnails import ORIENTATIONS, VIEWS, oriented, thumbnail, viewed
 
 LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Audit(neighbours=8, likeness=0.7, crossing="regroup")
@@ -146,3 +146,10 @@ def test_a_copy_that_is_cropped_comes_first_in_a_crowd_of_its_outline(cohort: li
     pairs = candidates(thumbnails([*crowd, cropped(crowd[7])]), SETTINGS.neighbours)
     assert {7, 25} in [{one, other} for one, other, _ in pairs]
     assert len(pairs) < 26 * 25 / 2 / 2  # most of the crowd does not stand out
+
+
+@pytest.mark.parametrize("view", range(0, len(VIEWS), 9))
+def test_the_hash_of_a_view_needs_no_view(view: int) -> None:
+    small = np.random.default_rng(view).random((20, HASH_PX, HASH_PX), np.float32)
+    differing = perceptual_hashes(small, view) ^ perceptual_hashes(viewed(small, view))
+    assert np.unpackbits(differing).sum() <= 2  # a frequency that is as strong as the median but for rounding

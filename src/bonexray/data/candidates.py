@@ -5,6 +5,9 @@ their outlines, and a crop shifts them, so more are taken than can be laid over 
 structure fits somewhere, wherever that is, come first: the peak of a cross-correlation does not follow a shift.
 """
 
+import math
+from functools import cache
+
 import cv2
 import faiss
 import numpy as np
@@ -14,7 +17,7 @@ from scipy.stats import rankdata
 
 from bonexray.compute import spread
 from bonexray.config import Compute
-from bonexray.data.thumbnails import VIEWS, body, local_contrast, viewed
+from bonexray.data.thumbnails import ORIENTATIONS, UPRIGHT, VIEWS, body, local_contrast, viewed
 
 HASH_PX, HASH_TERMS = 32, 8
 MOST_BITS = 20  # of 64: hashes further apart are of nothing alike
@@ -22,6 +25,8 @@ WIDER = 4  # the hash finds so many times as many as are laid over one another
 STRUCTURE_PX, STRUCTURE_SIGMA_PX = 64, 3.0
 MOST_SHIFT_PX = 10  # of these 64: what a crop moves
 HERE = Compute(backend="local", scheduler=None)  # all spectra are shared: no work for another machine
+KEY = (MOST_BITS + 1, 2**32, len(VIEWS))  # how near, which other picture, in which view: as one number that sorts
+NONE = math.prod(KEY)
 STANDING_OUT = 2.0  # above the median of a picture's candidates, in their median absolute deviations
 
 
@@ -55,18 +60,25 @@ def of_like_outlines(thumbnails: np.ndarray, neighbours: int) -> pd.DataFrame:
     """
     small = np.stack([_ranked(cv2.resize(t, (HASH_PX, HASH_PX), interpolation=cv2.INTER_AREA)) for t in thumbnails])
     index = _index_of(perceptual_hashes(small))
-    near = pd.concat([_nearest(index, small, view, neighbours) for view in range(len(VIEWS))])
-    near = near.sort_values(["bits", "one", "other", "view"], kind="stable")
-    near = near.drop_duplicates(["one", "other"]).groupby("one").head(neighbours)
+    best = np.empty((len(small), 0), np.int64)
+    for orientation in range(ORIENTATIONS):
+        views = [view for view, (mine, *_) in enumerate(VIEWS) if mine == orientation]
+        found = [_nearest(index, small, view, neighbours) for view in views]
+        best = _first_of_each(np.concatenate([best, *found], axis=1), neighbours)
+    one, place = np.nonzero(best < NONE)
+    bits, other, view = np.unravel_index(best[one, place], KEY)
+    near = pd.DataFrame({"one": one, "other": other, "view": view, "bits": bits})
     near["pair"] = near[["one", "other"]].min(axis=1) * len(thumbnails) + near[["one", "other"]].max(axis=1)
-    return near.drop_duplicates("pair").sort_values("pair").drop(columns="pair").reset_index(drop=True)
+    near = near.sort_values(["pair", "bits", "one"]).drop_duplicates("pair")
+    return near.drop(columns="pair").reset_index(drop=True)
 
 
-def perceptual_hashes(small: np.ndarray) -> np.ndarray:
-    """64 bits a picture: which of its lowest frequencies are stronger than their median.
+def perceptual_hashes(small: np.ndarray, view: int = UPRIGHT) -> np.ndarray:
+    """64 bits a picture: which of the lowest frequencies of one of its views are stronger than their median.
 
     Args:
-        small: float (images, 32, 32).
+        small: float32 (images, 32, 32).
+        view: as its number in `VIEWS`.
 
     Returns:
         uint8 (images, 8).
@@ -74,8 +86,16 @@ def perceptual_hashes(small: np.ndarray) -> np.ndarray:
     References:
         Zauner, Implementation and benchmarking of perceptual image hash functions, 2010.
     """
-    low = dctn(small, axes=(1, 2), norm="ortho")[:, :HASH_TERMS, :HASH_TERMS].reshape(len(small), -1)
+    low = small.reshape(len(small), -1) @ _frequencies(view)
     return np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)
+
+
+@cache
+def _frequencies(view: int) -> np.ndarray:
+    """The lowest frequencies of a view as a matrix over pixels, float32 (1024, 64): both are linear in the picture."""
+    pixels = np.eye(HASH_PX**2, dtype=np.float32).reshape(-1, HASH_PX, HASH_PX)
+    low = dctn(viewed(pixels, view), axes=(1, 2), norm="ortho")[:, :HASH_TERMS, :HASH_TERMS]
+    return low.reshape(HASH_PX**2, -1)
 
 
 def structure(thumb: np.ndarray) -> np.ndarray:
@@ -87,11 +107,22 @@ def structure(thumb: np.ndarray) -> np.ndarray:
     return detail / max(float(np.linalg.norm(detail)), 1e-6)
 
 
-def _nearest(index: faiss.IndexBinary, small: np.ndarray, view: int, neighbours: int) -> pd.DataFrame:
-    bits, other = index.search(perceptual_hashes(viewed(small, view)), neighbours + 1)
-    one = np.repeat(np.arange(len(small)), bits.shape[1])
-    rows = pd.DataFrame({"one": one, "other": other.ravel(), "bits": bits.ravel(), "view": view})
-    return rows[(rows["one"] != rows["other"]) & (rows["other"] >= 0) & (rows["bits"] <= MOST_BITS)]
+def _nearest(index: faiss.IndexBinary, small: np.ndarray, view: int, neighbours: int) -> np.ndarray:
+    """Of each picture those nearest to its view, as keys, int64 (images, neighbours + 1)."""
+    bits, other = index.search(perceptual_hashes(small, view), neighbours + 1)
+    none = (other < 0) | (other == np.arange(len(small))[:, None]) | (bits > MOST_BITS)
+    return np.where(none, NONE, np.ravel_multi_index((bits, other, view), KEY, mode="clip"))
+
+
+def _first_of_each(keys: np.ndarray, most: int) -> np.ndarray:
+    """The smallest keys of each row, one of each other picture."""
+    keys = np.sort(keys, axis=1)
+    other = np.where(keys < NONE, np.unravel_index(np.minimum(keys, NONE - 1), KEY)[1], -1)
+    order = np.argsort(other, axis=1, kind="stable")
+    other = np.take_along_axis(other, order, axis=1)
+    again = np.zeros(keys.shape, bool)
+    np.put_along_axis(again, order[:, 1:], other[:, 1:] == other[:, :-1], axis=1)
+    return np.sort(np.where(again, NONE, keys), axis=1)[:, :most]
 
 
 def _index_of(hashes: np.ndarray) -> faiss.IndexBinary:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bonexray.compute import spread
+from bonexray.compute import one_thread_each, spread
 from bonexray.config import Audit, Compute
 from bonexray.data.candidates import candidates
 from bonexray.data.thumbnails import THUMB_PX, VIEWS, body, local_contrast, oriented, turn
@@ -45,10 +45,11 @@ def lookalikes(thumbnails: np.ndarray, settings: Audit, compute: Compute) -> lis
         settings: how many neighbours each is compared with, and the least likeness.
         compute: where the work is done.
     """
-    found = candidates(thumbnails, settings.neighbours)
-    items = [(thumbnails[a], thumbnails[b], view) for a, b, view in found]
-    likeness = spread(likeness_of, items, "comparing", compute, threads=True)
-    pairs = [Pair(min(a, b), max(a, b), value) for (a, b, _), value in zip(found, likeness, strict=True)]
+    with one_thread_each():
+        found = candidates(thumbnails, settings.neighbours)
+        items = [(thumbnails[a], thumbnails[b], view) for a, b, view in found]
+        likeness = spread(likeness_of, items, "comparing", compute, threads=True)
+        pairs = [Pair(min(a, b), max(a, b), value) for (a, b, _), value in zip(found, likeness, strict=True)]
     return sorted((p for p in pairs if p.likeness >= settings.likeness), key=lambda p: (-p.likeness, p.one, p.other))
 
 

@@ -9,6 +9,7 @@ THUMB_PX = 128
 ORIENTATIONS = 8  # four right angles, each also flipped
 _MOVES = [*((degrees, 1.0) for degrees in range(-20, 21, 5)), (0, 1.06), (0, 0.94)]  # turned, and nearer or farther
 VIEWS = [(orientation, degrees, scale) for orientation in range(ORIENTATIONS) for degrees, scale in _MOVES]
+UPRIGHT = VIEWS.index((0, 0, 1.0))  # as it is
 BLACK = 12  # of 255: nothing is shown
 
 
