@@ -159,9 +159,12 @@ def test_a_score_that_no_model_has_makes_no_column_and_one_that_some_lack_is_a_d
     assert table.rows[1][column].order is None
 
 
-def test_repeats_give_mean_and_standard_deviation(studies) -> None:
+def test_repeats_give_mean_and_standard_deviation_over_the_repeats(studies, tmp_path: Path) -> None:
     table = models_table(studies("repeats")[0])
-    assert table.rows[0][table.columns.index("Mean ± SD of 3 trainings")].sub == "± 0.020"
+    assert table.rows[0][table.columns.index("Mean ± SD of 3 repeats")].sub == "± 0.020"
+    assert "first repeat" in table.caption and "first repeat" not in models_table(studies("folds")[0]).caption
+    both = models_table(read_study(write_study(tmp_path, Shape(repeats=3, folds=5)), tmp_path))
+    assert "Mean ± SD of 3 repeats of all folds" in both.columns
 
 
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", True), ("three networks", False)])

@@ -8,12 +8,12 @@ from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
 from bonexray.data.predictions import PREDICTIONS, first_training, read_predictions
 from bonexray.errors import BonexrayError
-from bonexray.outputs import read_json
+from bonexray.outputs import HEADLINE, read_json
 from bonexray.serving.bundle import Bundle, BundleCard, bundle_versions
 from bonexray.serving.predictor import Predictor
 from bonexray.training.trained import CARD, train_settings, trained_network
 
-HEADLINE, CARDS = Path("metrics/headline.json"), Path("reports/cards")
+CARDS = Path("reports/cards")
 TRIED, TOLERANCE, TOLERANCE_16_BIT = 2, 1e-3, 0.02  # images; the study's probabilities may come from another machine
 
 

@@ -8,8 +8,8 @@ Artificial Intelligence 6(4), e240300. TRIPOD+AI: Collins et al., BMJ 2024;385:e
 
 from dataclasses import dataclass
 
-from bonexray.reporting.report.data import NONE, Study
-from bonexray.reporting.report.text import count, number, span
+from bonexray.reporting.report.data import Study
+from bonexray.reporting.wording import NONE, count, with_interval
 
 # Item, what it asks for, and the key of the statement that answers it; "" is for the authors.
 CLAIM = (
@@ -129,7 +129,7 @@ def _of_evaluation(study: Study, commit: str | None) -> dict[str, str]:
         "explained": explained,
         "internal": f"{study.n} test images, none of which took part in training or choosing the model that answered it.",
         "external": "None.",
-        "performance": f"Balanced accuracy of the chosen model {number(head['balanced_accuracy'])} ({span(head, 'balanced_accuracy')}); all under Results.",
+        "performance": f"Balanced accuracy of the chosen model {with_interval(head, 'balanced_accuracy')}; all under Results.",
         "failures": "Confusion matrices and the surest wrong answers of each model under Models.",
         "limits": "Under Limitations, as far as the software can know them.",
         "protocol": "All settings in params.yaml, all steps in dvc.yaml, all hashes in dvc.lock.",
