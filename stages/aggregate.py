@@ -23,6 +23,7 @@ from bonexray.reporting.tables import (
     MODELS,
     PAIRS,
     RANKS,
+    best_on_test,
     chosen_on_validation,
     comparison_table,
     headline_of,
@@ -43,7 +44,7 @@ def main(settings: Settings) -> None:
     panel, ensembles = with_ensembles(settings, panel, scores, classes)
     pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
     confusions = {name: scores[name].pop("confusion") for name in scores}
-    best = min(scores, key=lambda name: (-scores[name]["balanced_accuracy"], name))  # as the table ranks them
+    best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
     starts = {name: starts_from(name, settings.weights) for name in settings.models}
     table = comparison_table(scores, starts, [best, *alike])

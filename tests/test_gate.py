@@ -106,7 +106,8 @@ def test_models_that_left_the_study_and_a_wide_interval_are_named():
 def test_intervals_of_two_confidences_are_named():
     other = results("main", confidence=0.9)
     assert "not of one confidence: 95 % here, 90 % at `main`" in " ".join(judge(results(confidence=0.95), other).notes)
-    assert not [n for n in [*judge(results(confidence=0.9), other).notes, *verdict(results()).notes] if "confid" in n]
+    alike, unknown = judge(results(confidence=0.9), other), verdict(results(confidence=0.9))
+    assert not [note for note in (*alike.notes, *unknown.notes) if "confidence" in note]
 
 
 def test_a_shortcut_that_is_new_is_named():

@@ -15,6 +15,7 @@ from bonexray.models.registry import REGISTRY, Model
 from bonexray.reporting.grid import FILTERS, filter_grid
 from bonexray.reporting.tables import (
     COLUMNS,
+    best_on_test,
     chosen_on_validation,
     comparison_table,
     markdown_table,
@@ -54,6 +55,8 @@ def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
     assert list(table["model"]) == ["densenet121", "compact_cnn", "xception", "resnet50"]
     assert list(table["rank"]) == [1, 2, 2, 4]
     assert list(table["title"])[:2] == ["DenseNet121", "Compact CNN"]
+    equals = {"xception": scores(0.6), **MODELS}
+    assert best_on_test(equals) == comparison_table(equals, STARTS, []).loc[0, "model"] == "densenet121"
 
 
 def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +157,9 @@ def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alik
 
 def test_validation_chooses_whatever_the_test_scores_say() -> None:
     validation = {"xception": 0.5, "densenet121": 0.7, "resnet50": 0.6}
-    for best_on_test in validation:
+    for highest in validation:
         models = {
-            name: scores(
-                0.9 if name == best_on_test else 0.4, collapsed=int(name != best_on_test), val_balanced_accuracy=value
-            )
+            name: scores(0.9 if name == highest else 0.4, collapsed=int(name != highest), val_balanced_accuracy=value)
             for name, value in validation.items()
         }
         assert chosen_on_validation(models) == "densenet121"

@@ -94,6 +94,11 @@ def headline_of(
     }  # fmt: skip
 
 
+def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
+    """The highest balanced accuracy on test; of equals the one that `comparison_table` puts first."""
+    return min(models, key=lambda name: (-models[name]["balanced_accuracy"], name))
+
+
 def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
     """The model that validation prefers: balanced accuracy, then log loss; what collapsed there only if all did."""
     return min(models, key=lambda name: (
