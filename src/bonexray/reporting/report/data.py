@@ -115,6 +115,11 @@ class Study:
         return int(self.headline.get("folds") or 1)
 
     @property
+    def rounds(self) -> list[str]:
+        """What each model was trained over more than once: repeats, folds, both or neither."""
+        return [name for name, many in (("repeats", self.repeats), ("folds", self.folds)) if many > 1]
+
+    @property
     def simulated(self) -> bool:
         """Whether the images are simulated and show no patient."""
         return bool(self.settings.dataset.simulated)

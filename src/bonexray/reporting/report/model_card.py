@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bonexray.config import Settings
+from bonexray.reporting.report.data import Choices
 from bonexray.reporting.report.pages import page
 from bonexray.reporting.wording import percent
 
@@ -18,7 +18,7 @@ CALIBRATION = {
 
 def model_card_page(
     name: str, title: str, card: Mapping[str, object], scores: Mapping[str, object], data: Mapping[str, object],
-    settings: Settings,
+    settings: Choices,
 ) -> str:  # fmt: skip
     """The card in Markdown.
 
