@@ -14,16 +14,16 @@ from bonexray.evaluation.comparison import not_distinguishable
 from bonexray.evaluation.evaluate import evaluate
 from bonexray.evaluation.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.models.published import starts_from
-from bonexray.outputs import read_json, whole_file, whole_folder, write_json
+from bonexray.outputs import HEADLINE, read_json, whole_file, whole_folder, write_json
 from bonexray.reporting.figures.one_model import draw_evaluation
 from bonexray.reporting.figures.study import draw_study
 from bonexray.reporting.tables import (
     COMPARISON,
     DATA,
-    HEADLINE,
     MODELS,
     PAIRS,
     RANKS,
+    best_on_test,
     chosen_on_validation,
     comparison_table,
     headline_of,
@@ -44,7 +44,7 @@ def main(settings: Settings) -> None:
     panel, ensembles = with_ensembles(settings, panel, scores, classes)
     pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
     confusions = {name: scores[name].pop("confusion") for name in scores}
-    best = max(scores, key=lambda name: scores[name]["balanced_accuracy"])
+    best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
     starts = {name: starts_from(name, settings.weights) for name in settings.models}
     table = comparison_table(scores, starts, [best, *alike])
@@ -55,7 +55,8 @@ def main(settings: Settings) -> None:
     write_table(pairs, PAIRS)
     headline = headline_of(chosen, scores, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
-    write_json(HEADLINE, {**headline, "models": len(settings.models), **trainings})
+    of_all = {"confidence": settings.evaluate.confidence, "models": len(settings.models), **trainings}
+    write_json(HEADLINE, {**headline, **of_all})
     histories = {name: pd.read_csv(folder / "history.csv") for name, folder in folders.items()}
     with whole_folder("reports/comparison") as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder)

@@ -8,9 +8,8 @@ import pandas as pd
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
-from bonexray.data.folds import FIRST
 from bonexray.data.manifest import read_classes
-from bonexray.data.predictions import PREDICTIONS, read_predictions
+from bonexray.data.predictions import PREDICTIONS, first_training, read_predictions
 from bonexray.explanation.explain import Explanation, choose, explain
 from bonexray.models.blocks import diagram_of
 from bonexray.models.registry import model_row
@@ -46,12 +45,6 @@ def main(settings: Settings, name: str) -> None:
     }  # fmt: skip
     write_json(f"metrics/explained/{name}.json", scores)
     log.info("%d images; likeness to maps of random weights %.2f", len(shown), scores["randomised_likeness"])
-
-
-def first_training(rows: pd.DataFrame, probabilities: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows of the training whose weights are kept as the model's, one an image in the manifest's order."""
-    first = ((rows["repeat"] == FIRST.repeat) & (rows["fold"] == FIRST.fold)).to_numpy()
-    return rows[first].reset_index(drop=True), probabilities[first]
 
 
 def panels_of(

@@ -1,6 +1,8 @@
-"""A small study in a folder of its own, on which the command line and the stage scripts are run."""
+"""A small study in a folder of its own, on which commands and stages are run, and a store of its own for its record."""
 
+import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,6 +114,34 @@ def served_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         run_study(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and no experiment of the study; it takes a while to make."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The main repository with an empty store of its own, in which the test runs."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("bonexray.tracking.live.given_up", set())
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(new_store, tmp_path / "mlflow.db")
+    return tmp_path
+
+
+@pytest.fixture
+def warnings_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What the library has warned of so far."""
+    monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
+    return lambda: [r.getMessage() for r in caplog.records if r.name == "bonexray" and r.levelno >= logging.WARNING]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -94,7 +94,7 @@ def write_study(root: Path, shape: Shape) -> Settings:
     chosen = scores[names[0]]
     write_json(root / "metrics/headline.json", {
         "model": names[0], "dataset": "trial", "models": len(names), **chosen, "best": names[0], "not_distinguishable": alike,
-        "repeats": shape.repeats, "folds": shape.folds, "shortcut_balanced_accuracy": 0.35,
+        "confidence": 0.95, "repeats": shape.repeats, "folds": shape.folds, "shortcut_balanced_accuracy": 0.35,
     })  # fmt: skip
     write_json(root / "metrics/data.json", data_of(shape))
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}

@@ -116,6 +116,11 @@ CASES = {
     "CSV row cut short": Case(
         with_csv("normal", header="label,image"), ["data/raw/index.csv, line 8", "no such file"], None
     ),
+    "unknown ensemble": Case(
+        changed(aggregate__ensembles=["mean", "median"]),
+        ["aggregate.ensembles.1", "'mean', 'weighted', 'majority' or 'stacking'", "'median'"],
+        ("prepare",),
+    ),
     "unknown filter": Case(changed(denoise__method="mean"), ["denoise.method", "none, bm3d", "'mean'"], ("denoise",)),
     "unknown model": Case(
         changed(models={"lenet": frozen("lenet")}), ["model", "one of vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)

@@ -1,6 +1,7 @@
 """Ensembles: fitted on validation alone, answers that are probabilities, and never worse than they promise."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
+from bonexray.config import Aggregate
 from bonexray.evaluation.ensembles import ENSEMBLES, STRENGTHS, fit_ensemble
 
 few_examples = settings(max_examples=20, deadline=None, derandomize=True)
@@ -46,6 +48,11 @@ def test_answers_are_probabilities_and_parameters_are_json(kind: str, drawn: Dra
     assert (answers >= 0).all()
     assert json.loads(json.dumps(fitted.parameters)) == fitted.parameters
     assert (fit_ensemble(kind, labels, groups, probabilities).answer(seen) == answers).all()
+
+
+def test_the_settings_take_every_ensemble_and_no_other() -> None:
+    (named,) = get_args(Aggregate.model_fields["ensembles"].annotation)
+    assert set(get_args(named)) == set(ENSEMBLES)
 
 
 @pytest.mark.parametrize("kind", ["mean", "weighted", "majority"])

@@ -208,8 +208,9 @@ def test_the_baseline_answers_what_each_folds_training_knew_as_most_frequent() -
     rows.loc[rows["split"] == "train", "label"] = rows["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})
     scores = evaluated(rows, probabilities).scores
     test = rows[rows["split"] == "test"]
-    expected = (test["label"] == test["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})).mean()
-    assert scores["baseline_accuracy"] == pytest.approx(expected)
+    right = test["label"] == test["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})
+    assert scores["baseline_accuracy"] == pytest.approx(right.mean())
+    assert scores["baseline_balanced_accuracy"] == pytest.approx(right.groupby(test["label"]).mean().mean())
 
 
 def test_grades_are_scored_where_the_classes_are_ordered() -> None:

@@ -119,7 +119,7 @@ def cliques_of(models: int) -> list[list[str]]:
     return [names[start : start + 6] for start in range(0, models, 5)]
 
 
-ROC, RECALL = ("fpr", "tpr"), ("recall", "precision")
+ROC, RECALL = ("false_positive_rate", "true_positive_rate"), ("recall", "precision")
 Draw = Callable[[Path], None]
 OF_CLASSES: dict[str, Callable[[int, Path], None]] = {
     "confusion_matrix": lambda c, p: confusion_matrix(counts_of(c), HEAD, p),

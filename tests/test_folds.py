@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bonexray.data.folds import FIRST, Run, folds_of, learners, runs_of, split_in
 from bonexray.data.manifest import MANIFEST, read_manifest
-from bonexray.data.predictions import read_predictions, write_predictions
+from bonexray.data.predictions import first_training, read_predictions, write_predictions
 from bonexray.data.sources import SPLITS
 from bonexray.errors import BonexrayError
 from bonexray.models.registry import FROZEN
@@ -120,3 +120,6 @@ def test_predictions_of_all_trainings_are_read_back_with_their_splits(tmp_path: 
         assert read.loc[mine, "split"].tolist() == split_in(rows, run.fold).tolist()
         assert read.loc[mine, "path"].tolist() == rows["path"].tolist()
     assert isinstance(read, pd.DataFrame) and len(read) == 6 * len(rows)
+    first, probabilities = first_training(read, values)
+    assert first["path"].tolist() == rows["path"].tolist()
+    assert probabilities == pytest.approx(answers[FIRST], abs=2e-8)

@@ -103,6 +103,13 @@ def test_models_that_left_the_study_and_a_wide_interval_are_named():
     assert "allows a fall of 0.150" in notes
 
 
+def test_intervals_of_two_confidences_are_named():
+    other = results("main", confidence=0.9)
+    assert "not of one confidence: 95 % here, 90 % at `main`" in " ".join(judge(results(confidence=0.95), other).notes)
+    alike, unknown = judge(results(confidence=0.9), other), verdict(results(confidence=0.9))
+    assert not [note for note in (*alike.notes, *unknown.notes) if "confidence" in note]
+
+
 def test_a_shortcut_that_is_new_is_named():
     assert "Facts about the files alone" in " ".join(verdict(results(shortcut_balanced_accuracy=0.69)).notes)
 

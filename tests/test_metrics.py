@@ -17,7 +17,6 @@ from bonexray.evaluation.metrics import (
     bin_of,
     collapsed,
     confusion_counts,
-    majority_baseline,
     scores_of,
 )
 from bonexray.evaluation.sample import Sample
@@ -251,11 +250,6 @@ def test_a_bin_holds_its_upper_bound() -> None:
 
 
 # Beside the scores
-
-
-def test_the_baseline_answers_the_majority_of_training_not_of_test() -> None:
-    train, test = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 1])
-    assert majority_baseline(train, test, 2) == {"baseline_accuracy": 0.25, "baseline_balanced_accuracy": 0.5}
 
 
 @few_examples

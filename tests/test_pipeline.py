@@ -247,6 +247,11 @@ def test_queued_experiments_share_one_new_store(workspace):
     assert {tuple(line.split(",")[:2]) for line in grid[1:]} >= {
         ("mobilenet_v2", f) for f in ("bm3d", "none", "median")
     }
+    workspace.run("dvc", "repro", "-f", "-s", "report")
+    assert (
+        "mean test accuracy over 1 network that saw every filter"
+        in (workspace.root / "reports/report.html").read_text()
+    )
 
 
 def test_a_temporary_experiment_leaves_the_workspace_alone(workspace):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.outputs import read_json, with_section
+from bonexray.outputs import HEADLINE, read_json, with_section
 from bonexray.reporting import tables
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_results_are_those_in_metrics():
-    headline, denoise = read_json(ROOT / tables.HEADLINE), read_json(ROOT / tables.DENOISE)
+    headline, denoise = read_json(ROOT / HEADLINE), read_json(ROOT / tables.DENOISE)
     table = tables.markdown_table(pd.read_csv(ROOT / tables.COMPARISON), headline, denoise)
     assert with_section(README, tables.BEGIN, tables.END, table) == README, "run `bonexray table --into README.md`"
 

@@ -1,5 +1,6 @@
 """The report is whole for every kind of study, true to its files, safe with any name, and opens without a network."""
 
+import dataclasses
 import importlib
 import re
 from collections import Counter
@@ -159,9 +160,26 @@ def test_a_score_that_no_model_has_makes_no_column_and_one_that_some_lack_is_a_d
     assert table.rows[1][column].order is None
 
 
-def test_repeats_give_mean_and_standard_deviation(studies) -> None:
+def test_repeats_give_mean_and_standard_deviation_over_the_repeats(studies, tmp_path: Path) -> None:
     table = models_table(studies("repeats")[0])
-    assert table.rows[0][table.columns.index("Mean ± SD of 3 trainings")].sub == "± 0.020"
+    assert table.rows[0][table.columns.index("Mean ± SD of 3 repeats")].sub == "± 0.020"
+    assert "first repeat" in table.caption and "first repeat" not in models_table(studies("folds")[0]).caption
+    both = models_table(read_study(write_study(tmp_path, Shape(repeats=3, folds=5)), tmp_path))
+    assert "Mean ± SD of 3 repeats of all folds" in both.columns
+    assert "Across repeats and folds" in report_page(
+        read_study(settings_of(Shape(repeats=3, folds=5)), tmp_path), MADE_OF
+    )
+
+
+@pytest.mark.parametrize(
+    ("copies", "said"), [(0, "the images as they are."), (8, "8 such views of each training image.")]
+)
+def test_what_frozen_backbones_saw_of_augmentation_is_said(studies, copies: int, said: str) -> None:
+    study = studies("three networks")[0]
+    augment = study.settings.augment.model_copy(update={"copies": copies})
+    chosen = study.settings.model_copy(update={"augment": augment})
+    page = report_page(dataclasses.replace(study, settings=chosen), MADE_OF)
+    assert f"Frozen backbones (2 of 3 networks) saw {said}" in page
 
 
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", True), ("three networks", False)])

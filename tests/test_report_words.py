@@ -15,7 +15,8 @@ from bonexray.reporting.report.provenance import lock_hashes, provenance
 from bonexray.reporting.report.questions import best_network, pair_of, preprocessing, transfer
 from bonexray.reporting.report.sources import reported, wilson
 from bonexray.reporting.report.tables import pairs_table, sources_table
-from bonexray.reporting.report.text import answer, large, limitations, p_value, study_warnings
+from bonexray.reporting.report.text import answer, limitations, study_warnings
+from bonexray.reporting.wording import large, p_value
 
 every_shape = pytest.mark.parametrize("name", SHAPES)
 
@@ -34,8 +35,9 @@ def test_the_answer_names_the_choice_its_interval_n_and_baseline(studies) -> Non
     text = " ".join(answer(studies["three networks"]))
     for fact in ("validation chose VGG16", "0.750", "95 % interval 0.650 to 0.850", "36 test images", "0.333"):
         assert fact in text
+    assert "VGG16 is highest on test, but none of the others can be told from it" in text
     assert "no best network is established" in text
-    assert "It is also the highest on test, and each of the other 2 differs" in " ".join(answer(studies["decided"]))
+    assert "VGG16 is highest on test and can be told from all others" in " ".join(answer(studies["decided"]))
     assert "ighest on test" not in " ".join(answer(studies["one model"]))
 
 
@@ -43,7 +45,7 @@ def test_the_answer_tells_the_choice_from_the_highest_on_test(tmp_path: Path) ->
     settings = write_study(tmp_path, SHAPES["three networks"])
     rewritten(tmp_path / "metrics/headline.json", model="resnet50", balanced_accuracy=0.7)
     text = " ".join(answer(read_study(settings, tmp_path)))
-    assert "validation chose ResNet50" in text and "Highest on test is VGG16 with 0.750" in text
+    assert "validation chose ResNet50" in text and "VGG16 is highest on test" in text
 
 
 def test_what_spoils_a_result_is_warned_of(studies) -> None:

@@ -2,15 +2,20 @@
 
 import io
 from collections import defaultdict
+from pathlib import Path
 
+import dvc.api
 import pandas as pd
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from bonexray.cli import app
 from bonexray.models.registry import REGISTRY, Model
-from bonexray.reporting.grid import filter_grid
+from bonexray.reporting.grid import FILTERS, filter_grid
 from bonexray.reporting.tables import (
     COLUMNS,
+    best_on_test,
     chosen_on_validation,
     comparison_table,
     markdown_table,
@@ -50,6 +55,8 @@ def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
     assert list(table["model"]) == ["densenet121", "compact_cnn", "xception", "resnet50"]
     assert list(table["rank"]) == [1, 2, 2, 4]
     assert list(table["title"])[:2] == ["DenseNet121", "Compact CNN"]
+    equals = {"xception": scores(0.6), **MODELS}
+    assert best_on_test(equals) == comparison_table(equals, STARTS, []).loc[0, "model"] == "densenet121"
 
 
 def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +69,7 @@ def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.Monk
 
 
 def headline_of(chosen: str, **changes: object) -> dict[str, object]:
-    plain = {"leak_suspect": False, "shortcut_balanced_accuracy": None, "balanced_accuracy": 0.6}
+    plain = {"confidence": 0.95, "leak_suspect": False, "shortcut_balanced_accuracy": None, "balanced_accuracy": 0.6}
     return {"model": chosen, "dataset": "phantom", **plain, **changes}
 
 
@@ -83,6 +90,7 @@ def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
     assert "DenseNet121 *" not in text
     assert "0.333" in line_of(text, "always the majority class")
     assert "n = 36 images" in text
+    assert "95 % intervals" in text and "90 % intervals" in shown(MODELS, "xception", confidence=0.9)
 
 
 @pytest.mark.parametrize(("changes", "expected"), [
@@ -102,7 +110,7 @@ def test_what_must_be_known_of_the_images_stands_beside_the_results(
     page = markdown_table(
         comparison_table(MODELS, STARTS, ["densenet121"]), headline_of("xception", **changes), denoise
     )
-    assert all(warning in page for warning in warnings)
+    assert all(warning in page for warning in warnings) and "balanced accuracy (95 % interval)" in page
     terminal = " ".join(shown(MODELS, "xception", **changes).split())
     assert all(" ".join(part.split()) in terminal for part in expected)
 
@@ -138,7 +146,9 @@ def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() ->
 ])  # fmt: skip
 def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alike: list[str], expected: str) -> None:
     assert told_apart(comparison_table(MODELS, STARTS, alike)).startswith(expected)
-    one = {"resnet50": MODELS["resnet50"]}
+    one, two = ({name: MODELS[name] for name in names} for names in (["resnet50"], ["resnet50", "xception"]))
+    assert "the other cannot be told from it" in told_apart(comparison_table(two, STARTS, two))
+    assert "can be told from the other (" in told_apart(comparison_table(two, STARTS, ["xception"]))
     assert told_apart(comparison_table(one, STARTS, ["resnet50"])) == "One model, compared with no other."
 
 
@@ -147,11 +157,9 @@ def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alik
 
 def test_validation_chooses_whatever_the_test_scores_say() -> None:
     validation = {"xception": 0.5, "densenet121": 0.7, "resnet50": 0.6}
-    for best_on_test in validation:
+    for highest in validation:
         models = {
-            name: scores(
-                0.9 if name == best_on_test else 0.4, collapsed=int(name != best_on_test), val_balanced_accuracy=value
-            )
+            name: scores(0.9 if name == highest else 0.4, collapsed=int(name != highest), val_balanced_accuracy=value)
             for name, value in validation.items()
         }
         assert chosen_on_validation(models) == "densenet121"
@@ -203,3 +211,14 @@ def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
 
 def test_a_grid_without_experiments_is_empty() -> None:
     assert filter_grid([]).empty
+
+
+def test_the_grid_says_how_the_report_takes_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dvc.api, "exp_show", lambda: [experiment("bm3d", vgg16=0.5), experiment("tv", vgg16=0.4)])
+    shown = CliRunner().invoke(app, ["grid"]).output
+    assert "2 rows, 1 models, 2 filters: reports/benchmark_results.csv" in shown
+    assert "`dvc repro -f -s report` takes it up" in shown
+    assert len(pd.read_csv(FILTERS)) == 2
+    elsewhere = CliRunner().invoke(app, ["grid", "--out", "grid.csv"]).output
+    assert "grid.csv" in elsewhere and "report" not in elsewhere

@@ -1,6 +1,5 @@
 """The record in MLflow: live runs, runs made from the files, two processes at once, and stores that fail."""
 
-import logging
 import shutil
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from records import (
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json
-from bonexray.tracking import live
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import open_store, tracking_uri, without_secret
 from bonexray.tracking.sync import sync, try_to_sync
@@ -34,32 +32,6 @@ from bonexray.tracking.sync import sync, try_to_sync
 def settings() -> Settings:
     """A study of two models."""
     return two_models()
-
-
-@pytest.fixture(scope="module")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables and no experiment of the study; it takes a while to make."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The main repository with a store of its own, in which the test runs."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(live, "given_up", set())
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(new_store, tmp_path / "mlflow.db")
-    return tmp_path
-
-
-@pytest.fixture
-def warnings_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """What the library has warned of so far."""
-    monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
-    return lambda: [r.getMessage() for r in caplog.records if r.name == "bonexray" and r.levelno >= logging.WARNING]
 
 
 # The store

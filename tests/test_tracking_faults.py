@@ -1,9 +1,7 @@
 """Stores that are slow, full, locked or wrong, processes that die, and two at once: nothing lost, nothing doubled."""
 
 import errno
-import logging
 import os
-import shutil
 import socket
 import sqlite3
 import threading
@@ -37,31 +35,11 @@ def settings() -> Settings:
     return two_models()
 
 
-@pytest.fixture(scope="module")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables; it takes a while to make."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with a trained study and an empty store of its own, in which the test runs."""
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(live, "given_up", set())
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(new_store, tmp_path / "mlflow.db")
-    write_study(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """What the library has warned of so far."""
-    monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
-    return lambda: [r.getMessage() for r in caplog.records if r.name == "bonexray" and r.levelno >= logging.WARNING]
+def root(root: Path) -> Path:
+    """With a trained study."""
+    write_study(root)
+    return root
 
 
 def card_of(root: Path, name: str = "densenet121") -> dict:
@@ -87,12 +65,12 @@ def full_disk(*_arguments: object, **_options: object) -> None:
 
 @pytest.mark.parametrize("call", ["create_experiment", "create_run", "log_batch", "log_inputs", "set_terminated"])
 def test_a_full_disk_costs_one_warning_and_sync_completes_the_record(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]], call: str
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]], call: str
 ):
     with monkeypatch.context() as full:
         full.setattr(MlflowClient, call, full_disk)
         train_live(settings, epochs=3, card=card_of(root))
-    assert len(warnings()) == 1 and "No space left on device" in warnings()[0]
+    assert len(warnings_of()) == 1 and "No space left on device" in warnings_of()[0]
     assert sync(settings) == WHOLE
     assert_whole(settings)
 
@@ -110,7 +88,7 @@ def test_a_sync_on_a_full_disk_is_one_line_and_the_next_one_goes_on(
 
 
 def test_a_locked_database_costs_one_warning_and_nothing_is_lost(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     text = sql.text  # MLflow waits 20 seconds for a lock; here a fifth of one
     monkeypatch.setattr(sql, "text", lambda query: text(query.replace("busy_timeout = 20000", "busy_timeout = 200")))
@@ -122,7 +100,7 @@ def test_a_locked_database_costs_one_warning_and_nothing_is_lost(
         run.epoch(2, EPOCH)
         run.epoch(3, EPOCH)
     holder.execute("ROLLBACK")
-    assert len(warnings()) == 1 and "locked" in warnings()[0]
+    assert len(warnings_of()) == 1 and "locked" in warnings_of()[0]
     assert sync(settings) == WHOLE
     assert_whole(settings)
 
@@ -135,7 +113,7 @@ def silent() -> Iterator[str]:
 
 
 def test_a_server_that_hangs_is_waited_for_once_and_not_for_long(
-    root: Path, settings: Settings, silent: str, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+    root: Path, settings: Settings, silent: str, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -143,23 +121,23 @@ def test_a_server_that_hangs_is_waited_for_once_and_not_for_long(
     began = time.monotonic()
     train_live(settings, epochs=50, card=card_of(root))
     assert time.monotonic() - began < 5
-    assert len(warnings()) == 1 and "bonexray sync" in warnings()[0]
+    assert len(warnings_of()) == 1 and "bonexray sync" in warnings_of()[0]
 
 
 def test_a_study_in_folds_gives_a_store_that_failed_up_for_good(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     with monkeypatch.context() as full:
         full.setattr(MlflowClient, "log_batch", full_disk)
         for _ in range(5):
             train_live(settings, card=card_of(root))
-    assert len(warnings()) == 1
+    assert len(warnings_of()) == 1
     assert sync(settings) == WHOLE
     assert_whole(settings)
 
 
 def test_a_store_that_takes_too_much_of_a_trainings_time_is_given_up(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     log_batch = MlflowClient.log_batch
 
@@ -171,7 +149,7 @@ def test_a_store_that_takes_too_much_of_a_trainings_time_is_given_up(
         slowly.setattr(MlflowClient, "log_batch", slow)
         slowly.setattr(live, "PATIENCE_S", 0.1)
         train_live(settings, epochs=50, card=card_of(root))
-    assert len(warnings()) == 1 and "the store is slow" in warnings()[0]
+    assert len(warnings_of()) == 1 and "the store is slow" in warnings_of()[0]
     assert sync(settings) == WHOLE
     assert_whole(settings)
 
@@ -215,14 +193,14 @@ class Portal(BaseHTTPRequestHandler):
     ],
 )
 def test_another_service_in_the_servers_place_costs_one_warning(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]], page: bytes
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]], page: bytes
 ):
     monkeypatch.setattr(Portal, "page", page)
     portal = ThreadingHTTPServer(("127.0.0.1", 0), Portal)
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{portal.server_port}")
     train_live(settings, card=card_of(root))
-    assert len(warnings()) == 1
+    assert len(warnings_of()) == 1
     portal.shutdown()
     portal.server_close()
 
@@ -334,11 +312,11 @@ def test_a_password_of_any_characters_stays_out_of_messages(address: str, monkey
 
 
 def test_a_long_message_is_not_cut_in_the_middle_of_a_password(
-    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], list[str]]
+    root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     def fails(*_arguments: object, **_options: object) -> None:
         raise ConnectionError("x" * 180 + " http://me:secret-and-long@host/")
 
     monkeypatch.setattr(MlflowClient, "get_experiment_by_name", fails)
     try_to_sync(settings)
-    assert len(warnings()) == 1 and "secret" not in warnings()[0]
+    assert len(warnings_of()) == 1 and "secret" not in warnings_of()[0]

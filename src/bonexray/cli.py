@@ -45,13 +45,13 @@ def table(
     import pandas as pd
     from rich.console import Console
 
-    from bonexray.outputs import read_json, with_section
+    from bonexray.outputs import HEADLINE, read_json, with_section
     from bonexray.reporting import tables
 
     if not tables.COMPARISON.exists():
         what = str(tables.COMPARISON)
         raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
-    comparison, headline = pd.read_csv(tables.COMPARISON), read_json(tables.HEADLINE)
+    comparison, headline = pd.read_csv(tables.COMPARISON), read_json(HEADLINE)
     if into:
         results = tables.markdown_table(comparison, headline, read_json(tables.DENOISE))
         into.write_text(
@@ -82,23 +82,26 @@ def gate(
 
 @app.command()
 def grid(
-    out: Annotated[Path, typer.Option(help="the CSV to write")] = Path("reports/benchmark_results.csv"),
+    out: Annotated[
+        Path | None, typer.Option(help="the CSV to write, in place of the one that the report reads")
+    ] = None,
 ) -> None:
     """Collect the experiments of this commit: each model with each filter, one row a pair."""
     import dvc.api
 
     from bonexray.outputs import whole_file
-    from bonexray.reporting.grid import filter_grid
+    from bonexray.reporting.grid import FILTERS, filter_grid
 
     table = filter_grid(dvc.api.exp_show())
     if table.empty:
         do = "run `dvc repro`, or queue experiments and wait for them"
         raise BonexrayError("the experiments", expected="finished ones", received="none", do=do)
-    with whole_file(out) as partial:
+    with whole_file(out or FILTERS) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
-    typer.echo(
-        f"grid: {len(table)} rows, {table['Model'].nunique()} models, {table['Filter'].nunique()} filters: {out}"
-    )
+    counts = f"{len(table)} rows, {table['Model'].nunique()} models, {table['Filter'].nunique()} filters"
+    typer.echo(f"grid: {counts}: {out or FILTERS}")
+    if out is None:
+        typer.echo("`dvc repro -f -s report` takes it up into the report")
 
 
 @app.command()

@@ -197,7 +197,7 @@ class Evaluate(Section):
 class Aggregate(Section):
     """What is made of the study's models together."""
 
-    ensembles: list[str]
+    ensembles: list[Literal["mean", "weighted", "majority", "stacking"]]
 
 
 class Explain(Section):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+HEADLINE = Path("metrics/headline.json")  # what the study found; read by all that comes after it
 PARTIAL = ".partial"  # named in .gitignore and .dvcignore: what a killed run leaves is never an output
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from bonexray.evaluation.curves import MACRO
 from bonexray.models.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone, Model
 from bonexray.outputs import with_section
 
@@ -62,7 +63,7 @@ def _model(name: str, row: Model) -> str:
         *(line for kind, path in OUTPUTS.items() for line in (f"{kind}:", f"  {name}: {path.format(name=name)}")),
         "curves:", f"  models/{name}/history.csv: [loss, val_loss]",
         "confusion:", f"  reports/models/{name}/results_{name}.csv: prediction",
-        "roc:", f"  reports/models/{name}/{name}_roc.csv: macro_average",
+        "roc:", f"  reports/models/{name}/{name}_roc.csv: {MACRO}",
         "calibration:", f"  reports/models/{name}/{name}_reliability.csv: accuracy",
         "networks:", f"  {name}:", f"    weights: [{', '.join(stored)}]", "",
     ])  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bonexray.data.folds import Run, split_in
+from bonexray.data.folds import FIRST, Run, split_in
 
 PREDICTIONS = "predictions.csv"
 TEXTS = ["id", "path", "group", "split", "label", "predicted"]
@@ -34,6 +34,12 @@ def read_predictions(path: Path, classes: list[str]) -> tuple[pd.DataFrame, np.n
     rows = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
     values = rows[columns].to_numpy(dtype=float)
     return rows[FIXED], values / values.sum(axis=1, keepdims=True)  # the digits in the file sum to 1 but for rounding
+
+
+def first_training(rows: pd.DataFrame, probabilities: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Of what `read_predictions` gives, the training whose weights are kept as the model's: a row an image."""
+    first = ((rows["repeat"] == FIRST.repeat) & (rows["fold"] == FIRST.fold)).to_numpy()
+    return rows[first].reset_index(drop=True), probabilities[first]
 
 
 def _rows(manifest: pd.DataFrame, run: Run, values: np.ndarray, classes: list[str]) -> pd.DataFrame:

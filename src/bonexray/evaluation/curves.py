@@ -11,7 +11,7 @@ from bonexray.evaluation.metrics import BINS, bin_of
 from bonexray.evaluation.sample import ratio
 
 GRID = np.linspace(0, 1, 101)
-MACRO = "macro average"
+MACRO = "macro_average"
 Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 

@@ -131,15 +131,6 @@ def confusion_counts(labels: np.ndarray, probabilities: np.ndarray, classes: lis
     return {actual: dict(zip(classes, map(int, row), strict=True)) for actual, row in zip(classes, matrix, strict=True)}
 
 
-def majority_baseline(train_labels: np.ndarray, test_labels: np.ndarray, classes: int) -> dict[str, float]:
-    """What always answering the most frequent class of training gives on test."""
-    answer = np.full_like(test_labels, np.bincount(train_labels, minlength=classes).argmax())
-    return {
-        "baseline_accuracy": float((answer == test_labels).mean()),
-        "baseline_balanced_accuracy": balanced_accuracy(test_labels, answer, classes),
-    }
-
-
 def collapsed(probabilities: np.ndarray) -> bool:
     """Whether a model gives the same answer to every image."""
     return len(np.unique(probabilities.argmax(axis=1))) == 1

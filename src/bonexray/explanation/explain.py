@@ -10,6 +10,7 @@ from bonexray.errors import BonexrayError
 from bonexray.explanation.gradcam import heat_maps
 from bonexray.explanation.halves import halve
 from bonexray.explanation.sanity import likeness, randomise
+from bonexray.training.objective import class_probabilities
 
 TOLERANCE = 0.02  # between probabilities computed in 16 bits and in 32
 
@@ -94,8 +95,7 @@ def explain(
 
 def _require_same_answers(found, recorded: np.ndarray, name: str) -> None:
     """Refuse a network that does not answer as its training recorded, beyond what 16-bit arithmetic explains."""
-    found = keras.ops.convert_to_numpy(found)
-    found = np.concatenate([1 - found, found], axis=1) if found.shape[1] == 1 else found
+    found = class_probabilities(keras.ops.convert_to_numpy(found))
     furthest = float(np.abs(found - recorded).max())
     if not furthest <= TOLERANCE:
         raise BonexrayError(

@@ -7,8 +7,8 @@ from bonexray.errors import BonexrayError
 from bonexray.evaluation.panel import PREFIX
 from bonexray.models.registry import REGISTRY
 from bonexray.reporting.report.pages import markdown_text
-from bonexray.reporting.report.text import listed, missing, number, signed, span
 from bonexray.reporting.tables import title_of, warnings_of
+from bonexray.reporting.wording import listed, missing, percent, signed, with_interval
 
 SCORE, WORDS = "balanced_accuracy", "balanced accuracy"
 ROUNDING = 1e-9  # a fall of 0.02 is no more than 0.02, however its binary digits end
@@ -118,6 +118,9 @@ def _notes(here: Results, other: Results, tolerance: float | None) -> Iterator[s
         yield f"{_code(other.name)} has no {WORDS} with an interval to hold this against."
     elif tolerance is None:
         yield f"The interval allows a fall of {before - low:.3f}; `--tolerance` asks for less."
+    sides = [side.headline.get("confidence") for side in (here, other)]
+    if all(sides) and sides[0] != sides[1]:
+        yield f"The intervals are not of one confidence: {percent(sides[0])} here, {percent(sides[1])} at {_code(other.name)}."
     if not _same_images(here, other):
         yield "The split differs: part of any change comes from other test images, not from the models."
     if here.leaks and other.leaks:
@@ -136,7 +139,7 @@ def _rows(here: Results, other: Results) -> Iterator[tuple[str, str, str, str]]:
     yield ("model chosen on validation", *(_title(side.headline.get("model", "")) for side in sides), "")
     scores = [side.headline.get(SCORE) for side in sides]
     change = "" if any(map(missing, scores)) else signed(scores[1] - scores[0])
-    yield (f"its {WORDS} (interval)", *(_with_interval(side.headline) for side in sides), change)
+    yield (f"its {WORDS} (interval)", *(with_interval(side.headline, SCORE) for side in sides), change)
     images = "the same split" if _same_images(here, other) else "another split"
     yield ("test images", *(str(side.headline.get("n", "")) for side in sides), images)
     yield ("models in the table", *(str(len(side.models)) for side in sides), "")
@@ -158,11 +161,6 @@ def _warnings(side: Results) -> list[str]:
         if missing(score)
         else warnings_of({"leak_suspect": False, "shortcut_balanced_accuracy": None, **side.headline})
     )
-
-
-def _with_interval(headline: Mapping[str, object]) -> str:
-    interval = span(headline, SCORE)
-    return number(headline.get(SCORE)) + (f" ({interval})" if interval else "")
 
 
 def _title(name: str) -> str:

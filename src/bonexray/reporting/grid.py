@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pandas as pd
 
+FILTERS = Path("reports/benchmark_results.csv")
 SCORES = {
     "Accuracy": "accuracy", "Precision": "macro_precision", "Recall": "macro_recall", "F1-Score": "macro_f1",
 }  # fmt: skip

@@ -13,8 +13,9 @@ from ruamel.yaml import YAML
 
 from bonexray.data.manifest import MANIFEST
 from bonexray.errors import BonexrayError
+from bonexray.outputs import HEADLINE
 from bonexray.reporting.gate import Results
-from bonexray.reporting.tables import DATA, HEADLINE, MODELS
+from bonexray.reporting.tables import DATA, MODELS
 
 LOCK = Path("dvc.lock")
 

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from bonexray.evaluation.panel import PREFIX
 from bonexray.models.registry import model_row
+from bonexray.reporting.wording import number, percent, with_interval
 
 COMPARISON = Path("metrics/comparison.csv")
-HEADLINE = Path("metrics/headline.json")
 MODELS = Path("metrics/models.json")
 PAIRS = Path("metrics/pairs.csv")
 RANKS = Path("metrics/ranks.json")
@@ -94,6 +94,11 @@ def headline_of(
     }  # fmt: skip
 
 
+def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
+    """The highest balanced accuracy on test; of equals the one that `comparison_table` puts first."""
+    return min(models, key=lambda name: (-models[name]["balanced_accuracy"], name))
+
+
 def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
     """The model that validation prefers: balanced accuracy, then log loss; what collapsed there only if all did."""
     return min(models, key=lambda name: (
@@ -119,31 +124,32 @@ def warnings_of(headline: Mapping[str, object]) -> list[str]:
 
 def told_apart(comparison: pd.DataFrame) -> str:
     """One sentence on what the study cannot tell from the highest score on test."""
-    best, alike = comparison.iloc[0], comparison[comparison["not_distinguishable"] == 1]
-    others = [title for title in alike["title"] if title != best["title"]]
+    best, others = comparison.iloc[0]["title"], comparison.iloc[1:]
+    alike = list(others.loc[others["not_distinguishable"] == 1, "title"])
     test = "(paired bootstrap over groups, Holm's correction over all pairs)"
-    if len(comparison) == 1:
+    if others.empty:
         return "One model, compared with no other."
-    if len(others) == len(comparison) - 1:
-        return f"{best['title']} is highest on test, but none of the others can be told from it {test}."
-    if not others:
-        return f"{best['title']} is highest on test and can be told from all others {test}."
-    return f"{best['title']} is highest on test; not told from it: {', '.join(others)} {test}."
+    if len(alike) == len(others):
+        who = "the other cannot" if len(others) == 1 else "none of the others can"
+        return f"{best} is highest on test, but {who} be told from it {test}: no best network is established."
+    if not alike:
+        return f"{best} is highest on test and can be told from {'the other' if len(others) == 1 else 'all others'} {test}."
+    return f"{best} is highest on test; not told from it: {', '.join(alike)} {test}."
 
 
 def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> Table:
     """The ranked table as a terminal shows it."""
     chosen, dataset = headline["model"], headline["dataset"]
-    caption = "* chosen on validation   intervals: bootstrap over groups of images (patients, sources)"
-    caption = "\n".join([caption, told_apart(comparison), *warnings_of(headline)])
+    interval = f"{percent(headline['confidence'])} intervals: bootstrap over groups of images (patients, sources)"
+    caption = "\n".join([f"* chosen on validation   {interval}", told_apart(comparison), *warnings_of(headline)])
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
     for row in comparison.to_dict("records"):
         table.add_row(
             str(row["rank"]), f"{row['title']}{' *' if row['model'] == chosen else ''}",
-            _interval(row, "balanced_accuracy"), _interval(row, "accuracy"),
-            _number(row["macro_f1"]), _number(row["roc_auc"]),
+            with_interval(row, "balanced_accuracy"), with_interval(row, "accuracy"),
+            number(row["macro_f1"]), number(row["roc_auc"]),
             "collapsed: one answer to everything" if row["collapsed"] else "",
         )  # fmt: skip
     first = comparison.iloc[0]
@@ -158,15 +164,15 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> 
 def markdown_table(comparison: pd.DataFrame, headline: Mapping[str, object], denoise: Mapping[str, float]) -> str:
     """The same for a README: the ranked table, warnings, and what the filter did to the images."""
     lines = [
-        "| | model | starts from | balanced accuracy (95 % interval) | accuracy | macro F1 | ROC AUC |",
+        f"| | model | starts from | balanced accuracy ({percent(headline['confidence'])} interval) | accuracy | macro F1 | ROC AUC |",
         "| --: | --- | --- | --- | --- | --: | --: |",
     ]
     for row in comparison.to_dict("records"):
         name = f"**{row['title']}** (chosen on validation)" if row["model"] == headline["model"] else row["title"]
         name += ", collapsed" if row["collapsed"] else ""
-        scores = f"{_interval(row, 'balanced_accuracy')} | {_interval(row, 'accuracy')}"
+        scores = f"{with_interval(row, 'balanced_accuracy')} | {with_interval(row, 'accuracy')}"
         lines.append(
-            f"| {row['rank']} | {name} | {row['starts_from']} | {scores} | {_number(row['macro_f1'])} | {_number(row['roc_auc'])} |"
+            f"| {row['rank']} | {name} | {row['starts_from']} | {scores} | {number(row['macro_f1'])} | {number(row['roc_auc'])} |"
         )
     first = comparison.iloc[0]
     lines.append(
@@ -178,11 +184,3 @@ def markdown_table(comparison: pd.DataFrame, headline: Mapping[str, object], den
         f"(n = {denoise['images']})."
     )
     return "\n".join([*lines, "", quality, "", told_apart(comparison), *warnings_of(headline)])
-
-
-def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.3f}"
-
-
-def _interval(row: dict, name: str) -> str:
-    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"

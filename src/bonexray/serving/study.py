@@ -6,15 +6,14 @@ import numpy as np
 
 from bonexray.config import Settings
 from bonexray.data.arrays import IMAGES, ArrayFile
-from bonexray.data.folds import FIRST
-from bonexray.data.predictions import PREDICTIONS, read_predictions
+from bonexray.data.predictions import PREDICTIONS, first_training, read_predictions
 from bonexray.errors import BonexrayError
-from bonexray.outputs import read_json
+from bonexray.outputs import HEADLINE, read_json
 from bonexray.serving.bundle import Bundle, BundleCard, bundle_versions
 from bonexray.serving.predictor import Predictor
 from bonexray.training.trained import CARD, train_settings, trained_network
 
-HEADLINE, CARDS = Path("metrics/headline.json"), Path("reports/cards")
+CARDS = Path("reports/cards")
 TRIED, TOLERANCE, TOLERANCE_16_BIT = 2, 1e-3, 0.02  # images; the study's probabilities may come from another machine
 
 
@@ -82,9 +81,8 @@ def require_recorded(bundle: Bundle, folder: Path, root: Path) -> None:
     """
     if not (folder / PREDICTIONS).is_file():
         return
-    rows, recorded = read_predictions(folder / PREDICTIONS, bundle.card.classes)
-    first = ((rows["repeat"] == FIRST.repeat) & (rows["fold"] == FIRST.fold)).to_numpy()
-    paths, recorded = [root / path for path in rows["path"][first]], recorded[first]
+    rows, recorded = first_training(*read_predictions(folder / PREDICTIONS, bundle.card.classes))
+    paths = [root / path for path in rows["path"]]
     tried = [place for place, path in enumerate(paths) if path.is_file()][:TRIED]
     known = ArrayFile(IMAGES) if IMAGES.is_file() else None
     limit = TOLERANCE_16_BIT if bundle.card.train.mixed_precision else TOLERANCE

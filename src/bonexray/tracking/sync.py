@@ -12,7 +12,7 @@ from mlflow.entities import Run as LoggedRun
 from bonexray.config import Settings
 from bonexray.data.folds import FIRST, Run
 from bonexray.errors import BonexrayError
-from bonexray.outputs import digest, read_json, sha256_of
+from bonexray.outputs import HEADLINE, digest, read_json, sha256_of
 from bonexray.tracking.live import start_run, training_fingerprint
 from bonexray.tracking.store import (
     FAILURES,
@@ -35,7 +35,6 @@ from bonexray.tracking.store import (
 )  # fmt: skip
 
 log = logging.getLogger("bonexray")
-HEADLINE = Path("metrics/headline.json")
 EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of what was added last
 
 

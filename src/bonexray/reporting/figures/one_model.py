@@ -13,7 +13,6 @@ from bonexray.evaluation.evaluate import Evaluation
 from bonexray.reporting.figures import confusion, galleries, probability_curves
 
 SAMPLES = 8
-MACRO = "macro_average"
 
 
 def draw_evaluation(
@@ -71,8 +70,7 @@ def _draw_curves(
     roc, precision = curves.roc_curves(*inputs), curves.precision_recall_curves(*inputs)
     prevalence = {c: float((test.labels == number).mean()) for number, c in enumerate(classes)}
     probability_curves.roc_curves(
-        roc.rename(columns={"false_positive_rate": "fpr", "true_positive_rate": "tpr"}),
-        _areas(scores, "roc_auc", classes), title, folder / f"{name}_roc.png",
+        roc, _areas(scores, "roc_auc", classes), title, folder / f"{name}_roc.png"
     )  # fmt: skip
     probability_curves.precision_recall_curves(
         precision, _areas(scores, "average_precision", classes), prevalence, title,
@@ -83,9 +81,7 @@ def _draw_curves(
         (precision, "recall", "precision", "precision_recall"),
     ):
         wide = table.pivot(index=x, columns="class", values=y)[[*classes, curves.MACRO]]
-        wide.rename(columns={curves.MACRO: MACRO}).to_csv(
-            folder / f"{name}_{file}.csv", lineterminator="\n", float_format="%.6f"
-        )
+        wide.to_csv(folder / f"{name}_{file}.csv", lineterminator="\n", float_format="%.6f")
 
 
 def _areas(scores: Mapping[str, object], score: str, classes: list[str]) -> dict[str, tuple[float, float, float]]:

@@ -18,7 +18,8 @@ def roc_curves(curves: pd.DataFrame, areas: Areas, title: str, path: Path) -> No
     """The ROC curve of each class against the rest with its band, a panel a class, beside what chance gives.
 
     Args:
-        curves: class, fpr, tpr, low, high, all in [0, 1]; a class's points in rising fpr.
+        curves: class, false_positive_rate, true_positive_rate, low, high, all in [0, 1]; a class's points from left to
+            right.
         areas: class to its area under the curve with its interval, in the order of the panels; NaN where undefined.
         title: above all panels.
         path: the PNG to write.
@@ -29,7 +30,7 @@ def roc_curves(curves: pd.DataFrame, areas: Areas, title: str, path: Path) -> No
 
     def draw(axis: Axes, points: pd.DataFrame, name: str) -> None:
         axis.plot([0, 1], [0, 1], "--", color=GRAY, linewidth=1)
-        _banded(axis, points, "fpr", "tpr")
+        _banded(axis, points, "false_positive_rate", "true_positive_rate")
 
     note = "line: sensitivity of a class against the rest; band: its interval; dashed: chance"
     axes = ("1 − specificity", "sensitivity")

@@ -8,8 +8,8 @@ Artificial Intelligence 6(4), e240300. TRIPOD+AI: Collins et al., BMJ 2024;385:e
 
 from dataclasses import dataclass
 
-from bonexray.reporting.report.data import NONE, Study
-from bonexray.reporting.report.text import count, number, span
+from bonexray.reporting.report.data import Study
+from bonexray.reporting.wording import NONE, count, listed, with_interval
 
 # Item, what it asks for, and the key of the statement that answers it; "" is for the authors.
 CLAIM = (
@@ -116,7 +116,6 @@ def _of_models(study: Study) -> dict[str, str]:
 
 def _of_evaluation(study: Study, commit: str | None) -> dict[str, str]:
     evaluate, head = study.settings.evaluate, study.headline
-    tried = [name for name, many in (("repeats", study.repeats), ("folds", study.folds)) if many > 1]
     explained = (
         f"Grad-CAM for {count(len(study.explained), 'model')}, with a randomisation check."
         if study.explained
@@ -125,11 +124,11 @@ def _of_evaluation(study: Study, commit: str | None) -> dict[str, str]:
     return {
         "metrics": "Balanced accuracy, accuracy, precision, recall, specificity, F1, ROC AUC and calibration, by class and averaged.",
         "uncertainty": f"{study.confidence} intervals by bootstrap over groups ({evaluate.resamples} resamples, seed {evaluate.seed}); paired tests with Holm's correction.",
-        "robustness": f"By {' and '.join(tried)}." if tried else "Neither repeats nor folds in this study.",
+        "robustness": f"By {listed(study.rounds)}." if study.rounds else "Neither repeats nor folds in this study.",
         "explained": explained,
         "internal": f"{study.n} test images, none of which took part in training or choosing the model that answered it.",
         "external": "None.",
-        "performance": f"Balanced accuracy of the chosen model {number(head['balanced_accuracy'])} ({span(head, 'balanced_accuracy')}); all under Results.",
+        "performance": f"Balanced accuracy of the chosen model {with_interval(head, 'balanced_accuracy')}; all under Results.",
         "failures": "Confusion matrices and the surest wrong answers of each model under Models.",
         "limits": "Under Limitations, as far as the software can know them.",
         "protocol": "All settings in params.yaml, all steps in dvc.yaml, all hashes in dvc.lock.",

@@ -23,7 +23,8 @@ from bonexray.reporting.report.tables import (
     sources_table,
     split_table,
 )
-from bonexray.reporting.report.text import answer, limitations, number, study_warnings
+from bonexray.reporting.report.text import answer, limitations, study_warnings
+from bonexray.reporting.wording import number
 
 FIGURES = (
     "confusion_matrix", "sample_predictions", "misclassified", "evaluation_figure", "roc", "precision_recall",

@@ -9,17 +9,15 @@ import pandas as pd
 
 from bonexray.config import Audit, Augment, Dataset, Denoise, Evaluate, Prepare, Split, Train, Weights
 from bonexray.errors import BonexrayError
-from bonexray.outputs import read_json
-from bonexray.reporting.tables import COMPARISON, DATA, DENOISE, HEADLINE, MODELS
+from bonexray.outputs import HEADLINE, read_json
+from bonexray.reporting.grid import FILTERS
+from bonexray.reporting.tables import COMPARISON, DATA, DENOISE, MODELS, PAIRS, RANKS
+from bonexray.reporting.wording import NONE, percent
 
-PAIRS = Path("metrics/pairs.csv")
-RANKS = Path("metrics/ranks.json")
-NONE = "–"  # what a study does not define
-FILTERS = Path("reports/benchmark_results.csv")
 EXPLAINED = Path("metrics/explained")
 REQUIRED = {
     HEADLINE: {
-        "model", "dataset", "best", "not_distinguishable", "balanced_accuracy", "baseline_accuracy",
+        "model", "dataset", "confidence", "best", "not_distinguishable", "balanced_accuracy", "baseline_accuracy",
         "baseline_balanced_accuracy", "n", "leak_suspect", "shortcut_balanced_accuracy",
     },
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
@@ -104,7 +102,7 @@ class Study:
     @property
     def confidence(self) -> str:
         """Of the intervals, as `95 %`."""
-        return f"{100 * self.settings.evaluate.confidence:g} %"
+        return percent(self.headline["confidence"])
 
     @property
     def repeats(self) -> int:
@@ -115,6 +113,11 @@ class Study:
     def folds(self) -> int:
         """Parts of a cross-validation, 1 for a single split."""
         return int(self.headline.get("folds") or 1)
+
+    @property
+    def rounds(self) -> list[str]:
+        """What each model was trained over more than once: repeats, folds, both or neither."""
+        return [name for name, many in (("repeats", self.repeats), ("folds", self.folds)) if many > 1]
 
     @property
     def simulated(self) -> bool:

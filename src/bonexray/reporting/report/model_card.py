@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from bonexray.config import Settings
+from bonexray.reporting.report.data import Choices
 from bonexray.reporting.report.pages import page
+from bonexray.reporting.wording import percent
 
 OVERALL = {
     "balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy", "macro_f1": "F1, macro", "roc_auc": "ROC AUC, macro",
@@ -17,7 +18,7 @@ CALIBRATION = {
 
 def model_card_page(
     name: str, title: str, card: Mapping[str, object], scores: Mapping[str, object], data: Mapping[str, object],
-    settings: Settings,
+    settings: Choices,
 ) -> str:  # fmt: skip
     """The card in Markdown.
 
@@ -33,5 +34,5 @@ def model_card_page(
         "card.md", name=name, title=title, card=card, scores=scores, data=data, settings=settings,
         overall={score: label for score, label in OVERALL.items() if score in scores},
         calibration={score: label for score, label in CALIBRATION.items() if score in scores},
-        confidence=f"{100 * settings.evaluate.confidence:g} %",
+        confidence=percent(settings.evaluate.confidence),
     )  # fmt: skip

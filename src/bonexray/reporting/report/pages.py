@@ -6,7 +6,7 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bonexray.reporting.report.text import count, large, listed, number, p_value, span
+from bonexray.reporting.wording import count, large, listed, number, p_value, span, with_interval
 
 MARKED = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -27,5 +27,7 @@ def _environment(markdown: bool) -> Environment:
         loader=PackageLoader("bonexray.reporting.report"), autoescape=not markdown, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, finalize=markdown_text if markdown else None,
     )  # fmt: skip
-    environment.filters |= {function.__name__: function for function in (number, span, large, listed, count, p_value)}
+    environment.filters |= {
+        function.__name__: function for function in (number, span, with_interval, large, listed, count, p_value)
+    }
     return environment

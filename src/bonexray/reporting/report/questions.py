@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bonexray.reporting.grid import FILTERS
 from bonexray.reporting.report.data import Study
-from bonexray.reporting.report.text import count, listed, number, p_value, signed, span
+from bonexray.reporting.wording import count, listed, number, p_value, signed, with_interval
 
 ALPHA = 0.05  # of the Holm-corrected tests
 
@@ -96,7 +97,7 @@ def _filters(study: Study) -> list[str]:
     means = ", ".join(f"{name} {number(value)}" for name, value in order.items())
     answers = [
         f"For the answers of the networks: mean test accuracy over {count(len(wide), 'network')} that saw every filter: {means}. "
-        "Other scores stand in reports/benchmark_results.csv."
+        f"Other scores stand in {FILTERS}."
     ]
     if "none" in wide:
         gains = {name: int((wide[name] > wide["none"]).sum()) for name in order.index if name != "none"}
@@ -113,8 +114,7 @@ def _preferred(study: Study, names: list[str]) -> str:
 
 
 def _score(study: Study, name: str) -> str:
-    scores = study.scores[name]
-    return f"{study.titles[name]} with {number(scores['balanced_accuracy'])} ({span(scores, 'balanced_accuracy')})"
+    return f"{study.titles[name]} with {with_interval(study.scores[name], 'balanced_accuracy')}"
 
 
 def _range(study: Study, names: list[str], kind: str) -> str:

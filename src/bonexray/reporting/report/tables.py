@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bonexray.models.registry import REGISTRY
-from bonexray.reporting.report.data import NONE, Study
+from bonexray.reporting.report.data import Study
 from bonexray.reporting.report.questions import ALPHA
 from bonexray.reporting.report.sources import reported
-from bonexray.reporting.report.text import large, missing, number, p_value, signed, span
+from bonexray.reporting.wording import NONE, large, missing, number, p_value, signed, span
 
 FURTHER = {
     "macro_precision": "Precision, macro", "macro_recall": "Recall, macro", "macro_specificity": "Specificity, macro",
@@ -77,6 +77,7 @@ def models_table(study: Study) -> Table:
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in shown)]]
     caption = (
         f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
+        f"{'Scores and intervals are those of the first repeat. ' if study.repeats > 1 else ''}"
         f"{'A heading sorts the table by its column.' if len(rows) > 1 else ''}"
     )
     return Table(
@@ -189,14 +190,13 @@ def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
     score = "balanced_accuracy"
     if not study.has(f"{score}_mean"):
         return []
-    runs = study.repeats * study.folds
 
     def cell(name: str) -> Cell:
         scores = study.scores[name]
         mean, spread = scores.get(f"{score}_mean"), scores.get(f"{score}_sd")
         return Cell(number(mean), "" if missing(spread) else f"± {number(spread)}", _order(mean))
 
-    return [(f"Mean ± SD of {runs} trainings" if runs > 1 else "Mean ± SD of trainings", cell)]
+    return [(f"Mean ± SD of {study.repeats} repeats{' of all folds' if study.folds > 1 else ''}", cell)]
 
 
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:

@@ -1,56 +1,8 @@
-"""The report's sentences that depend on the study, and how its numbers are written."""
+"""The report's sentences that depend on the study."""
 
-import math
-from collections.abc import Mapping
-
-from bonexray.reporting.report.data import NONE, Study
-from bonexray.reporting.tables import warnings_of
-
-
-def number(value: object, digits: int = 3) -> str:
-    """A number with so many decimals, a dash for what is not defined."""
-    return NONE if missing(value) else f"{value:.{digits}f}"
-
-
-def missing(value: object) -> bool:
-    """Whether a score is not defined: NaN, which is null in JSON."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def span(row: Mapping[str, object], score: str) -> str:
-    """The interval of a score, `0.253 to 0.613`, or nothing where it has none."""
-    low, high = row.get(f"{score}_low"), row.get(f"{score}_high")
-    return "" if missing(low) or missing(high) else f"{low:.3f} to {high:.3f}"
-
-
-def p_value(value: object) -> str:
-    """A p value, never a bare 0."""
-    return NONE if missing(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")
-
-
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def large(value: object) -> str:
-    """A count with a unit prefix, three digits: `15.3 G`."""
-    if missing(value):
-        return NONE
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= 0.9995 * size:  # what three digits round up to the next unit
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g}"
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def listed(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+from bonexray.reporting.report.data import Study
+from bonexray.reporting.tables import told_apart, warnings_of
+from bonexray.reporting.wording import count, listed, missing, number, span
 
 
 def answer(study: Study) -> list[str]:
@@ -65,23 +17,8 @@ def answer(study: Study) -> list[str]:
         f"{number(head['baseline_balanced_accuracy'])}.",
     ]  # fmt: skip
     if len(study.table) > 1:
-        sentences.append(_who_ties(study))
+        sentences.append(told_apart(study.table))
     return sentences
-
-
-def _who_ties(study: Study) -> str:
-    best, others = study.headline["best"], len(study.table) - 1
-    start = (
-        "It is also the highest on test"
-        if best == study.headline["model"]
-        else f"Highest on test is {study.titles[best]} with {number(study.scores[best]['balanced_accuracy'])}"
-    )
-    if not study.alike:
-        return f"{start}, and {'the other' if others == 1 else f'each of the other {others}'} differs from it."
-    if len(study.alike) < others:
-        return f"{start}; {len(study.alike)} of the other {others} models cannot be told apart from it with this many images."
-    who = "the other model cannot" if others == 1 else f"none of the other {others} models can"
-    return f"{start}, but {who} be told apart from it with this many images: no best network is established."
 
 
 def study_warnings(study: Study) -> list[str]:
