@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from cohorts import lay_out_backbone, silent
@@ -22,7 +23,7 @@ from bonexray.training.runtime import start_anew
 from bonexray.training.train import train_model
 from bonexray.tuning import search
 from bonexray.tuning.search import open_search
-from bonexray.tuning.space import Searched
+from bonexray.tuning.space import Searched, suggest
 from bonexray.tuning.trials import FINISHED, PRUNED, attempt, best_of
 from bonexray.tuning.winner import command_of, differences, improvement, override_of, trials_table, write_override
 
@@ -83,8 +84,9 @@ def test_a_trial_that_was_interrupted_or_killed_is_tried_again_and_not_doubled(
         with pytest.raises(KeyboardInterrupt):
             searched(settings, 16)
     with open_search(settings, MODEL) as found:
+        found._study.sampler = optuna.samplers.RandomSampler(seed=7)
         killed = found._study.ask()
-        killed.suggest_float("train.dropout", 0.0, 0.7, step=0.05)
+        suggest(killed, found.searched)
         killed.report(0.0, 1)
     assert searched(settings, 16) == whole
 

@@ -154,8 +154,9 @@ def test_a_study_in_folds_is_refused(root: Path) -> None:
 def test_dvc_is_asked_whether_the_features_are_up_to_date(root: Path) -> None:
     stages = {
         "split": {"cmd": "true", "params": ["split"], "outs": ["data/split/manifest.csv", "data/split/classes.json"]},
+        "prepare": {"cmd": "true", "params": ["prepare"], "outs": ["data/prepared"]},
         "features": {"foreach": {MODEL: {}}, "do": {
-            "cmd": "true", "deps": ["data/split/manifest.csv"], "outs": [f"data/features/{MODEL}"],
+            "cmd": "true", "deps": ["data/split/manifest.csv", "data/prepared"], "outs": [f"data/features/{MODEL}"],
         }},
     }  # fmt: skip
     YAML_FILE.dump({"stages": stages}, root / "dvc.yaml")
@@ -163,7 +164,7 @@ def test_dvc_is_asked_whether_the_features_are_up_to_date(root: Path) -> None:
         repo.commit(force=True)
     assert require_inputs(settings_with(), MODEL) == 0
     params = YAML_FILE.load(root / "params.yaml")
-    params["split"]["seed"] += 1
+    params["prepare"]["resize"] = "stretch"
     YAML_FILE.dump(params, root / "params.yaml")
-    with pytest.raises(BonexrayError, match=rf"the output of split.*run `dvc repro features@{MODEL} split`"):
+    with pytest.raises(BonexrayError, match=rf"the output of prepare.*run `dvc repro features@{MODEL} split`"):
         require_inputs(settings_with(), MODEL)
