@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 
-PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "explanation", "reporting", "serving"}
+PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "explanation", "reporting", "serving", "tuning"}
 ENTRANCES = {"check", "stage", "tracking", "cli"}  # what a user or a stage script starts from
 MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config, errors, outputs, progress, compute
     "config": set(),
@@ -25,6 +25,7 @@ MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config,
     "explanation": {"data", "models", "training"},
     "reporting": {"data", "models", "evaluation"},
     "serving": {"data", "preprocess", "models", "training", "explanation"},
+    "tuning": {"data", "models", "training"},
 }
 
 
@@ -71,6 +72,10 @@ def test_tensorflow_is_imported_by_the_runtime_and_the_exports_only() -> None:
 
 def test_mlflow_is_imported_by_tracking_only() -> None:
     assert {name.split("/")[0] for name in importers("mlflow")} == {"tracking"}
+
+
+def test_optuna_is_imported_by_the_search_only() -> None:
+    assert {name.split("/")[0] for name in importers("optuna")} == {"tuning"}
 
 
 def test_stage_scripts_import_neither() -> None:

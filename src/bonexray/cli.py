@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | sync | table | gate | grid | registry | predict | bundle | export`."""
+"""The command line: `bonexray check | sync | table | gate | grid | registry | tune | predict | bundle | export`."""
 
 import sys
 from pathlib import Path
@@ -116,6 +116,62 @@ def registry() -> None:
         path.write_text(text, encoding="utf-8")
     compose_and_dump(str(PARAMS), str(Path("conf").resolve()), None, "config", "", [])
     typer.echo("registry: wrote conf/model/, conf/registry.yaml, params.yaml, dvc.yaml and README.md")
+
+
+@app.command()
+def tune(
+    model: Annotated[str, typer.Option(help="of this study, by name")],
+    trials: Annotated[int, typer.Option(help="in all, those of earlier searches of the same included")] = 30,
+) -> None:
+    """Search for a model's settings on validation; write the best to conf/tuned/ for `dvc exp run`."""
+    if trials < 1:
+        raise BonexrayError("--trials", expected="at least 1", received=trials, do="correct the number")
+    try:
+        _tune(model, trials)
+    except KeyboardInterrupt:
+        typer.echo("tune: interrupted; the same command goes on from the last finished trial", err=True)
+        raise typer.Exit(130) from None
+
+
+def _tune(model: str, trials: int) -> None:
+    from importlib.util import find_spec
+
+    from rich.console import Console
+
+    if find_spec("optuna") is None:
+        raise BonexrayError(
+            "bonexray tune", expected="Optuna", received="it is not installed", do="pip install 'bonexray[tune]'"
+        )
+    from bonexray.check import require_sound_settings
+    from bonexray.config import load_settings
+    from bonexray.progress import progress
+    from bonexray.tracking.search import search_run
+    from bonexray.tuning.search import open_search
+    from bonexray.tuning.winner import command_of, differences, improvement, trials_table, write_override
+
+    settings = load_settings()
+    require_sound_settings(settings)
+    with open_search(settings, model) as search, search_run(settings, model, search.fingerprint) as record:
+        for note in search.notes:
+            typer.echo(f"tune: {note}")
+        known = search.trials
+        if known:
+            typer.echo(f"tune: {len(known)} trials are there; going on to {max(trials, len(known))}")
+        for trial in known:
+            record.trial(trial)
+        for trial in progress(search.run(trials), f"tuning {model}", max(trials - len(known), 0)):
+            record.trial(trial)
+            if better := improvement(trial, known):
+                typer.echo(f"tune: {better}")
+            known.append(trial)
+        path = write_override(model, known)
+        record.winner(known, path)
+    Console(width=None if sys.stdout.isatty() else 140).print(trials_table(known))
+    if others := differences(settings, model):
+        typer.echo(
+            f"tune: conf/ has not the {', '.join(others)} of params.yaml: give that command the same -S", err=True
+        )
+    typer.echo(f"tune: wrote {path}; to train with it and look at the test: {command_of(model)}")
 
 
 Format = Literal["onnx", "tflite", "tflite-int8"]

@@ -37,12 +37,32 @@ PATIENCE_S, PATIENCE_SHARE = 60, 0.1  # a store may take so many seconds of a tr
 given_up: set[str] = set()  # stores that failed in this process: a study in folds would wait for them at each
 
 
+class Patience:
+    """How long something has waited for a store since it began; too long is a failure like others.
+
+    Args:
+        waiter: what waits, as the warning names it.
+    """
+
+    def __init__(self, waiter: str) -> None:
+        self._waiter, self._began, self._waited_s = waiter, time.monotonic(), 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the block's time."""
+        asked = time.monotonic()
+        yield
+        self._waited_s += time.monotonic() - asked
+        if self._waited_s > max(PATIENCE_S, PATIENCE_SHARE * (time.monotonic() - self._began)):
+            raise TimeoutError(f"the store is slow, {self._waiter} has waited {self._waited_s:.0f} s for it")
+
+
 class LiveRun:
     """A training's run while it trains. A store that fails costs one warning and the record, never the training."""
 
     def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
-        self._began, self._waited_s = time.monotonic(), 0.0
+        self._patience = Patience("this training")
         if tracking_uri() in given_up:
             return
         with one_failure():
@@ -54,16 +74,9 @@ class LiveRun:
         run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
         with one_failure():
             if run_id:
-                asked = time.monotonic()
-                self._store.client.log_batch(run_id, metrics_of(metrics, step=number))
-                self._hold_up(time.monotonic() - asked)
+                with self._patience.waiting():
+                    self._store.client.log_batch(run_id, metrics_of(metrics, step=number))
                 self._run_id = run_id
-
-    def _hold_up(self, seconds: float) -> None:
-        """Add to what the training waited for the store; too long is a failure like others."""
-        self._waited_s += seconds
-        if self._waited_s > max(PATIENCE_S, PATIENCE_SHARE * (time.monotonic() - self._began)):
-            raise TimeoutError(f"the store is slow, this training has waited {self._waited_s:.0f} s for it")
 
     def end(self, status: str) -> None:
         """End the run; a finished one replaces earlier runs of the same training."""
@@ -76,9 +89,9 @@ class LiveRun:
 
 
 @contextmanager
-def one_failure() -> Iterator[None]:
+def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
     """A store that fails within the block ends it with a warning, and is asked no more by this process."""
-    with one_warning():
+    with one_warning(completed_by):
         try:
             yield
         except FAILURES:

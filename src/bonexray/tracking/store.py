@@ -75,12 +75,12 @@ def one_process_at(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def one_warning() -> Iterator[None]:
-    """A store that fails within the block ends the block with a warning."""
+def one_warning(completed_by: str = "`bonexray sync`") -> Iterator[None]:
+    """A store that fails within the block ends the block with a warning, which names what completes the record."""
     try:
         yield
     except FAILURES as error:  # also a broken file, a full disk, a missing driver, a page that is not MLflow's
-        log.warning("MLflow: %s; nothing is lost, `bonexray sync` completes the record", reason_of(error))
+        log.warning("MLflow: %s; nothing is lost, %s completes the record", reason_of(error), completed_by)
 
 
 def reason_of(error: Exception) -> str:

@@ -18,13 +18,18 @@ from bonexray.training.objective import targets_of
 
 @dataclass(frozen=True)
 class Cohort:
-    """Images or features in files, with labels and splits in the manifest's order."""
+    """Images or features in files, with labels and splits in the manifest's order.
+
+    Attributes:
+        views: whether augmented copies of features are drawn where there are some.
+    """
 
     manifest: pd.DataFrame
     classes: list[str]
     row: Model
     train: Train
     augment: Augment
+    views: bool = True
 
     def in_run(self, run: Run) -> "Cohort":
         """The same cohort with the splits of a run's fold and the seeds of its repeat."""
@@ -67,7 +72,7 @@ class Cohort:
         return self._batches([self._features(Path(f), learning) for f in self.row.features], split, learning)
 
     def _features(self, folder: Path, learning: bool) -> Reader:
-        if learning and (folder / VIEWS).exists():
+        if learning and self.views and (folder / VIEWS).exists():
             return augmented_features(
                 ArrayFile(folder / VIEWS), np.flatnonzero(learners(self.manifest)), self.train.seed
             )

@@ -22,6 +22,10 @@ from bonexray.training.runtime import devices_in_scope, this_machine
 EpochListener = Callable[[int, dict[str, float]], None]
 
 
+class Diverged(BonexrayError):
+    """A loss that is not a number any more."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training with one optimiser.
@@ -61,7 +65,7 @@ def fit(
         One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, learning_rate.
 
     Raises:
-        BonexrayError: the loss is not a number any more.
+        Diverged: the loss is not a number any more.
     """
     optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
     history, machine, devices = _History(phase, on_epoch), this_machine(), devices_in_scope()
@@ -128,7 +132,7 @@ class _History(keras.callbacks.Callback):
 
     def _require_finite(self, name: str, value: float) -> None:
         if not math.isfinite(value):
-            raise BonexrayError(
+            raise Diverged(
                 f"training, epoch {self._phase.epochs_before + len(self.rows) + 1}", expected=f"a finite {name}",
                 received=value, do="lower train.learning_rate, or fine_tune.learning_rate in its phase",
             )  # fmt: skip

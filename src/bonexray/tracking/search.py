@@ -1,0 +1,141 @@
+"""A search's run and, nested under it, one run a trial."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow.entities import Metric, Param
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from bonexray.config import Settings
+from bonexray.outputs import digest
+from bonexray.tracking.live import Patience, given_up, one_failure
+from bonexray.tracking.store import (
+    FINGERPRINT,
+    FINISHED,
+    STAGE,
+    create_run,
+    git_commit,
+    metrics_of,
+    open_store,
+    runs_of,
+    tracking_uri,
+)
+from bonexray.tuning.trials import PRUNED, Trial, best_of
+
+SEARCH, TRIAL, NUMBER, STATE = "tune", "trial", "trial", "state"  # values of the tag `stage`, and two tags
+STATUS = {PRUNED: "KILLED"}  # in MLflow's words; all others are finished
+AGAIN = "the same `bonexray tune`"
+MOST, BATCH = 50_000, 1000  # runs that MLflow gives, and metrics that it takes, at a time
+
+
+class SearchRun:
+    """A search's run. A store that fails costs one warning and the record, never the search, which completes it later.
+
+    Args:
+        settings: of the study.
+        model: that is searched for.
+        fingerprint: of the search; one that is taken up again goes on in its run.
+    """
+
+    def __init__(self, settings: Settings, model: str, fingerprint: str) -> None:
+        self._settings, self._model, self._fingerprint = settings, model, fingerprint
+        self._patience, self._run_id, self._logged = Patience("this search"), None, set[int]()
+        if tracking_uri() in given_up:
+            return
+        with one_failure(AGAIN), self._patience.waiting():
+            self._store = open_store(settings.track.experiment)
+            run_id = self._own_run()
+            self._logged = self._logged_trials(run_id)
+            self._run_id = run_id
+
+    def trial(self, trial: Trial) -> None:
+        """Log a trial that has ended, unless it is there."""
+        run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
+        if run_id is None:
+            return
+        with one_failure(AGAIN), self._patience.waiting():
+            if trial.number not in self._logged:
+                self._log(run_id, trial)
+            self._run_id = run_id
+
+    def winner(self, trials: list[Trial], override: Path) -> None:
+        """Log what the trials have found, with the file that holds it."""
+        run_id, self._run_id = self._run_id, None
+        if run_id is None:
+            return
+        with one_failure(AGAIN), self._patience.waiting():
+            best, present = best_of(trials), trials[0]
+            found = {"best/trial": best.number, "best/val_loss": best.score}
+            found |= {"present/val_loss": present.score} if present.history else {}
+            self._store.client.log_batch(run_id, metrics_of(found, step=len(trials)))
+            self._store.client.log_artifact(run_id, str(override))
+            self._run_id = run_id
+
+    def end(self, status: str) -> None:
+        """End the run, until the search is taken up again."""
+        if self._run_id is not None:
+            with one_failure(AGAIN):
+                self._store.client.set_terminated(self._run_id, status)
+
+    def _own_run(self) -> str:
+        known = runs_of(self._store, self._fingerprint)
+        if known:
+            self._store.client.update_run(known[0].info.run_id, status="RUNNING")
+            return known[0].info.run_id
+        run_id = create_run(self._store, f"{SEARCH} {self._model}", self._tags(SEARCH, self._fingerprint))
+        self._store.client.log_batch(run_id, params=[Param("model", self._model), Param("minimised", "val_loss")])
+        return run_id
+
+    def _logged_trials(self, run_id: str) -> set[int]:
+        """Numbers of the trials that are there; one that was left half logged is deleted."""
+        query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+        found = self._store.client.search_runs([self._store.experiment_id], query, max_results=MOST)
+        for run in found:
+            if run.info.status == "RUNNING":
+                self._store.client.delete_run(run.info.run_id)
+        return {int(run.data.tags[NUMBER]) for run in found if run.info.status != "RUNNING"}
+
+    def _log(self, parent: str, trial: Trial) -> None:
+        own = digest({SEARCH: self._fingerprint, NUMBER: trial.number})
+        tags = {MLFLOW_PARENT_RUN_ID: parent, NUMBER: f"{trial.number}", STATE: trial.state, **self._tags(TRIAL, own)}
+        run_id = create_run(self._store, f"{self._model} trial {trial.number}", tags)
+        params = [Param(setting, str(value)) for setting, value in trial.changes.items()]
+        self._store.client.log_batch(run_id, params=params)
+        metrics = _metrics(trial)
+        for start in range(0, len(metrics), BATCH):
+            self._store.client.log_batch(run_id, metrics[start : start + BATCH])
+        self._store.client.set_terminated(run_id, STATUS.get(trial.state, FINISHED))
+        self._logged.add(trial.number)
+
+    def _tags(self, stage: str, fingerprint: str) -> Mapping[str, object]:
+        return {
+            "model": self._model, "dataset": self._settings.dataset.name, STAGE: stage, FINGERPRINT: fingerprint,
+            "git_commit": git_commit(),
+        }  # fmt: skip
+
+
+def _metrics(trial: Trial) -> list[Metric]:
+    epochs = [
+        metric
+        for row in trial.history
+        for metric in metrics_of({key: row[key] for key in row if key != "epoch"}, step=int(row["epoch"]))
+    ]
+    now = int(time.time() * 1000)
+    return epochs + ([Metric("best/val_loss", trial.score, now, 0)] if trial.history else [])
+
+
+@contextmanager
+def search_run(settings: Settings, model: str, fingerprint: str) -> Iterator[SearchRun]:
+    """A run that is finished when the block ends, and killed or failed when it is interrupted or raises."""
+    run = SearchRun(settings, model, fingerprint)
+    try:
+        yield run
+    except KeyboardInterrupt:
+        run.end("KILLED")
+        raise
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end(FINISHED)

@@ -1,0 +1,1 @@
+"""The search for a model's settings, on validation alone."""

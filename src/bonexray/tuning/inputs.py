@@ -1,0 +1,118 @@
+"""What a search reads: the outputs of earlier stages, there and up to date."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bonexray.config import Model, Settings
+from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.folds import folds_of
+from bonexray.data.manifest import CLASSES, MANIFEST, read_manifest
+from bonexray.errors import BonexrayError
+from bonexray.models.registry import FINE_TUNE, FROZEN, model_row
+from bonexray.models.weights import weights_path
+from bonexray.outputs import sha256_of
+from bonexray.training.features import CARD, FEATURES, VIEWS, read_features_card
+
+DVC_FOLDER = Path(".dvc")
+
+
+def searched_model(settings: Settings, name: str) -> Model:
+    """The row of the model that is to be searched for.
+
+    Raises:
+        BonexrayError: there is no such model, or the study has it not.
+    """
+    model_row(name)
+    if name not in settings.models:
+        raise BonexrayError(
+            "--model", expected=f"a model of the study in params.yaml: {', '.join(settings.models)}", received=repr(name),
+            do=f"run `dvc exp run -S model={name}` first",
+        )  # fmt: skip
+    return settings.models[name]
+
+
+def require_inputs(settings: Settings, name: str) -> int:
+    """Refuse inputs that are missing or stale.
+
+    Returns:
+        How many augmented copies the model's features have on disk.
+
+    Raises:
+        BonexrayError: naming the stage that makes them.
+    """
+    row = searched_model(settings, name)
+    inputs = list(_inputs(row, name, settings.augment.copies))
+    for stage, file in inputs:
+        if not file.is_file():
+            raise _not_ready(stage, str(file), "no such file")
+    if settings.split.folds or folds_of(read_manifest()) > 1:
+        raise BonexrayError(
+            "split.folds", expected="null for a search, because every image is in some fold's test", received=settings.split.folds,
+            do="search with one split, and give the settings that are found to the study in folds",
+        )  # fmt: skip
+    cards = [_require_current(settings, name, backbone) for backbone in _backbones_on_features(row, name)]
+    _require_fresh(sorted({stage for stage, _ in inputs}))
+    return cards[0]["copies"] if cards else 0
+
+
+def _backbones_on_features(row: Model, name: str) -> tuple[str, ...]:
+    return model_row(name).backbones if row.mode in (FROZEN, FINE_TUNE) else ()
+
+
+def _inputs(row: Model, name: str, copies: int) -> Iterator[tuple[str, Path]]:
+    """Stages and the files of theirs that a training in a mode reads."""
+    yield from (("split", file) for file in (MANIFEST, CLASSES))
+    for backbone in _backbones_on_features(row, name):
+        files = (CARD, FEATURES, *([VIEWS] if copies else []))
+        yield from ((f"features@{backbone}", _features_of(backbone) / file) for file in files)
+    if row.mode != FROZEN:
+        yield "prepare", IMAGES
+        yield from ((f"weights@{backbone}", weights_path(backbone)) for backbone in model_row(name).backbones)
+
+
+def _features_of(backbone: str) -> Path:
+    return Path("data/features") / backbone
+
+
+def _require_current(settings: Settings, name: str, backbone: str) -> dict:
+    """Hold a backbone's features against the settings, the manifest and the weights."""
+    folder, weights = _features_of(backbone), weights_path(backbone)
+    card, images, copies = read_features_card(folder), len(read_manifest()), settings.augment.copies
+    findings = [
+        (card["img_px"], settings.prepare.img_px, "px"),
+        (card["copies"], copies, "augmented copies"),
+        (len(ArrayFile(folder / FEATURES)), images, "images"),
+    ]
+    for found, expected, what in findings:
+        if found != expected:
+            raise _not_ready(f"features@{backbone}", str(folder), f"features of {found} {what}", f"{expected} {what}")
+    if weights.is_file() and sha256_of(weights) != card["weights_sha256"]:
+        raise _not_ready(f"features@{backbone}", str(folder), "features of other weights", f"those of {weights}")
+    return card
+
+
+def _require_fresh(stages: list[str]) -> None:
+    """Ask DVC whether anything that the inputs were made from has changed since."""
+    if not DVC_FOLDER.is_dir():
+        return
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(".") as repo:
+            changed = repo.status(targets=stages, with_deps=True)
+    except DvcException as error:
+        raise BonexrayError(
+            "dvc status",
+            expected="an answer",
+            received=" ".join(f"{error}".split()),
+            do="put dvc.yaml and params.yaml right",
+        ) from error
+    if changed:
+        first = next((stage for stage in stages if stage in changed), next(iter(changed)))
+        raise _not_ready(" ".join(stages), f"the output of {first}", "one of other inputs, settings or code")
+
+
+def _not_ready(stage: str, what: str, received: str, expected: str = "") -> BonexrayError:
+    expected = expected or f"what `dvc repro {stage}` leaves"
+    return BonexrayError(what, expected=expected, received=received, do=f"run `dvc repro {stage}`")

@@ -1,0 +1,171 @@
+"""What is searched: one table of settings with their ranges, and how a trial's choice becomes settings."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from optuna.trial import Trial
+
+from bonexray.config import Augment, Model, Settings, Train
+from bonexray.models.heads import HEADS
+from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
+
+Value = float | int | str
+Changes = Mapping[str, Value]  # a setting's full name to its value
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What decides which settings a search has.
+
+    Attributes:
+        settings: of the study, where the search starts.
+        model: the key of the model in them.
+        copies: augmented copies among its features on disk.
+    """
+
+    settings: Settings
+    model: str
+    copies: int = 0
+
+    @property
+    def row(self) -> Model:
+        """The model in the study."""
+        return self.settings.models[self.model]
+
+    def present(self, setting: str) -> Value:
+        """What a setting is in the study."""
+        section, key = setting.split(".")
+        tuned = self.row.fine_tune if section == FINE_TUNE else getattr(self.settings, section)
+        return getattr(tuned, key)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Some values of no order."""
+
+    values: tuple[Value, ...]
+
+    def suggest(self, trial: Trial, setting: str, present: Value) -> Value:
+        """One of the values; the present one is among them."""
+        return trial.suggest_categorical(setting, list(dict.fromkeys([*self.values, present])))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Values from `low` to `high`, `step` apart."""
+
+    low: float
+    high: float
+    step: float
+
+    def suggest(self, trial: Trial, setting: str, present: Value) -> Value:
+        """A value as it reads in decimals: 0.15 and not 0.15000000000000002."""
+        return round(trial.suggest_float(setting, self.low, self.high, step=self.step), 6)
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    """Values of two digits from `low` to `high`, every order of magnitude as likely as another."""
+
+    low: float
+    high: float
+
+    def suggest(self, trial: Trial, setting: str, present: Value) -> Value:
+        """A value of two digits."""
+        low, high = min(self.low, float(present)), max(self.high, float(present))
+        value = trial.suggest_float(setting, low, high, log=True)
+        return round(value, 1 - math.floor(math.log10(value)))
+
+
+def _always(searched: Searched, chosen: Changes) -> bool:
+    return True
+
+
+def _head_is_free(searched: Searched, chosen: Changes) -> bool:
+    return model_row(searched.model).head is None
+
+
+def _head_drops_out(part: str) -> Callable[[Searched, Changes], bool]:
+    def applies(searched: Searched, chosen: Changes) -> bool:
+        return part in HEADS[model_row(searched.model).head or chosen["train.head"]]
+
+    return applies
+
+
+def _has_copies(searched: Searched, chosen: Changes) -> bool:
+    return searched.copies > 0
+
+
+def _draws_views_itself(searched: Searched, chosen: Changes) -> bool:
+    """Copies were drawn in the present ranges, and with others they would be other copies."""
+    return not chosen.get("augment.copies", 0)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A setting that is searched.
+
+    Attributes:
+        setting: its full name.
+        modes: of training in which it is.
+        values: where it may lie.
+        applies: whether a search has it, by what the trial has chosen before.
+    """
+
+    setting: str
+    modes: tuple[str, ...]
+    values: Choices | Steps | Magnitudes
+    applies: Callable[[Searched, Changes], bool] = _always
+
+
+HEADED, FROM_FEATURES, FROM_IMAGES = (FROZEN, FINE_TUNE, FULL), (FROZEN, FINE_TUNE), (SCRATCH, FINE_TUNE, FULL)
+SPACE = (
+    Dimension("train.head", HEADED, Choices(("standard", "bare")), _head_is_free),
+    Dimension("train.learning_rate", (SCRATCH, FROZEN, FINE_TUNE), Magnitudes(1e-4, 1e-2)),
+    Dimension("train.learning_rate", (FULL,), Magnitudes(1e-5, 1e-3)),
+    Dimension("fine_tune.learning_rate", (FINE_TUNE,), Magnitudes(1e-5, 1e-3)),
+    Dimension("train.dropout", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout")),
+    Dimension("train.dropout_2", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout_2")),
+    Dimension("augment.copies", FROM_FEATURES, Choices((0,)), _has_copies),  # none, or as many as there are
+    Dimension("augment.rotation_deg", FROM_IMAGES, Steps(0.0, 15.0, 2.5), _draws_views_itself),
+    Dimension("augment.shift", FROM_IMAGES, Steps(0.0, 0.1, 0.01), _draws_views_itself),
+    Dimension("augment.zoom", FROM_IMAGES, Steps(0.0, 0.2, 0.02), _draws_views_itself),
+)
+
+
+def suggest(trial: Trial, searched: Searched) -> dict[str, Value]:
+    """Let a trial choose every setting that its search has."""
+    return _chosen(searched, lambda row, present: row.values.suggest(trial, row.setting, present))
+
+
+def present_values(searched: Searched) -> dict[str, Value]:
+    """The study's own value of every setting that a search has."""
+    return _chosen(searched, lambda row, present: present)
+
+
+def _chosen(searched: Searched, choose: Callable[[Dimension, Value], Value]) -> dict[str, Value]:
+    chosen: dict[str, Value] = {}
+    for row in SPACE:
+        if searched.row.mode in row.modes and row.applies(searched, chosen):
+            chosen[row.setting] = choose(row, searched.present(row.setting))
+    return chosen
+
+
+def space_card(mode: str) -> dict[str, str]:
+    """The table's rows of a mode, for the name of a search: results of another space are none of it."""
+    return {dimension.setting: repr(dimension.values) for dimension in SPACE if mode in dimension.modes}
+
+
+def with_changes(searched: Searched, changes: Changes) -> tuple[Model, Train, Augment]:
+    """What a training with some settings changed is given."""
+    sections: dict[str, dict[str, Value]] = {}
+    for setting, value in changes.items():
+        section, key = setting.split(".")
+        sections.setdefault(section, {})[key] = value
+    row, settings = searched.row, searched.settings
+    if row.fine_tune is not None:
+        tuned = row.fine_tune.model_copy(update=sections.get(FINE_TUNE, {}))
+        row = row.model_copy(update={FINE_TUNE: tuned})
+    train = settings.train.model_copy(update=sections.get("train", {}))
+    return row, train, settings.augment.model_copy(update=sections.get("augment", {}))
