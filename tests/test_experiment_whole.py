@@ -64,7 +64,7 @@ def test_the_notebook_is_committed_without_outputs_and_compiles():
 def test_the_notebook_runs(tmp_path, monkeypatch):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
-    notebook = nbformat.from_dict(NOTEBOOK)
+    notebook = nbformat.reads(json.dumps(NOTEBOOK), as_version=4)
     nbformat.validate(notebook)
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
