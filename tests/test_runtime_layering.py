@@ -14,7 +14,7 @@ STAGES = sorted((ROOT / "stages").glob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 
 PACKAGES = {"data", "preprocess", "models", "training", "evaluation", "explanation", "reporting", "serving", "tuning"}
-ENTRANCES = {"check", "stage", "tracking", "cli"}  # what a user or a stage script starts from
+ENTRANCES = {"check", "stage", "tracking", "experiment", "cli"}  # what a user or a stage script starts from
 MAY_IMPORT = {  # besides its own modules and the plain ones at the top: config, errors, outputs, progress, compute
     "config": set(),
     "data": set(),
@@ -106,6 +106,7 @@ def test_nothing_imports_the_command_line() -> None:
 def test_stages_are_imported_by_nobody() -> None:
     scripts = {"stages"} | {path.stem for path in STAGES}
     assert [path.name for path in [*MODULES, *STAGES] if libraries(path) & scripts] == []
+    assert [name for path in [*MODULES, *STAGES] for name in imported(path) if name.startswith("bonexray.stages")] == []
 
 
 @pytest.mark.parametrize("stage", ["split", "denoise", "prepare", "evaluate", "aggregate", "report"])

@@ -31,7 +31,15 @@ def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
         return
     settings = load_settings(path)
     yield from settings_findings(settings)
-    yield from _raised(_require_dataset, settings)
+    yield from data_findings(settings)
+
+
+def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
+    """What is wrong with the images and the weights files of a study in a folder."""
+    files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv") and path}
+    yield from _raised(
+        _require_dataset, settings.model_copy(update={"dataset": settings.dataset.model_copy(update=files)})
+    )
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
 

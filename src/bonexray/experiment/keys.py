@@ -1,0 +1,136 @@
+"""What may stand in a config: short names, the settings' full names, and the files of conf/ by name."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bonexray.config import Section, Settings
+from bonexray.errors import BonexrayError
+from bonexray.models.registry import REGISTRY
+
+CONF = Path(__file__).parents[1] / "conf"
+SHORT = {
+    "img_size": "prepare.img_px",
+    "batch_size": "train.batch_images",
+    "epochs": "train.epochs",
+    "learning_rate": "train.learning_rate",
+    "dropout_rate": "train.dropout",
+    "use_subset": "split.subset",
+    "patience": "train.patience",
+    "lr_factor": "train.lr_factor",
+    "min_lr": "train.min_lr",
+    "models": "model",
+}
+CHOSEN = ("dataset", "preset")  # files in a folder of conf/, by name
+QUICK = 0.02  # use_subset=True
+PATHS = ("dataset.root", "dataset.csv", "dataset.reference", "weights.mirror")
+
+
+def _names(section: type[Section], prefix: str = "") -> Iterator[tuple[str, bool]]:
+    for key, field in section.model_fields.items():
+        name, kind = f"{prefix}{field.alias or key}", field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from _names(kind, f"{name}.")
+        elif prefix or key == "modes":  # the other mappings at the top follow from the models
+            yield name, str(kind).startswith("dict")
+
+
+KNOWN = dict(_names(Settings))  # full name to whether it is a mapping with names of its own
+OPEN = tuple(name for name, is_mapping in KNOWN.items() if is_mapping)
+SECTIONS = {name.rsplit(".", 1)[0] for name in KNOWN if "." in name}
+
+
+def full_names(config: Mapping[str, object]) -> dict[str, object]:
+    """A config with every key by its full name and every value as that setting takes it.
+
+    Args:
+        config: keys of `SHORT`, full names such as `train.mode`, sections as mappings, and `dataset` and `preset` by name.
+
+    Raises:
+        BonexrayError: a key is unknown or stands there twice, or a name is not one of those that there are.
+    """
+    found: dict[str, object] = {}
+    for key, value in _flat(config):
+        name = SHORT.get(key, key)
+        if name in found:
+            raise _refused(key, "each setting once", f"{name} twice", "take one of them out")
+        found[name] = _value(key, name, value)
+    return found
+
+
+def shown(name: str) -> str:
+    """A setting as the config may call it: `prepare.img_px (img_size)`."""
+    short = [key for key, full in SHORT.items() if full == name]
+    return f"{name} ({short[0]})" if short else name
+
+
+def _flat(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and (name in SECTIONS or (name in OPEN and value)):
+            yield from _flat(value, f"{name}.")
+        else:
+            _require_known(name)
+            yield name, value
+
+
+def _require_known(key: str) -> None:
+    if key in (*SHORT, *CHOSEN, *KNOWN) or key.startswith(tuple(f"{name}." for name in OPEN)):
+        return
+    if key in SECTIONS:
+        raise _refused(
+            key, "a mapping of settings", "something else", f"as {{'{key}': {{...}}}}, or a setting by its name"
+        )
+    near = difflib.get_close_matches(key, [*SHORT, *CHOSEN, *KNOWN], n=1)
+    expected = f"{near[0]!r}, perhaps" if near else f"one of {', '.join(SHORT)}, or a setting's name as `train.mode`"
+    raise _refused(key, expected, "an unknown key", "every setting is explained in conf/config.yaml")
+
+
+def _value(key: str, name: str, value: object) -> object:
+    if name == "model":
+        return models_named(value)
+    if name in CHOSEN:
+        known = sorted(path.stem for path in (CONF / name).glob("*.yaml"))
+        return _one_of(key, value, {known_name: known_name for known_name in known})
+    if key == "use_subset" and (value is None or isinstance(value, bool)):
+        return QUICK if value else 1.0
+    if key == "img_size" and isinstance(value, tuple | list) and len(set(value)) == 1:
+        return value[0]  # (224, 224)
+    is_path = name in PATHS or name.startswith("weights.files.")
+    if is_path and isinstance(value, str | Path) and "://" not in str(value):
+        return str(Path(value).expanduser().resolve())
+    return value
+
+
+def models_named(value: object) -> list[str]:
+    """Models by the registry's names; `VGG16` and `InceptionV3` will do, and `all` for all.
+
+    Args:
+        value: a name, or several.
+
+    Raises:
+        BonexrayError: there is no such model, or none is named.
+    """
+    asked = [value] if isinstance(value, str) else value
+    if not isinstance(asked, list | tuple) or not asked:
+        raise _refused("models", "a name or a list of names", repr(value), "name at least one, or 'all'")
+    known = {"all": "all"} | {_plain(row.title): name for name, row in REGISTRY.items()}
+    known |= {_plain(name): name for name in REGISTRY}
+    return list(dict.fromkeys(_one_of("models", _plain(name), known, name) for name in asked))
+
+
+def _plain(name: object) -> str:
+    return "".join(sign for sign in str(name).lower() if sign.isalnum())
+
+
+def _one_of(key: str, value: object, known: Mapping[str, str], received: object = None) -> str:
+    if str(value) in known:
+        return known[str(value)]
+    near = difflib.get_close_matches(str(value), list(known), n=1)
+    names = ", ".join(dict.fromkeys(known.values()))
+    expected = f"{known[near[0]]!r}, perhaps, or another of {names}" if near else f"one of {names}"
+    raise _refused(key, expected, repr(value if received is None else received), "correct the name")
+
+
+def _refused(key: str, expected: str, received: str, do: str) -> BonexrayError:
+    return BonexrayError(f"config: {key}", expected=expected, received=received, do=do)

@@ -1,0 +1,82 @@
+"""A stage in a process of its own, as DVC runs it: the caller's process keeps its folder, its threads and its seeds."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+from bonexray.errors import BonexrayError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+REFUSED = re.compile(r"\w+: (?P<what>.+?): expected (?P<expected>.+?), received (?P<received>.+); (?P<do>.+)")
+OF_A_REPOSITORY = ("DVC_ROOT", "DVC_EXP_NAME")  # would send logs and runs to the repository that Python runs in
+# What TensorFlow says of this machine whenever it starts, whatever its log level.
+STARTING = re.compile(r"[IWE]\d{4} [\d:. ]+(port|cudart_stub|cuda_platform)\.cc:|WARNING: All log messages before absl")
+SECONDS_TO_END, LINES = 10, 40
+
+
+def run_in(folder: Path, stage: str, *names: str, verbose: bool = True) -> None:
+    """Run a stage of the study in a folder and wait for it.
+
+    Args:
+        folder: with params.yaml.
+        stage: its script's name.
+        names: the model or the backbone, for a stage that is run for each.
+        verbose: show on standard error what the stage says; its log in logs/ has it anyway.
+
+    Raises:
+        BonexrayError: the stage refused its input or broke off.
+    """
+    command = [sys.executable, "-P", "-m", f"bonexray.stages.{stage}", *names]
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    with subprocess.Popen(command, cwd=folder, env=environment(), **told) as process:
+        said: deque[str] = deque(maxlen=LINES)
+        try:
+            for line in process.stdout:
+                if STARTING.match(line):
+                    continue
+                said.append(line.rstrip())
+                if verbose:
+                    print(line, end="", file=sys.stderr, flush=True)
+        except BaseException:  # interrupted
+            end(process)
+            raise
+    if process.returncode:
+        raise failure("@".join([stage, *names]), process.returncode, list(said))
+
+
+def environment() -> dict[str, str]:
+    """What a stage's process finds: this very package, and the folder's own store of runs."""
+    known = {key: value for key, value in os.environ.items() if key not in OF_A_REPOSITORY}
+    return known | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))}
+
+
+def end(process: subprocess.Popen) -> None:
+    """Interrupt a stage as a terminal does, so that its own workers end too, and kill it if it does not."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def failure(title: str, code: int, said: list[str]) -> BonexrayError:
+    """What a stage said as it stopped: its own words where it refused something, else its last line and the lines before.
+
+    Args:
+        title: of the stage, `train@vgg16`.
+        code: that it ended with.
+        said: its last lines.
+    """
+    lines = [line for line in said if line.strip()] or [""]
+    if refused := REFUSED.fullmatch(lines[-1]):
+        return BonexrayError(**refused.groupdict())
+    error = BonexrayError(
+        f"the stage {title}", expected="to finish", received=f"exit code {code}: {lines[-1][:200]}",
+        do="see what it said before",
+    )  # fmt: skip
+    error.add_note("\n".join(lines))
+    return error
