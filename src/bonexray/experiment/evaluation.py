@@ -8,8 +8,8 @@ import pandas as pd
 from rich.console import Console
 
 from bonexray.errors import BonexrayError
-from bonexray.outputs import read_json
-from bonexray.reporting.tables import COMPARISON, DENOISE, HEADLINE, MODELS, markdown_table, terminal_table
+from bonexray.outputs import HEADLINE, read_json
+from bonexray.reporting.tables import COMPARISON, DENOISE, MODELS, markdown_table, terminal_table
 
 REPORT = Path("reports/report.html")
 COLUMNS = 120  # of the table as text
