@@ -127,7 +127,7 @@ def test_the_study_has_its_files_and_its_table(workspace):
         assert exists == (name == "compact_cnn")
         assert (workspace.root / f"reports/explained/{name}/{name}_gradcam.png").exists() == exists
     report = (workspace.root / "reports/report.html").read_text()
-    assert "<h1" in report and "Compact CNN" in report and "Ensemble, stacking" in report
+    assert "<h1" in report and "Compact CNN" in report and "Ensemble (stacking)" in report
     assert "test images" in (workspace.root / "reports/summary.md").read_text()
     assert "# Compact CNN" in (workspace.root / "reports/cards/compact_cnn.md").read_text()
     table = workspace.run("bonexray", "table")

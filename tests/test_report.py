@@ -182,6 +182,14 @@ def test_what_frozen_backbones_saw_of_augmentation_is_said(studies, copies: int,
     assert f"Frozen backbones (2 of 3 networks) saw {said}" in page
 
 
+def test_weights_of_ones_own_are_named(studies) -> None:
+    study, page = studies("three networks")
+    weights = study.settings.weights.model_copy(update={"files": {"vgg16": "/data/vgg16.h5"}})
+    chosen = dataclasses.replace(study, settings=study.settings.model_copy(update={"weights": weights}))
+    said = "files of one's own for vgg16"
+    assert said in report_page(chosen, MADE_OF) and said not in page
+
+
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", True), ("three networks", False)])
 def test_ranks_stand_only_where_there_are_folds_or_repeats(studies, name: str, there: bool) -> None:
     assert ("Friedman" in studies(name)[1]) == there

@@ -129,7 +129,7 @@ def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() ->
         "resnet50": scores(0.3, parameters=5, quadratic_weighted_kappa=0.2),
     }
     table = comparison_table(models, STARTS, ["ensemble_mean"]).set_index("model")
-    assert (table.loc["ensemble_mean", "title"], table.loc["ensemble_mean", "kind"]) == ("Ensemble, mean", "ensemble")
+    assert (table.loc["ensemble_mean", "title"], table.loc["ensemble_mean", "kind"]) == ("Ensemble (mean)", "ensemble")
     assert pd.isna(table.loc["ensemble_mean", "val_log_loss"]) and table.loc["resnet50", "val_log_loss"] == 1
     assert table.loc["resnet50", "parameters"] == 5 and pd.isna(table.loc["ensemble_mean", "parameters"])
     assert table.loc["resnet50", "quadratic_weighted_kappa"] == 0.2

@@ -44,7 +44,7 @@ WITH_REPEATS = ("balanced_accuracy_mean", "balanced_accuracy_sd")
 
 def title_of(name: str) -> str:
     """A model or an ensemble as a reader knows it."""
-    return f"Ensemble, {name.removeprefix(PREFIX)}" if name.startswith(PREFIX) else model_row(name).title
+    return f"Ensemble ({name.removeprefix(PREFIX)})" if name.startswith(PREFIX) else model_row(name).title
 
 
 def comparison_table(
