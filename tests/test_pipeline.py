@@ -147,6 +147,7 @@ def test_a_second_repro_runs_no_stage(workspace):
     assert "up to date" in workspace.run("dvc", "repro")
 
 
+@pytest.mark.slow
 def test_killed_runs_go_on_and_give_the_bytes_of_an_undisturbed_one(workspace):
     changed = ("dvc", "exp", "run", *TINY_STUDY, f"-S{BOTH}", "-Sdenoise.sigma=0.07")
     workspace.kill_when(*changed, appears="data/denoised.partial/*.png")
@@ -230,6 +231,7 @@ def test_every_run_comes_back_from_the_files(workspace):
     assert "evaluation/mobilenet_v2_confusion_matrix.png" in run["figures"]
 
 
+@pytest.mark.slow
 def test_queued_experiments_share_one_new_store(workspace):
     (workspace.root / "mlflow.db").unlink()
     workspace.study("model=mobilenet_v2", "denoise.method=none,median", flags=("--queue",))
@@ -254,6 +256,7 @@ def test_queued_experiments_share_one_new_store(workspace):
     )
 
 
+@pytest.mark.slow
 def test_a_temporary_experiment_leaves_the_workspace_alone(workspace):
     before = workspace.bytes_of("metrics/*", "params.yaml")
     shown = workspace.study("model=compact_cnn", flags=("--temp", "--name", "alone"))
