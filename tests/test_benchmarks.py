@@ -41,6 +41,7 @@ def test_cached_features_give_the_head_that_training_behind_the_backbone_gives()
     assert float(re.search(r"difference of the two heads' probabilities: (\S+)", found)[1]) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
 def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
     lines = printed("memory").splitlines()

@@ -14,6 +14,7 @@ import pytest
 
 from bonexray.models.registry import REGISTRY
 
+pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parent
 BODY = "mobilenet_v2"
 SCRATCH = [name for name, row in REGISTRY.items() if row.builder]

@@ -99,6 +99,7 @@ def test_a_model_of_two_devices_gives_the_answers_of_one(mode: str, one_and_two:
     assert two == pytest.approx(one, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_three_devices_that_no_batch_divides_by_train_every_kind_of_network(tmp_path: Path) -> None:
     folder = trained_on(3, 26, tmp_path / "three")
     for mode in ("frozen", "fine_tune", "scratch"):
