@@ -218,15 +218,19 @@ def test_what_a_stage_says_is_shown_without_what_tensorflow_says_of_the_machine(
 
 def test_an_interrupted_stage_ends_with_its_caller(folder):
     XRayClassifier({**TINY, "phantom": {"patients": 100_000, "img_px": 64}}, folder).write_settings()
-    asked = f"from bonexray.experiment import steps; steps.phantom({str(folder)!r})"
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job does not
+    asked = f"{heeds}; from bonexray.experiment import steps; steps.phantom({str(folder)!r})"
     with subprocess.Popen([sys.executable, "-c", asked], stderr=subprocess.PIPE, text=True) as caller:
-        partial = folder / "data/phantom.partial/noisy/normal"
-        deadline = time.monotonic() + 60
-        while not (partial.is_dir() and any(partial.iterdir())):
-            assert caller.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        caller.send_signal(signal.SIGINT)
-        _, said = caller.communicate(timeout=30)
+        try:
+            partial = folder / "data/phantom.partial/noisy/normal"
+            deadline = time.monotonic() + 60
+            while not (partial.is_dir() and any(partial.iterdir())):
+                assert caller.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            caller.send_signal(signal.SIGINT)
+            _, said = caller.communicate(timeout=30)
+        finally:
+            caller.kill()
     assert "KeyboardInterrupt" in said
     written = len(list(partial.iterdir()))
     time.sleep(0.5)
