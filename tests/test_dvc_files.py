@@ -44,9 +44,8 @@ def imported(file: Path) -> set[Path]:
             names = [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 parts = name.split(".")
-                candidates = [
-                    ROOT.joinpath("src", *parts[:depth]).with_suffix(".py") for depth in (len(parts), len(parts) - 1)
-                ]
+                within = ROOT.joinpath("src", *parts[:-1])
+                candidates = [within / f"{parts[-1]}.py", within.with_suffix(".py"), within / "__init__.py"]
                 for module in candidates:
                     if (
                         parts[0] == "bonexray"

@@ -60,7 +60,7 @@ def importers(library: str) -> set[str]:
 
 
 def test_the_modules_are_found() -> None:
-    assert {"config.py", "data/images.py", "training/runtime.py", "tracking/store.py"} <= set(NAMES)
+    assert {"config/settings.py", "data/images.py", "training/runtime.py", "tracking/store.py"} <= set(NAMES)
     assert {unit(path) for path in MODULES} >= PACKAGES
     assert units_imported(PACKAGE / "data" / "audit.py") == {"compute", "config", "data", "outputs"}
 

@@ -1,5 +1,6 @@
 """An image is filtered once, whatever happens in between."""
 
+import errno
 import multiprocessing
 import os
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_two_processes_at_once_never_spoil_it(root: Path) -> None:
     names = [store.name_of(str(number).encode()) for number in range(100)]
     assert [store.fetch(name) for name in names] == [png_of(number) for number in range(100)]
     assert len(kept()) == 100  # and no file half written beside them
+
+
+def test_a_full_disk_leaves_nothing_half_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store_module.Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        Store(store_folder(), SETTINGS).keep("ab12", b"png")
+    assert kept() == []
 
 
 def test_the_store_is_bounded_and_what_was_not_used_for_longest_goes_first(root: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bonexray.check import require_sound_settings
-from bonexray.config import Settings, load_settings
+from bonexray.config import Section, Settings, load_settings
 from bonexray.errors import BonexrayError
 from bonexray.outputs import main_repository
 
@@ -30,6 +30,9 @@ def run_stage(main: Callable[..., None]) -> None:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
         sys.exit(130)
+    except Exception:
+        log.debug("broke off", exc_info=True)  # the console shows it too, but its lines do not stay
+        raise
 
 
 def _start_log(title: str, section: str, settings: Settings) -> None:
@@ -42,8 +45,9 @@ def _start_log(title: str, section: str, settings: Settings) -> None:
     log.setLevel(logging.DEBUG)
     log.propagate = False
     log.handlers = [console, full]
-    for key, value in settings.model_dump().items():
-        log.log(logging.INFO if key == section else logging.DEBUG, "%s: %s", key, _line(value))
+    for key, value in settings:
+        if isinstance(value, Section):
+            log.log(logging.INFO if key == section else logging.DEBUG, "%s: %s", key, _line(value))
 
 
 def log_root() -> Path:
@@ -51,5 +55,5 @@ def log_root() -> Path:
     return main_repository() / "logs"
 
 
-def _line(value: object) -> str:
-    return " ".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else str(value)
+def _line(section: Section) -> str:
+    return " ".join(f"{key}={value}" for key, value in section.model_dump().items())

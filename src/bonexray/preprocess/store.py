@@ -95,8 +95,13 @@ class Store:
         path = self.path_of(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
-            stream.write(png)
-        Path(stream.name).replace(path)
+            partial = Path(stream.name)
+            try:
+                stream.write(png)
+                stream.flush()
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)  # there still where the disk was full
 
 
 def from_png(png: bytes) -> np.ndarray:

@@ -89,6 +89,11 @@ def reason_of(error: Exception) -> str:
 
 
 def create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
+    """Start a run; tags without a value are left out.
+
+    Raises:
+        ConnectionError: what answers is not MLflow.
+    """
     texts = {key: str(value) for key, value in tags.items() if value}
     run_id = store.client.create_run(store.experiment_id, run_name=name, tags=texts).info.run_id
     if not run_id:  # an empty answer is a valid one to MLflow's client
@@ -108,12 +113,14 @@ def finished_runs(store: Store, fingerprint: str) -> list[str]:
 
 
 def metrics_of(values: Mapping[str, object], step: int) -> list[Metric]:
+    """The numbers among some values as MLflow takes them, at this moment; their names in the characters it allows."""
     now = int(time.time() * 1000)
     numbers = ((key, value) for key, value in values.items() if isinstance(value, int | float))
     return [Metric(re.sub(r"[^\w\-. /:]", "_", key), float(value), now, step) for key, value in numbers]
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The values of nested mappings, each with the keys that lead to it joined by dots."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -122,7 +129,7 @@ def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def git_commit() -> str:
-    """Of the repository here, empty where there is none, or no Git."""
+    """The commit of the repository here, empty where there is none, or no Git."""
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
