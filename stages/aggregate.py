@@ -4,6 +4,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bonexray.config import Settings
@@ -41,7 +42,10 @@ def main(settings: Settings) -> None:
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     scores = {name: read_json(settings.evaluated[name]) for name in settings.models}
     chosen = chosen_on_validation(scores)  # ensembles were fitted on validation: what they score there is no test
-    panel, ensembles = with_ensembles(settings, panel, scores, classes)
+    members = list(panel.probabilities)
+    made = made_of(panel, settings, classes)
+    panel = panel.with_members({name: probabilities for name, (probabilities, _) in made.items()})
+    scores |= evaluated(panel, list(made), settings, classes)
     pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
     confusions = {name: scores[name].pop("confusion") for name in scores}
     best = best_on_test(scores)
@@ -49,6 +53,7 @@ def main(settings: Settings) -> None:
     starts = {name: starts_from(name, settings.weights) for name in settings.models}
     table = comparison_table(scores, starts, [best, *alike])
     write_json(MODELS, scores)
+    ensembles = {name: {"members": members, "fitted": fitted} for name, (_, fitted) in made.items()}
     write_json("metrics/ensembles.json", ensembles)
     write_json(RANKS, asdict(ranks) if ranks else {"blocks": 1})
     write_table(table, COMPARISON)
@@ -65,25 +70,26 @@ def main(settings: Settings) -> None:
     )
 
 
-def with_ensembles(
-    settings: Settings, panel: Panel, scores: dict[str, dict], classes: list[str]
-) -> tuple[Panel, dict[str, dict]]:
-    """The panel with its ensembles, which are evaluated into `scores` and drawn, and what was fitted for each."""
-    kinds = settings.aggregate.ensembles if len(settings.models) > 1 else []
-    made = {f"{PREFIX}{kind}": ensemble(kind, panel, classes) for kind in kinds}
+def made_of(panel: Panel, settings: Settings, classes: list[str]) -> dict[str, tuple[np.ndarray, dict]]:
+    """Each ensemble's probabilities and what was fitted for it; one model makes none."""
+    kinds = settings.aggregate.ensembles if len(panel.probabilities) > 1 else []
+    return {f"{PREFIX}{kind}": ensemble(kind, panel, classes) for kind in kinds}
+
+
+def evaluated(panel: Panel, names: list[str], settings: Settings, classes: list[str]) -> dict[str, dict]:
+    """Ensembles' scores but those on validation, on which they were fitted; their figures go to reports/ensembles/."""
+    scores = {}
     with whole_folder("reports/ensembles") as folder:
-        for name, (probabilities, _) in made.items():
+        for name in names:
+            probabilities = panel.probabilities[name]
             found = evaluate(panel.rows, probabilities, classes, settings.evaluate, settings.dataset.ordered)
-            seen = {key: value for key, value in found.scores.items() if not key.startswith("val_")}  # fitted there
+            seen = {key: value for key, value in found.scores.items() if not key.startswith("val_")}
             scores[name] = {**seen, "leak_suspect": read_leak_suspect()}
             (folder / name).mkdir()
             draw_evaluation(
                 found, name, title_of(name), classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder / name
             )  # fmt: skip
-    members = list(panel.probabilities)
-    return panel.with_members({name: values for name, (values, _) in made.items()}), {
-        name: {"members": members, "fitted": fitted} for name, (_, fitted) in made.items()
-    }
+    return scores
 
 
 def write_table(table: pd.DataFrame, target: Path) -> None:

@@ -236,6 +236,11 @@ def test_the_newest_report_and_the_heat_maps_are_on_their_runs(root: Path, setti
     assert Path(found).read_text() == "second"
     training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
     assert artifacts_of(training, "explained") == ["explained/densenet121_gradcam.png"]
+    (root / "reports/explained/densenet121/densenet121_gradcam.png").write_bytes(b"drawn anew")
+    assert sync(settings)["evaluations"] == 1
+    found = MlflowClient(tracking_uri()).download_artifacts(training.info.run_id, "explained", str(root))
+    assert (Path(found) / "densenet121_gradcam.png").read_bytes() == b"drawn anew"
+    assert sync(settings)["evaluations"] == 0
 
 
 def test_a_second_sync_adds_nothing(root: Path, settings: Settings) -> None:

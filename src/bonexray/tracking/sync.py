@@ -142,14 +142,15 @@ def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
     file = Path(f"metrics/models/{model}.json")
     if not file.exists():
         return False
-    scores = read_json(file)
-    version = digest(scores)
+    scores, heat_maps = read_json(file), Path(f"reports/explained/{model}")
+    drawn = sorted(heat_maps.iterdir()) if heat_maps.exists() else []
+    version = digest({**scores, "explained": {path.name: sha256_of(path) for path in drawn}})
     if store.client.get_run(run_id).data.tags.get(EVALUATION) == version:
         return False
     numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
     store.client.log_batch(run_id, metrics_of(numbers, step=0))
     store.client.log_artifacts(run_id, f"reports/models/{model}", "evaluation")
-    if (heat_maps := Path(f"reports/explained/{model}")).exists():
+    if drawn:
         store.client.log_artifacts(run_id, str(heat_maps), "explained")
     store.client.set_tag(run_id, EVALUATION, version)
     return True
