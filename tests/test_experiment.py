@@ -218,7 +218,8 @@ def test_what_a_stage_says_is_shown_without_what_tensorflow_says_of_the_machine(
 
 def test_an_interrupted_stage_ends_with_its_caller(folder):
     XRayClassifier({**TINY, "phantom": {"patients": 100_000, "img_px": 64}}, folder).write_settings()
-    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job does not
+    # What a shell runs in the background, and all that it starts, would ignore the interrupt.
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     asked = f"{heeds}; from bonexray.experiment import steps; steps.phantom({str(folder)!r})"
     with subprocess.Popen([sys.executable, "-c", asked], stderr=subprocess.PIPE, text=True) as caller:
         try:
