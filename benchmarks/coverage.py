@@ -72,10 +72,12 @@ def held(skill: str, recalls: np.ndarray, groups: int, options: argparse.Namespa
         labels, patient, [answers] = simulate(rng, groups, recalls, 1)
         draws = draw(patient, options.resamples, study)
         ends = intervals(resampled_metrics(labels, answers, draws, classes, metrics=[overall]), draws, CONFIDENCE)
-        hits.append({
-            name: ends[f"{name}_low"] - 1e-12 <= truth <= ends[f"{name}_high"] + 1e-12
-            for name in ("accuracy", "balanced_accuracy")
-        })  # fmt: skip
+        hits.append(
+            {
+                name: ends[f"{name}_low"] - 1e-12 <= truth <= ends[f"{name}_high"] + 1e-12
+                for name in ("accuracy", "balanced_accuracy")
+            }
+        )
     return [
         row(f"interval of {name}", recalls, groups, 1, options.studies, share, WANTED)
         for name, share in pd.DataFrame(hits).mean().items()
@@ -111,10 +113,17 @@ def row(
 ) -> dict[str, object]:
     """A line of the table; a share is within what is wanted or it is not."""
     return {
-        "question": question, "recalls": " ".join(f"{recall:.2f}" for recall in recalls), "classes": len(recalls),
-        "groups": groups, "models": models, "studies": studies, "share": share, "wanted_low": wanted[0],
-        "wanted_high": wanted[1], "within": int(wanted[0] <= share <= wanted[1]),
-    }  # fmt: skip
+        "question": question,
+        "recalls": " ".join(f"{recall:.2f}" for recall in recalls),
+        "classes": len(recalls),
+        "groups": groups,
+        "models": models,
+        "studies": studies,
+        "share": share,
+        "wanted_low": wanted[0],
+        "wanted_high": wanted[1],
+        "within": int(wanted[0] <= share <= wanted[1]),
+    }
 
 
 def markdown(table: pd.DataFrame, options: argparse.Namespace) -> str:

@@ -61,9 +61,15 @@ def compare_profiles(folder: Path, clean: list, noisy: list, sigma: float, cores
 def settings(profile: str, sigma: float) -> dict[str, object]:
     """Of the stage."""
     return {
-        "method": "bm3d", "options": {"profile": profile}, "sigma": sigma, "working_px": 4096, "quality_images": 1,
-        "quality_sigma": sigma, "store_gb": 1.0, "seed": 7,
-    }  # fmt: skip
+        "method": "bm3d",
+        "options": {"profile": profile},
+        "sigma": sigma,
+        "working_px": 4096,
+        "quality_images": 1,
+        "quality_sigma": sigma,
+        "store_gb": 1.0,
+        "seed": 7,
+    }
 
 
 def loop(image: np.ndarray, sigma: float, profile: bm3d.BM3DProfile, threads: int) -> np.ndarray:

@@ -61,10 +61,20 @@ def measured(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, 
     """One row a filter, and what each makes of the first image."""
     rows, pictures = [], dict(zip(("clean", "noisy"), pairs[0], strict=True))
     for name in FILTERS:
-        work = filter_of(Denoise.model_validate({
-            "method": name, "options": {}, "sigma": None, "working_px": 4096, "quality_images": 1, "quality_sigma": 0.1,
-            "store_gb": 0.0, "seed": SEED,
-        }))  # fmt: skip
+        work = filter_of(
+            Denoise.model_validate(
+                {
+                    "method": name,
+                    "options": {},
+                    "sigma": None,
+                    "working_px": 4096,
+                    "quality_images": 1,
+                    "quality_sigma": 0.1,
+                    "store_gb": 0.0,
+                    "seed": SEED,
+                }
+            )
+        )
         work(pairs[0][1])  # imports are not the filter's time
         start = time.perf_counter()
         after = [work(noisy) for _, noisy in progress(pairs, name, len(pairs))]
@@ -74,11 +84,17 @@ def measured(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, 
             for measure in (psnr_db, ssim)
         ]
         (psnr_before, psnr_after), (ssim_before, ssim_after) = (np.mean(score, axis=0) for score in scores)
-        rows.append({
-            "filter": name, "images": len(pairs), "psnr_before_db": psnr_before, "psnr_after_db": psnr_after,
-            "ssim_before": ssim_before, "ssim_after": ssim_after,
-            "seconds_per_megapixel": seconds / sum(c.size for c, _ in pairs) * 1e6,
-        })  # fmt: skip
+        rows.append(
+            {
+                "filter": name,
+                "images": len(pairs),
+                "psnr_before_db": psnr_before,
+                "psnr_after_db": psnr_after,
+                "ssim_before": ssim_before,
+                "ssim_after": ssim_after,
+                "seconds_per_megapixel": seconds / sum(c.size for c, _ in pairs) * 1e6,
+            }
+        )
         pictures[name] = after[0]
     return pd.DataFrame(rows), pictures
 

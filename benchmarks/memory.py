@@ -75,10 +75,20 @@ def lay_out(folder: Path, count: int, px: int) -> None:
     yaml.dump(params, folder / "params.yaml")
     rng, numbers = np.random.default_rng(7), np.arange(count)
     splits = np.array(["train"] * 7 + ["val"] * 2 + ["test"])[numbers % 10]
-    write_manifest(pd.DataFrame({
-        "id": [f"{n:016x}" for n in numbers], "path": [f"{n}.png" for n in numbers],
-        "label": np.array(CLASSES)[numbers % 3], "group": [f"p{n}" for n in numbers], "split": splits, "fold": "", "sha256": "0",
-    }), CLASSES)  # fmt: skip
+    write_manifest(
+        pd.DataFrame(
+            {
+                "id": [f"{n:016x}" for n in numbers],
+                "path": [f"{n}.png" for n in numbers],
+                "label": np.array(CLASSES)[numbers % 3],
+                "group": [f"p{n}" for n in numbers],
+                "split": splits,
+                "fold": "",
+                "sha256": "0",
+            }
+        ),
+        CLASSES,
+    )
     Path("raw").mkdir()
     for number in numbers:
         write_png16(f"raw/{number}.png", rng.random((px, px)))

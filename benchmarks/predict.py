@@ -73,10 +73,19 @@ def random_bundle(name: str, px: int, method: str) -> Bundle:
     """A model of the default settings that nobody has trained."""
     settings = load_settings(ROOT / "params.yaml")
     card = BundleCard(
-        format=1, model=name, mode=settings.models[name].mode, classes=CLASSES, img_px=px, leak_suspect=False,
-        fingerprint="", train=settings.train, prepare=settings.prepare.model_copy(update={"img_px": px}),
-        denoise=settings.denoise.model_copy(update={"method": method}), versions={}, files={},
-    )  # fmt: skip
+        format=1,
+        model=name,
+        mode=settings.models[name].mode,
+        classes=CLASSES,
+        img_px=px,
+        leak_suspect=False,
+        fingerprint="",
+        train=settings.train,
+        prepare=settings.prepare.model_copy(update={"img_px": px}),
+        denoise=settings.denoise.model_copy(update={"method": method}),
+        versions={},
+        files={},
+    )
     return Bundle(card, empty_network(name, card.mode, px, len(CLASSES), card.train))
 
 

@@ -29,7 +29,7 @@ from bonexray.reporting.tables import (
     comparison_table,
     headline_of,
     title_of,
-)  # fmt: skip
+)
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
@@ -88,7 +88,7 @@ def evaluated(panel: Panel, names: list[str], settings: Settings, classes: list[
             (folder / name).mkdir()
             draw_evaluation(
                 found, name, title_of(name), classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder / name
-            )  # fmt: skip
+            )
     return scores
 
 

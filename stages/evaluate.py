@@ -34,15 +34,17 @@ def main(settings: Settings, name: str) -> None:
         "leak_suspect": read_leak_suspect(),
     }
     with whole_folder(f"reports/models/{name}") as folder:
-        draw_evaluation(
-            evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder
-        )  # fmt: skip
+        draw_evaluation(evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder)
         learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
     write_json(f"metrics/models/{name}.json", scores)
     log.info(
-        "balanced accuracy %.3f (%.3f to %.3f), n = %d%s", scores["balanced_accuracy"], scores["balanced_accuracy_low"],
-        scores["balanced_accuracy_high"], scores["n"], "; COLLAPSED: one answer to everything" if scores["collapsed"] else "",
-    )  # fmt: skip
+        "balanced accuracy %.3f (%.3f to %.3f), n = %d%s",
+        scores["balanced_accuracy"],
+        scores["balanced_accuracy_low"],
+        scores["balanced_accuracy_high"],
+        scores["n"],
+        "; COLLAPSED: one answer to everything" if scores["collapsed"] else "",
+    )
 
 
 if __name__ == "__main__":

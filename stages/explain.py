@@ -40,9 +40,12 @@ def main(settings: Settings, name: str) -> None:
         table_of(shown, found).to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
     right = int((shown["label"] == shown["predicted"]).sum())
     scores = {
-        "images": len(shown), "right": right, "wrong": len(shown) - right,
-        "head_randomised_likeness": found.head_randomised.mean(), "randomised_likeness": found.randomised.mean(),
-    }  # fmt: skip
+        "images": len(shown),
+        "right": right,
+        "wrong": len(shown) - right,
+        "head_randomised_likeness": found.head_randomised.mean(),
+        "randomised_likeness": found.randomised.mean(),
+    }
     write_json(f"metrics/explained/{name}.json", scores)
     log.info("%d images; likeness to maps of random weights %.2f", len(shown), scores["randomised_likeness"])
 

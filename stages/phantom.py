@@ -42,9 +42,13 @@ def write_radiograph(folder: Path, image: Radiograph) -> dict[str, object]:
         (folder / kind / image.label).mkdir(parents=True, exist_ok=True)
         write_png16(folder / kind / path, pixels)
     return {
-        "path": path.as_posix(), "patient": image.patient, "label": image.label, "t_score": f"{image.t_score:.4f}",
-        "volume_fraction": f"{image.volume_fraction:.4f}", "cortical_mm": f"{image.cortical_mm:.4f}",
-    }  # fmt: skip
+        "path": path.as_posix(),
+        "patient": image.patient,
+        "label": image.label,
+        "t_score": f"{image.t_score:.4f}",
+        "volume_fraction": f"{image.volume_fraction:.4f}",
+        "cortical_mm": f"{image.cortical_mm:.4f}",
+    }
 
 
 def _by_patient(cohort):

@@ -17,11 +17,19 @@ log = logging.getLogger("bonexray")
 
 def main(settings: Settings) -> None:
     """Write reports/report.html, reports/summary.md and a card a model in reports/cards/ from what the study left."""
-    study = read_study(Choices(
-        dataset=settings.dataset, split=settings.split, audit=settings.audit, denoise=settings.denoise,
-        prepare=settings.prepare, weights=settings.weights, augment=settings.augment, train=settings.train,
-        evaluate=settings.evaluate,
-    ))  # fmt: skip
+    study = read_study(
+        Choices(
+            dataset=settings.dataset,
+            split=settings.split,
+            audit=settings.audit,
+            denoise=settings.denoise,
+            prepare=settings.prepare,
+            weights=settings.weights,
+            augment=settings.augment,
+            train=settings.train,
+            evaluate=settings.evaluate,
+        )
+    )
     with whole_folder(CARDS) as folder:
         for name, card in study.cards.items():
             text = model_card_page(name, study.titles[name], card, study.scores[name], study.data, study.settings)

@@ -60,9 +60,11 @@ def require_mostly_good(examined: list[Examined], max_bad_fraction: float) -> No
     bad = sum(item.reason is not None for item in examined)
     if bad > max_bad_fraction * len(examined):
         raise BonexrayError(
-            "the dataset", expected=f"at most {max_bad_fraction:.0%} images that cannot be used",
-            received=f"{bad} of {len(examined)}", do="see data/split/quarantine.csv, or raise split.max_bad_fraction",
-        )  # fmt: skip
+            "the dataset",
+            expected=f"at most {max_bad_fraction:.0%} images that cannot be used",
+            received=f"{bad} of {len(examined)}",
+            do="see data/split/quarantine.csv, or raise split.max_bad_fraction",
+        )
 
 
 def write_report(usable: list[Examined], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
@@ -83,9 +85,12 @@ def finding(one: Examined, other: Examined, likeness: float) -> Finding:
     """A pair as the report shows it."""
     sources = (one.source, other.source)
     return Finding(
-        likeness, tuple(s.path for s in sources), tuple(s.label for s in sources),
-        tuple(s.split or "" for s in sources), (one.thumbnail, other.thumbnail),
-    )  # fmt: skip
+        likeness,
+        tuple(s.path for s in sources),
+        tuple(s.label for s in sources),
+        tuple(s.split or "" for s in sources),
+        (one.thumbnail, other.thumbnail),
+    )
 
 
 if __name__ == "__main__":

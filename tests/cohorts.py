@@ -19,11 +19,31 @@ from bonexray.training.train import train_model
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
 SETTINGS = Train(
-    mode="frozen", head="standard", standardize=True, output="softmax", loss="cross_entropy", focal_gamma=2.0,
-    label_smoothing=0.0, class_weights="balanced", epochs=3, batch_images=4, optimizer="adam", learning_rate=0.01,
-    schedule="constant", warmup_epochs=0, lr_factor=0.5, lr_patience=6, min_lr=0.0, dropout=0.2, dropout_2=0.2,
-    patience=6, mixed_precision=False, deterministic=True, repeats=1, seed=7,
-)  # fmt: skip
+    mode="frozen",
+    head="standard",
+    standardize=True,
+    output="softmax",
+    loss="cross_entropy",
+    focal_gamma=2.0,
+    label_smoothing=0.0,
+    class_weights="balanced",
+    epochs=3,
+    batch_images=4,
+    optimizer="adam",
+    learning_rate=0.01,
+    schedule="constant",
+    warmup_epochs=0,
+    lr_factor=0.5,
+    lr_patience=6,
+    min_lr=0.0,
+    dropout=0.2,
+    dropout_2=0.2,
+    patience=6,
+    mixed_precision=False,
+    deterministic=True,
+    repeats=1,
+    seed=7,
+)
 AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, copies=0, seed=7)
 TUNING = FineTune(blocks={}, epochs=2, learning_rate=1e-3)
 RANDOM = Weights(source="random", mirror=None, files={}, seed=7)
@@ -60,11 +80,17 @@ def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> No
     rng = np.random.default_rng(7)
     numbers = np.arange(count) % len(classes)
     numbers[-3:] = 0  # classes of unequal size
-    rows = pd.DataFrame({
-        "id": [f"{i:016x}" for i in range(count)], "path": [f"{i}.png" for i in range(count)],
-        "label": np.array(classes)[numbers], "group": [f"p{i}" for i in range(count)],
-        "split": [("train", "val", "train", "test")[i % 4] for i in range(count)], "fold": "", "sha256": "0",
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "id": [f"{i:016x}" for i in range(count)],
+            "path": [f"{i}.png" for i in range(count)],
+            "label": np.array(classes)[numbers],
+            "group": [f"p{i}" for i in range(count)],
+            "split": [("train", "val", "train", "test")[i % 4] for i in range(count)],
+            "fold": "",
+            "sha256": "0",
+        }
+    )
     write_manifest(rows, classes)
     shade = numbers[:, None, None] / len(classes)
     np.save(folder_of(IMAGES), (shade + rng.random((count, px, px)) / len(classes)).astype(np.float32))
@@ -83,9 +109,14 @@ def lay_out_features(backbone: str, copies: int = 0) -> None:
         noise = rng.random((copies * len(train), row.features))
         np.save(folder / VIEWS, ((np.tile(shade[train], (copies, 1)) / 20 + noise) * 1e-9).astype(np.float32))
     card = {
-        "backbone": backbone, "weights_sha256": "0" * 64, "weights_bytes": 1000, "img_px": images.shape[1],
-        "copies": copies, "parameters": 500, "multiply_adds": 2000,
-    }  # fmt: skip
+        "backbone": backbone,
+        "weights_sha256": "0" * 64,
+        "weights_bytes": 1000,
+        "img_px": images.shape[1],
+        "copies": copies,
+        "parameters": 500,
+        "multiply_adds": 2000,
+    }
     write_json(folder / "features.json", card)
 
 

@@ -21,18 +21,37 @@ settings.load_profile("bonexray")
 REPOSITORY = Path(__file__).resolve().parents[1]
 YAML_FILE = YAML(typ="safe")
 SOUND = {
-    "dataset.name": "folder", "dataset.root": "data/raw", "dataset.csv": None, "dataset.image_column": "image",
-    "dataset.label_column": "label", "dataset.group_column": None, "dataset.split_column": None,
-    "dataset.group_pattern": None, "dataset.classes": None, "dataset.reference": None,
-    "dataset.inputs": ["data/raw"], "dataset.simulated": {},
-    "split.ratios": {"train": 0.6, "val": 0.2, "test": 0.2}, "split.subset": 1.0, "split.max_bad_fraction": 0.2,
-    "denoise.method": "none", "denoise.working_px": 32, "prepare.img_px": 32, "prepare.resize": "pad",
-    "weights.source": "random", "weights.files": {},
-    "models": {"compact_cnn": {
-        "mode": "scratch", "images": "data/prepared", "features": ["data/split/manifest.csv"],
-        "weights": ["data/split/manifest.csv"],
-    }}, "backbones": {},
-}  # fmt: skip
+    "dataset.name": "folder",
+    "dataset.root": "data/raw",
+    "dataset.csv": None,
+    "dataset.image_column": "image",
+    "dataset.label_column": "label",
+    "dataset.group_column": None,
+    "dataset.split_column": None,
+    "dataset.group_pattern": None,
+    "dataset.classes": None,
+    "dataset.reference": None,
+    "dataset.inputs": ["data/raw"],
+    "dataset.simulated": {},
+    "split.ratios": {"train": 0.6, "val": 0.2, "test": 0.2},
+    "split.subset": 1.0,
+    "split.max_bad_fraction": 0.2,
+    "denoise.method": "none",
+    "denoise.working_px": 32,
+    "prepare.img_px": 32,
+    "prepare.resize": "pad",
+    "weights.source": "random",
+    "weights.files": {},
+    "models": {
+        "compact_cnn": {
+            "mode": "scratch",
+            "images": "data/prepared",
+            "features": ["data/split/manifest.csv"],
+            "weights": ["data/split/manifest.csv"],
+        }
+    },
+    "backbones": {},
+}
 
 
 class Study:

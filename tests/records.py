@@ -25,10 +25,14 @@ CARD = {
 EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
 EXPERIMENT = "study"
 SCORES = {
-    "n": 6, "accuracy": 0.5, "balanced_accuracy": 0.4, "roc_auc": None, "val_accuracy": 0.9,
+    "n": 6,
+    "accuracy": 0.5,
+    "balanced_accuracy": 0.4,
+    "roc_auc": None,
+    "val_accuracy": 0.9,
     "confusion": {"normal": {"normal": 2, "osteoporosis": 1}, "osteoporosis": {"normal": 1, "osteoporosis": 2}},
     "epochs": 2,
-}  # fmt: skip
+}
 HEADLINE = {"model": "densenet121", "models": 2, "balanced_accuracy": 0.4, "roc_auc": None}
 
 

@@ -13,9 +13,15 @@ from bonexray.outputs import write_json
 
 FROZEN, SCRATCH = "mobilenet_v2", "compact_cnn"
 CHANGES = {
-    "denoise.method": "median", "denoise.working_px": 48, "train.epochs": 2, "train.batch_images": 8,
-    "train.learning_rate": 0.01, "explain.right": 1, "explain.wrong": 1, "dataset.classes": ["osteoporosis", "normal"],
-}  # fmt: skip
+    "denoise.method": "median",
+    "denoise.working_px": 48,
+    "train.epochs": 2,
+    "train.batch_images": 8,
+    "train.learning_rate": 0.01,
+    "explain.right": 1,
+    "explain.wrong": 1,
+    "dataset.classes": ["osteoporosis", "normal"],
+}
 
 
 def run_study(folder: Path) -> Settings:
@@ -32,9 +38,14 @@ def run_study(folder: Path) -> Settings:
     with chdir(folder):
         settings = load_settings()
         calls = [
-            ("split",), ("denoise",), ("prepare",), ("weights", FROZEN), ("features", FROZEN), ("train", FROZEN),
+            ("split",),
+            ("denoise",),
+            ("prepare",),
+            ("weights", FROZEN),
+            ("features", FROZEN),
+            ("train", FROZEN),
             ("train", SCRATCH),
-        ]  # fmt: skip
+        ]
         for script, *arguments in calls:
             runpy.run_path(str(REPOSITORY / f"stages/{script}.py"))["main"](settings, *arguments)
         write_json("metrics/headline.json", {"model": FROZEN})

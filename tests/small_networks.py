@@ -15,11 +15,31 @@ from bonexray.models.registry import BACKBONES, REGISTRY, SCRATCH, Backbone, mod
 
 CLASSES = 3
 SETTINGS = Train(
-    mode="frozen", head="standard", standardize=True, output="softmax", loss="cross_entropy", focal_gamma=2.0,
-    label_smoothing=0.0, class_weights="none", epochs=1, batch_images=2, optimizer="adam", learning_rate=1e-3,
-    schedule="constant", warmup_epochs=0, lr_factor=0.5, lr_patience=1, min_lr=0.0, dropout=0.5, dropout_2=0.3,
-    patience=1, mixed_precision=False, deterministic=True, repeats=1, seed=7,
-)  # fmt: skip
+    mode="frozen",
+    head="standard",
+    standardize=True,
+    output="softmax",
+    loss="cross_entropy",
+    focal_gamma=2.0,
+    label_smoothing=0.0,
+    class_weights="none",
+    epochs=1,
+    batch_images=2,
+    optimizer="adam",
+    learning_rate=1e-3,
+    schedule="constant",
+    warmup_epochs=0,
+    lr_factor=0.5,
+    lr_patience=1,
+    min_lr=0.0,
+    dropout=0.5,
+    dropout_2=0.3,
+    patience=1,
+    mixed_precision=False,
+    deterministic=True,
+    repeats=1,
+    seed=7,
+)
 every_model = pytest.mark.parametrize("name", REGISTRY)
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
 

@@ -15,10 +15,22 @@ from bonexray.outputs import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = (
-    "accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_specificity", "roc_auc",
-    "macro_average_precision", "cohen_kappa", "matthews_correlation", "log_loss", "brier", "expected_calibration_error",
-    "calibrated_expected_calibration_error", "calibrated_log_loss",
-)  # fmt: skip
+    "accuracy",
+    "balanced_accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "macro_specificity",
+    "roc_auc",
+    "macro_average_precision",
+    "cohen_kappa",
+    "matthews_correlation",
+    "log_loss",
+    "brier",
+    "expected_calibration_error",
+    "calibrated_expected_calibration_error",
+    "calibrated_log_loss",
+)
 ORDERED = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
 OF_A_MODEL = (
     "confusion_matrix",
@@ -63,12 +75,15 @@ SHAPES = {
     "three networks": Shape(),
     "one model": Shape(models=("vgg16",), explained=False),
     "two classes": Shape(models=("vgg16", "resnet50"), classes=("fractured", "whole"), ordered=False, simulated=False),
-    "six classes": Shape(classes=tuple(f"Körperteil, der sehr lang heißt, Nummer {i}" for i in range(6)), ordered=False),
-    "folds": Shape(folds=5), "repeats": Shape(repeats=3, ensembles=("mean", "stacking")),
+    "six classes": Shape(
+        classes=tuple(f"Körperteil, der sehr lang heißt, Nummer {i}" for i in range(6)), ordered=False
+    ),
+    "folds": Shape(folds=5),
+    "repeats": Shape(repeats=3, ensembles=("mean", "stacking")),
     "transfer": Shape(imagenet=True, simulated=False, filters=("none", "median", "bm3d")),
     "in trouble": Shape(leak=True, collapsed=("vgg16", "resnet50"), undefined=("roc_auc",)),
     "decided": Shape(imagenet=True, clear=True),
-}  # fmt: skip
+}
 
 
 def settings_of(shape: Shape) -> Settings:
@@ -92,10 +107,21 @@ def write_study(root: Path, shape: Shape) -> Settings:
     write_json(root / "metrics/models.json", scores)
     table.to_csv(root / "metrics/comparison.csv", index=False)
     chosen = scores[names[0]]
-    write_json(root / "metrics/headline.json", {
-        "model": names[0], "dataset": "trial", "models": len(names), **chosen, "best": names[0], "not_distinguishable": alike,
-        "confidence": 0.95, "repeats": shape.repeats, "folds": shape.folds, "shortcut_balanced_accuracy": 0.35,
-    })  # fmt: skip
+    write_json(
+        root / "metrics/headline.json",
+        {
+            "model": names[0],
+            "dataset": "trial",
+            "models": len(names),
+            **chosen,
+            "best": names[0],
+            "not_distinguishable": alike,
+            "confidence": 0.95,
+            "repeats": shape.repeats,
+            "folds": shape.folds,
+            "shortcut_balanced_accuracy": 0.35,
+        },
+    )
     write_json(root / "metrics/data.json", data_of(shape))
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
@@ -139,10 +165,18 @@ def scores_of(shape: Shape, name: str, place: int) -> dict[str, object]:
             f"support_{label}": 12
         }
     return scores | {
-        "temperature": 1.3, "baseline_accuracy": 0.39, "baseline_balanced_accuracy": 1 / len(shape.classes),
-        "collapsed": int(name in shape.collapsed), "leak_suspect": shape.leak, "val_balanced_accuracy": value + 0.01,
-        "val_log_loss": 1 - value, "epochs": 13, "parameters": 14_714_688 + place, "multiply_adds": 1.53e10, "file_mb": 0.3,
-    }  # fmt: skip
+        "temperature": 1.3,
+        "baseline_accuracy": 0.39,
+        "baseline_balanced_accuracy": 1 / len(shape.classes),
+        "collapsed": int(name in shape.collapsed),
+        "leak_suspect": shape.leak,
+        "val_balanced_accuracy": value + 0.01,
+        "val_log_loss": 1 - value,
+        "epochs": 13,
+        "parameters": 14_714_688 + place,
+        "multiply_adds": 1.53e10,
+        "file_mb": 0.3,
+    }
 
 
 def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, object]:
@@ -151,8 +185,14 @@ def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, obje
     title = model_row(name).title if network else f"Ensemble ({name.removeprefix('ensemble_')})"
     start = ("imagenet" if shape.imagenet else "random") if network and model_row(name).backbones else "scratch"
     flat = {key: scores[key] for key in ("n", "balanced_accuracy", "accuracy", "collapsed", "leak_suspect")}
-    return {"model": name, "title": title, "kind": "model" if network else "ensemble", "starts_from": start if network else None,
-            "not_distinguishable": int(alike), **flat}  # fmt: skip
+    return {
+        "model": name,
+        "title": title,
+        "kind": "model" if network else "ensemble",
+        "starts_from": start if network else None,
+        "not_distinguishable": int(alike),
+        **flat,
+    }
 
 
 def data_of(shape: Shape) -> dict[str, object]:
@@ -161,21 +201,41 @@ def data_of(shape: Shape) -> dict[str, object]:
         split: dict.fromkeys(shape.classes, count) for split, count in (("train", 50), ("val", 10), ("test", 12))
     }
     return {
-        "images": 72 * len(shape.classes), "groups": 120, "largest_group": 2, "quarantined": 1, "contradictory_labels": 0,
-        "duplicated_images": 0, "duplicate_groups": 0, "lookalike_pairs": 1, "lookalike_pairs_of_two_labels": 0,
-        "crossing_images": 2 * shape.leak, "leak_suspect": shape.leak, "regrouped": 0, "outside_subset": 0,
-        "shortcut_balanced_accuracy": 0.35, "shortcut_chance": 1 / len(shape.classes), **by_split,
-    }  # fmt: skip
+        "images": 72 * len(shape.classes),
+        "groups": 120,
+        "largest_group": 2,
+        "quarantined": 1,
+        "contradictory_labels": 0,
+        "duplicated_images": 0,
+        "duplicate_groups": 0,
+        "lookalike_pairs": 1,
+        "lookalike_pairs_of_two_labels": 0,
+        "crossing_images": 2 * shape.leak,
+        "leak_suspect": shape.leak,
+        "regrouped": 0,
+        "outside_subset": 0,
+        "shortcut_balanced_accuracy": 0.35,
+        "shortcut_chance": 1 / len(shape.classes),
+        **by_split,
+    }
 
 
 def card_of(shape: Shape, name: str) -> dict[str, object]:
     """models/<name>/model.json."""
     backbones = dict.fromkeys(model_row(name).backbones, "ab" * 32)
     return {
-        "model": name, "mode": "frozen" if backbones else "scratch", "classes": list(shape.classes), "leak_suspect": shape.leak,
-        "img_px": 128, "backbones": backbones, "manifest_sha256": "cd" * 32, "inputs_sha256": {"data/prepared/images.npy": "ef" * 32},
-        "train": {"head": "standard", "epochs": 25, "learning_rate": 0.001}, "fingerprint": "01" * 32, "parameters": 67075,
-    }  # fmt: skip
+        "model": name,
+        "mode": "frozen" if backbones else "scratch",
+        "classes": list(shape.classes),
+        "leak_suspect": shape.leak,
+        "img_px": 128,
+        "backbones": backbones,
+        "manifest_sha256": "cd" * 32,
+        "inputs_sha256": {"data/prepared/images.npy": "ef" * 32},
+        "train": {"head": "standard", "epochs": 25, "learning_rate": 0.001},
+        "fingerprint": "01" * 32,
+        "parameters": 67075,
+    }
 
 
 def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
@@ -185,9 +245,21 @@ def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
         one, other = (other, one) if place % 2 else (one, other)
         difference = scores[one]["balanced_accuracy"] - scores[other]["balanced_accuracy"]
         p = 0.0004 if clear and next(iter(scores)) in (one, other) else 0.4
-        rows.append({"one": one, "other": other, "difference": difference, "difference_low": difference - 0.02,
-                     "difference_high": difference + 0.03, "p_bootstrap": p, "p_mcnemar": p, "p_delong": np.nan,
-                     "p_bootstrap_holm": p, "p_mcnemar_holm": p, "p_delong_holm": np.nan})  # fmt: skip
+        rows.append(
+            {
+                "one": one,
+                "other": other,
+                "difference": difference,
+                "difference_low": difference - 0.02,
+                "difference_high": difference + 0.03,
+                "p_bootstrap": p,
+                "p_mcnemar": p,
+                "p_delong": np.nan,
+                "p_bootstrap_holm": p,
+                "p_mcnemar_holm": p,
+                "p_delong_holm": np.nan,
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -158,9 +158,15 @@ def test_what_comes_from_outside_is_black() -> None:
 
 
 ALL_RANGES = st.builds(
-    Augment, rotation_deg=st.floats(0, 180), shift=st.floats(0, 0.99), zoom=st.floats(0, 0.99),
-    shear_deg=st.floats(0, 89), flip=st.booleans(), copies=st.just(0), seed=st.integers(0, 2**32 - 1),
-)  # fmt: skip
+    Augment,
+    rotation_deg=st.floats(0, 180),
+    shift=st.floats(0, 0.99),
+    zoom=st.floats(0, 0.99),
+    shear_deg=st.floats(0, 89),
+    flip=st.booleans(),
+    copies=st.just(0),
+    seed=st.integers(0, 2**32 - 1),
+)
 IMAGES = hnp.arrays(np.float32, st.integers(2, 12).map(lambda px: (px, px)), elements=st.floats(0, 1, width=32))
 
 

@@ -139,9 +139,14 @@ def test_intervals_are_scipys_bca_over_single_images_with_students_reach() -> No
 
     for name in ("accuracy", "brier"):
         expected = stats.bootstrap(
-            (np.arange(30),), lambda rows, name=name: score(rows, name), method="BCa", n_resamples=400,
-            confidence_level=2 * stats.norm.cdf(reach) - 1, vectorized=False, rng=np.random.default_rng(1),
-        ).confidence_interval  # fmt: skip
+            (np.arange(30),),
+            lambda rows, name=name: score(rows, name),
+            method="BCa",
+            n_resamples=400,
+            confidence_level=2 * stats.norm.cdf(reach) - 1,
+            vectorized=False,
+            rng=np.random.default_rng(1),
+        ).confidence_interval
         assert (ends[f"{name}_low"], ends[f"{name}_high"]) == pytest.approx(tuple(expected), abs=0.06), name
 
 

@@ -48,11 +48,16 @@ def cluster() -> Iterator[Compute]:
     )
     workers = [
         started(
-            "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny",
+            "distributed.cli.dask_worker",
+            address,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--no-nanny",
             until=r"(Registered to)",
         )[0]
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     yield Compute(backend="dask", scheduler=address)
     for process in (*workers, scheduler):
         process.terminate()

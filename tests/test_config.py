@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # what is changed, and what the one line has to say of it: name, expected, received, what to do
 WRONG = {
-    "unknown key": ({"split.subsett": 0.5}, ["split.subsett", "'subset', perhaps", "an unknown key", "conf/config.yaml"]),
+    "unknown key": (
+        {"split.subsett": 0.5},
+        ["split.subsett", "'subset', perhaps", "an unknown key", "conf/config.yaml"],
+    ),
     "unknown section": ({"trian": {}}, ["trian", "'train', perhaps", "an unknown key", "conf/config.yaml"]),
     "text for a number": ({"train.epochs": "ten"}, ["train.epochs", "integer", "'ten'", "dvc exp run -S"]),
     "true for a number": ({"train.epochs": True}, ["train.epochs", "integer", "True"]),
@@ -25,11 +28,17 @@ WRONG = {
         {"split.ratios": {"train": 0.7, "val": 0.2, "test": 0.2}},
         ["split.ratios", "sum to 1", "'train': 0.7", "conf/config.yaml"],
     ),
-    "a share of 0": ({"split.ratios": {"train": 0.8, "val": 0.0, "test": 0.2}}, ["split.ratios", "above 0", "'val': 0.0"]),
-    "a pattern without parenthesis": ({"dataset.group_pattern": "p\\d+"}, ["dataset.group_pattern", "parenthesis", "p"]),
+    "a share of 0": (
+        {"split.ratios": {"train": 0.8, "val": 0.0, "test": 0.2}},
+        ["split.ratios", "above 0", "'val': 0.0"],
+    ),
+    "a pattern without parenthesis": (
+        {"dataset.group_pattern": "p\\d+"},
+        ["dataset.group_pattern", "parenthesis", "p"],
+    ),
     "a pattern that is none": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "parenthesis", "'(p'"]),
     "no model": ({"models": {}}, ["models", "at least 1 item", "{}"]),
-}  # fmt: skip
+}
 
 CHECKED = ["unknown key", "text for a number", "ratios that sum to 1.1"]
 

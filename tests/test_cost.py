@@ -35,7 +35,9 @@ BY_HAND = {
     "dilated": ((8, 8, 3), [layers.Conv2D(5, 3, dilation_rate=2)], 4 * 4 * 5 * 3 * 3 * 3),
     "depthwise": ((8, 8, 4), [layers.DepthwiseConv2D(3, padding="same")], 8 * 8 * 4 * 3 * 3),
     "depthwise, two maps a channel": (
-        (8, 8, 4), [layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")], 8 * 8 * 8 * 3 * 3,
+        (8, 8, 4),
+        [layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")],
+        8 * 8 * 8 * 3 * 3,
     ),
     "separable": ((8, 8, 4), [layers.SeparableConv2D(6, 3, strides=2, padding="same")], 4 * 4 * (4 * 9 + 4 * 6)),
     "dense": ((7,), [layers.Dense(5)], 7 * 5),
@@ -43,10 +45,12 @@ BY_HAND = {
     "an einsum": ((9, 12), [layers.EinsumDense("abc,cde->abde", (9, 3, 4))], 9 * 12 * 3 * 4),
     "an einsum that sums two axes": ((9, 3, 4), [layers.EinsumDense("abde,dec->abc", (9, 12))], 9 * 3 * 4 * 12),
     "what is not counted": (
-        (8, 8, 3), [layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5)], 0,
+        (8, 8, 3),
+        [layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5)],
+        0,
     ),
     "a network within a network": ((7,), [chain((7,), layers.Dense(5)), layers.Dense(3)], 7 * 5 + 5 * 3),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("shape", "parts", "expected"), BY_HAND.values(), ids=BY_HAND)

@@ -174,11 +174,14 @@ print(json.dumps(found))
 FREE, ONE = [True, 0, 0], [True, 1, 1]  # deterministic, and how many threads; 0 is as many as there are
 
 
-@pytest.mark.parametrize(("calls", "expected"), [
-    ([(False, "full"), (False, "fine_tune"), (False, None)], [[False, 0, 0]] * 3),
-    ([(True, None), (True, "frozen"), (True, "scratch"), (True, "fine_tune")], [FREE, FREE, FREE, ONE]),
-    ([(True, "full")], [ONE]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        ([(False, "full"), (False, "fine_tune"), (False, None)], [[False, 0, 0]] * 3),
+        ([(True, None), (True, "frozen"), (True, "scratch"), (True, "fine_tune")], [FREE, FREE, FREE, ONE]),
+        ([(True, "full")], [ONE]),
+    ],
+)
 def test_only_a_deterministic_training_of_backbones_is_held_to_one_thread(
     calls: list[tuple[bool, str | None]], expected: list[list[object]]
 ) -> None:

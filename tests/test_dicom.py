@@ -50,69 +50,87 @@ FILES = {
     "white is 0": (dicom_file(TWELVE, BitsStored=12, PhotometricInterpretation="MONOCHROME1"), 1 - TWELVE / 4095, 1e-6),
     "rescaled": (dicom_file(TWELVE, BitsStored=12, RescaleSlope=2, RescaleIntercept=-1000), TWELVE / 4095, 1e-6),
     "rescaled downwards": (
-        dicom_file(TWELVE, BitsStored=12, RescaleSlope=-1, RescaleIntercept=0), 1 - TWELVE / 4095, 1e-6,
+        dicom_file(TWELVE, BitsStored=12, RescaleSlope=-1, RescaleIntercept=0),
+        1 - TWELVE / 4095,
+        1e-6,
     ),
     "window": (dicom_file(TWELVE, BitsStored=12, WindowCenter=1000, WindowWidth=400), linear(TWELVE, 1000, 400), 1e-6),
     "two windows": (
-        dicom_file(TWELVE, BitsStored=12, WindowCenter=[1000, 5], WindowWidth=[400, 9]), linear(TWELVE, 1000, 400), 1e-6,
+        dicom_file(TWELVE, BitsStored=12, WindowCenter=[1000, 5], WindowWidth=[400, 9]),
+        linear(TWELVE, 1000, 400),
+        1e-6,
     ),
     "empty window": (dicom_file(DEEP, WindowCenter="", WindowWidth="", RescaleSlope=""), DEEP / 65_535, 1e-6),
     "window, white is 0": (
         dicom_file(TWELVE, BitsStored=12, WindowCenter=1000, WindowWidth=400, PhotometricInterpretation="MONOCHROME1"),
-        1 - linear(TWELVE, 1000, 400), 1e-6,
+        1 - linear(TWELVE, 1000, 400),
+        1e-6,
     ),
     "window after rescaling": (
         dicom_file(TWELVE, BitsStored=12, WindowCenter=300, WindowWidth=900, RescaleSlope=0.5, RescaleIntercept=-200),
-        linear(TWELVE * 0.5 - 200, 300, 900), 1e-6,
+        linear(TWELVE * 0.5 - 200, 300, 900),
+        1e-6,
     ),
     "window after rescaling downwards": (
         dicom_file(TWELVE, BitsStored=12, WindowCenter=-1000, WindowWidth=900, RescaleSlope=-1, RescaleIntercept=0),
-        linear(-1.0 * TWELVE, -1000, 900), 1e-6,
+        linear(-1.0 * TWELVE, -1000, 900),
+        1e-6,
     ),
     "signed window": (dicom_file(SIGNED, WindowCenter=-500, WindowWidth=9000), linear(SIGNED, -500, 9000), 1e-6),
     "exact window": (
         dicom_file(TWELVE, BitsStored=12, WindowCenter=1000, WindowWidth=400, VOILUTFunction="LINEAR_EXACT"),
-        np.clip((TWELVE - 1000.0) / 400 + 0.5, 0, 1), 1e-6,
+        np.clip((TWELVE - 1000.0) / 400 + 0.5, 0, 1),
+        1e-6,
     ),
     "sigmoid": (
         dicom_file(TWELVE, BitsStored=12, WindowCenter=1000, WindowWidth=400, VOILUTFunction="SIGMOID"),
-        1 / (1 + np.exp(-4 * (TWELVE - 1000.0) / 400)), 1e-6,
+        1 / (1 + np.exp(-4 * (TWELVE - 1000.0) / 400)),
+        1e-6,
     ),
     "VOI table of 8 bits": (
         dicom_file(TWELVE, BitsStored=12, VOILUTSequence=lookup_table(100, 8, [n // 8 for n in range(2000)])),
-        np.clip(TWELVE.astype(int) - 100, 0, 1999) // 8 / 255, 1e-6,
+        np.clip(TWELVE.astype(int) - 100, 0, 1999) // 8 / 255,
+        1e-6,
     ),
     "modality table": (
         dicom_file(GRAY, ModalityLUTSequence=lookup_table(0, 12, [4095 - 16 * n for n in range(256)])),
-        (4095 - 16.0 * GRAY) / 4095, 1e-6,
+        (4095 - 16.0 * GRAY) / 4095,
+        1e-6,
     ),
     "words, little-endian": (
         dicom_file(TWELVE, BitsStored=12, VOILUTSequence=lookup_table(0, 12, FALLING.astype("<u2").tobytes(), 4096)),
-        1 - TWELVE / 4095, 1e-6,
+        1 - TWELVE / 4095,
+        1e-6,
     ),
     "words, big-endian": (
         dicom_file(
-            TWELVE.astype(">u2"), uid.ExplicitVRBigEndian, BitsStored=12,
+            TWELVE.astype(">u2"),
+            uid.ExplicitVRBigEndian,
+            BitsStored=12,
             VOILUTSequence=lookup_table(0, 12, FALLING.astype(">u2").tobytes(), 4096),
         ),
-        1 - TWELVE / 4095, 1e-6,
+        1 - TWELVE / 4095,
+        1e-6,
     ),
     "colour": (dicom_file(RGB), RGB @ LUMINANCE / 255, 1e-6),
     "YBR": (
         dicom_file(np.dstack([GRAY, np.full((24, 32, 2), 128, np.uint8)]), PhotometricInterpretation="YBR_FULL"),
-        GRAY / 255, 2 / 255,
+        GRAY / 255,
+        2 / 255,
     ),
     "RLE": (dicom_file(DEEP, uid.RLELossless), DEEP / 65_535, 1e-6),
     "JPEG": (
         dicom_file(SMOOTH, uid.JPEGBaseline8Bit, PixelData=encoded(Image.fromarray(SMOOTH), "JPEG", quality=100)),
-        SMOOTH / 255, 3 / 255,
+        SMOOTH / 255,
+        3 / 255,
     ),
     "JPEG 2000": (
         dicom_file(DEEP, uid.JPEG2000Lossless, PixelData=encoded(Image.fromarray(DEEP), "JPEG2000", no_jp2=True)),
-        DEEP / 65_535, 1e-6,
+        DEEP / 65_535,
+        1e-6,
     ),
     "one frame": (dicom_file(DEEP, NumberOfFrames=1), DEEP / 65_535, 1e-6),
-}  # fmt: skip
+}
 
 DEFLATED = dicom_file(GRAY, uid.DeflatedExplicitVRLittleEndian)
 WRONG_SIZE = encoded(Image.fromarray(GRAY[:9]), "JPEG2000", no_jp2=True)
@@ -195,9 +213,12 @@ def key(folder: Path, salt: bytes | None = SALT, **elements: object) -> str | No
 def test_a_patient_has_one_key_under_one_salt(tmp_path: Path) -> None:
     assert key(tmp_path) == key(tmp_path, PatientID=f" {SECRET_ID} ", PatientName="Roe^Richard", WindowCenter=9)
     others = {
-        key(tmp_path), key(tmp_path, PatientID="SECRET-124"), key(tmp_path, salt=b"other"),
-        key(tmp_path, IssuerOfPatientID="hospital"), key(tmp_path, IssuerOfPatientID="clinic"),
-    }  # fmt: skip
+        key(tmp_path),
+        key(tmp_path, PatientID="SECRET-124"),
+        key(tmp_path, salt=b"other"),
+        key(tmp_path, IssuerOfPatientID="hospital"),
+        key(tmp_path, IssuerOfPatientID="clinic"),
+    }
     assert len(others) == 5
 
 

@@ -147,9 +147,16 @@ def test_a_weights_file_of_ones_own_is_watched(tmp_path):
     assert study["backbones"]["resnet50"]["watch"] == "/a b/(1).h5"
 
 
-@pytest.mark.parametrize(("stage", "kind"), [
-    ("aggregate", "evaluated"), ("aggregate", "trained"), ("report", "trained"), ("report", "drawn"), ("report", "explained"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [
+        ("aggregate", "evaluated"),
+        ("aggregate", "trained"),
+        ("report", "trained"),
+        ("report", "drawn"),
+        ("report", "explained"),
+    ],
+)
 def test_what_is_made_of_all_models_depends_on_every_model(stage, kind):
     lines = [dep for dep in DVC_YAML[stage]["deps"] if f"${{{kind}." in dep]
     assert lines == [f"${{{kind}.{name}}}" for name in REGISTRY]

@@ -30,9 +30,7 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-6)).mean()
 
 
-drawn_members = st.builds(
-    members, st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 25), st.integers(2, 4)
-)  # fmt: skip
+drawn_members = st.builds(members, st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 25), st.integers(2, 4))
 
 
 @pytest.mark.parametrize("kind", ENSEMBLES)
@@ -88,9 +86,11 @@ def test_weights_have_the_least_log_loss_on_the_simplex(drawn: Drawn) -> None:
     assert (weights >= 0).all()
     found = minimize(
         lambda w: log_loss(labels, np.tensordot(w, probabilities, 1)),
-        np.full(len(weights), 1 / len(weights)), bounds=[(0, 1)] * len(weights), method="SLSQP",
+        np.full(len(weights), 1 / len(weights)),
+        bounds=[(0, 1)] * len(weights),
+        method="SLSQP",
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
-    )  # fmt: skip
+    )
     assert log_loss(labels, fitted.answer(probabilities)) <= found.fun + 1e-5
 
 

@@ -54,17 +54,24 @@ def evaluated(rows: pd.DataFrame, probabilities: np.ndarray, ordered: bool = Fal
 def study(folds: int, repeats: int, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray]:
     """Predictions of a model over folds and repeats, right more often than not."""
     rng, images = np.random.default_rng(seed), 12 * folds
-    manifest = pd.DataFrame({
-        "id": [f"{i:016x}" for i in range(images)], "path": [f"{i}.png" for i in range(images)],
-        "group": [f"p{i // 2}" for i in range(images)], "label": np.array(UNSORTED)[np.arange(images) // 2 // folds % 3],
-        "fold": [str(i // 2 % folds + 1) for i in range(images)], "sha256": "0",
-    })  # fmt: skip
+    manifest = pd.DataFrame(
+        {
+            "id": [f"{i:016x}" for i in range(images)],
+            "path": [f"{i}.png" for i in range(images)],
+            "group": [f"p{i // 2}" for i in range(images)],
+            "label": np.array(UNSORTED)[np.arange(images) // 2 // folds % 3],
+            "fold": [str(i // 2 % folds + 1) for i in range(images)],
+            "sha256": "0",
+        }
+    )
     manifest["split"] = split_in(manifest, 1)
     truth = one_hot([UNSORTED.index(label) for label in manifest["label"]], 3)
     answers = {
-        Run(repeat, fold): 0.5 * rng.dirichlet(np.ones(3), images) + 0.5 * np.where(rng.random((images, 1)) < 0.7, truth, 1 / 3)
-        for repeat in range(1, repeats + 1) for fold in range(1, folds + 1)
-    }  # fmt: skip
+        Run(repeat, fold): 0.5 * rng.dirichlet(np.ones(3), images)
+        + 0.5 * np.where(rng.random((images, 1)) < 0.7, truth, 1 / 3)
+        for repeat in range(1, repeats + 1)
+        for fold in range(1, folds + 1)
+    }
     tables = [manifest.assign(repeat=run.repeat, fold=run.fold, split=split_in(manifest, run.fold)) for run in answers]
     return pd.concat(tables, ignore_index=True), np.concatenate(list(answers.values()))
 
@@ -217,5 +224,7 @@ def test_grades_are_scored_where_the_classes_are_ordered() -> None:
     rows, probabilities = study(3, 1)
     plain, ordered = (evaluated(rows, probabilities, ordered).scores for ordered in (False, True))
     assert set(ordered) - set(plain) == {
-        f"{name}{end}" for name in ("quadratic_weighted_kappa", "mean_absolute_grade_error") for end in ("", "_low", "_high")
-    }  # fmt: skip
+        f"{name}{end}"
+        for name in ("quadratic_weighted_kappa", "mean_absolute_grade_error")
+        for end in ("", "_low", "_high")
+    }

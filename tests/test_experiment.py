@@ -28,9 +28,15 @@ from bonexray.tracking.store import git_commit
 ROOT = Path(__file__).parents[1]
 DVC_YAML = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 TINY = {
-    "models": ["compact_cnn", "MobileNetV2"], "img_size": 32, "epochs": 2, "use_subset": None, "batch_size": 8,
-    "phantom": {"patients": 24, "img_px": 32}, "denoise.method": "median", "evaluate.resamples": 200,
-}  # fmt: skip
+    "models": ["compact_cnn", "MobileNetV2"],
+    "img_size": 32,
+    "epochs": 2,
+    "use_subset": None,
+    "batch_size": 8,
+    "phantom": {"patients": 24, "img_px": 32},
+    "denoise.method": "median",
+    "evaluate.resamples": 200,
+}
 
 
 @pytest.fixture
@@ -119,10 +125,23 @@ def test_the_table_of_stages_is_the_dag():
 def test_a_study_is_every_stage_for_each_of_its_models_and_backbones():
     calls = steps.plan(XRayClassifier(TINY).settings)
     assert calls == [
-        ("phantom",), ("split",), ("denoise",), ("prepare",), ("cohort",), ("augment",), ("weights", "mobilenet_v2"),
-        ("features", "mobilenet_v2"), ("train", "compact_cnn"), ("train", "mobilenet_v2"), ("evaluate", "compact_cnn"),
-        ("evaluate", "mobilenet_v2"), ("explain", "compact_cnn"), ("explain", "mobilenet_v2"), ("aggregate",), ("report",),
-    ]  # fmt: skip
+        ("phantom",),
+        ("split",),
+        ("denoise",),
+        ("prepare",),
+        ("cohort",),
+        ("augment",),
+        ("weights", "mobilenet_v2"),
+        ("features", "mobilenet_v2"),
+        ("train", "compact_cnn"),
+        ("train", "mobilenet_v2"),
+        ("evaluate", "compact_cnn"),
+        ("evaluate", "mobilenet_v2"),
+        ("explain", "compact_cnn"),
+        ("explain", "mobilenet_v2"),
+        ("aggregate",),
+        ("report",),
+    ]
     assert [call[0] for call in steps.plan(XRayClassifier({**TINY, "dataset": "knee"}).settings, explain=False)] == [
         call[0] for call in calls if call[0] not in ("phantom", "explain")
     ]

@@ -13,11 +13,16 @@ from bonexray.experiment.keys import CHOSEN, KNOWN, QUICK, SHORT
 
 ROOT = Path(__file__).parents[1]
 OURS = {  # config to setting and value
-    "img_size": (96, "prepare.img_px", 96), "batch_size": (4, "train.batch_images", 4), "epochs": (3, "train.epochs", 3),
-    "learning_rate": (1e-4, "train.learning_rate", 1e-4), "dropout_rate": (0.2, "train.dropout", 0.2),
-    "use_subset": (0.1, "split.subset", 0.1), "patience": (5, "train.patience", 5),
-    "lr_factor": (0.1, "train.lr_factor", 0.1), "min_lr": (1e-6, "train.min_lr", 1e-6),
-}  # fmt: skip
+    "img_size": (96, "prepare.img_px", 96),
+    "batch_size": (4, "train.batch_images", 4),
+    "epochs": (3, "train.epochs", 3),
+    "learning_rate": (1e-4, "train.learning_rate", 1e-4),
+    "dropout_rate": (0.2, "train.dropout", 0.2),
+    "use_subset": (0.1, "split.subset", 0.1),
+    "patience": (5, "train.patience", 5),
+    "lr_factor": (0.1, "train.lr_factor", 0.1),
+    "min_lr": (1e-6, "train.min_lr", 1e-6),
+}
 
 
 @pytest.fixture
@@ -45,32 +50,40 @@ def test_a_subset_may_be_asked_for_by_true_or_by_its_share(value, share):
     assert setting("split.subset", use_subset=value) == share
 
 
-@pytest.mark.parametrize(("value", "names"), [
-    ("vgg16", ["vgg16"]), (["VGG16", "InceptionV3", "vgg16"], ["vgg16", "inception_v3"]), ("ResNet50 + DenseNet121", ["resnet50_densenet121"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("vgg16", ["vgg16"]),
+        (["VGG16", "InceptionV3", "vgg16"], ["vgg16", "inception_v3"]),
+        ("ResNet50 + DenseNet121", ["resnet50_densenet121"]),
+    ],
+)
 def test_models_go_by_their_names_and_titles(value, names):
     assert list(setting("models", models=value)) == names
     assert len(setting("models", models="all")) == len(setting("models")) == 19
 
 
-@pytest.mark.parametrize(("config", "name", "expected"), [
-    ({"train.mode": "full"}, "train.mode", "full"),
-    ({"train": {"mode": "full", "head": "bare"}}, "train.head", "bare"),
-    ({"split.ratios": {"train": 0.8, "val": 0.1, "test": 0.1}}, "split.ratios.train", 0.8),
-    ({"img_size": (96, 96)}, "prepare.img_px", 96),
-    ({"preset": "smoke"}, "train.epochs", 1),
-    ({"preset": "smoke", "epochs": 4}, "train.epochs", 4),
-    ({"dataset": "knee"}, "dataset.name", "knee"),
-    ({"dataset.root": "/a b/(1)"}, "dataset.inputs", ["/a b/(1)"]),
-    ({"denoise.options": {"profile": "lc"}}, "denoise.options", {"profile": "lc"}),
-    ({"denoise.options": {}}, "denoise.options", {}),
-    ({"modes": {"resnet50": "fine_tune"}}, "modes", {"resnet50": "fine_tune"}),
-    ({"dataset.classes": ["a b", 'c"d\\', "1"]}, "dataset.classes", ["a b", 'c"d\\', "1"]),
-    ({"dataset.group_pattern": r'(p\d+)"\\_[\]]\\'}, "dataset.group_pattern", r'(p\d+)"\\_[\]]\\'),
-    ({"dataset.classes": None}, "dataset.classes", None),
-    ({"track.register": True}, "track.registered", True),
-    ({"weights.mirror": "https://example.org/w"}, "weights.mirror", "https://example.org/w"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "name", "expected"),
+    [
+        ({"train.mode": "full"}, "train.mode", "full"),
+        ({"train": {"mode": "full", "head": "bare"}}, "train.head", "bare"),
+        ({"split.ratios": {"train": 0.8, "val": 0.1, "test": 0.1}}, "split.ratios.train", 0.8),
+        ({"img_size": (96, 96)}, "prepare.img_px", 96),
+        ({"preset": "smoke"}, "train.epochs", 1),
+        ({"preset": "smoke", "epochs": 4}, "train.epochs", 4),
+        ({"dataset": "knee"}, "dataset.name", "knee"),
+        ({"dataset.root": "/a b/(1)"}, "dataset.inputs", ["/a b/(1)"]),
+        ({"denoise.options": {"profile": "lc"}}, "denoise.options", {"profile": "lc"}),
+        ({"denoise.options": {}}, "denoise.options", {}),
+        ({"modes": {"resnet50": "fine_tune"}}, "modes", {"resnet50": "fine_tune"}),
+        ({"dataset.classes": ["a b", 'c"d\\', "1"]}, "dataset.classes", ["a b", 'c"d\\', "1"]),
+        ({"dataset.group_pattern": r'(p\d+)"\\_[\]]\\'}, "dataset.group_pattern", r'(p\d+)"\\_[\]]\\'),
+        ({"dataset.classes": None}, "dataset.classes", None),
+        ({"track.register": True}, "track.registered", True),
+        ({"weights.mirror": "https://example.org/w"}, "weights.mirror", "https://example.org/w"),
+    ],
+)
 def test_any_other_setting_goes_by_its_name(config, name, expected):
     config = {"dataset": "folder", **config} if "dataset.root" in config else config
     assert setting(name, **config) == expected
@@ -91,28 +104,31 @@ def test_a_relative_path_is_meant_from_here(tmp_path, monkeypatch):
     assert settings.weights.files == {"vgg16": str(tmp_path / "vgg16.h5")}
 
 
-@pytest.mark.parametrize(("config", "words"), [
-    ({"img_sise": 3}, ["img_sise", "'img_size'", "unknown key"]),
-    ({"train.epoch": 3}, ["train.epoch", "'train.epochs'"]),
-    ({"evaluated": {}}, ["evaluated", "unknown key"]),
-    ({"train": 3}, ["config: train", "a mapping"]),
-    ({"img_size": 0}, ["img_size", "prepare.img_px", "greater than or equal to 8", "received 0"]),
-    ({"img_size": (96, 128)}, ["img_size", "[96, 128]"]),
-    ({"epochs": True}, ["epochs", "True"]),
-    ({"use_subset": 2}, ["use_subset", "less than or equal to 1"]),
-    ({"learning_rate": object()}, ["learning_rate", "a number", "object"]),
-    ({"dataset.root": 3}, ["dataset.root", "received 3"]),
-    ({"epochs": 3, "train.epochs": 4}, ["train.epochs", "twice"]),
-    ({"models": ["resnet5"]}, ["models", "resnet5", "'resnet50', perhaps"]),
-    ({"models": []}, ["models", "[]"]),
-    ({"preset": "smok"}, ["preset", "'smoke', perhaps"]),
-    ({"dataset": "hips"}, ["dataset", "one of bodypart", "hips"]),
-    ({"dataset.root": "${nothing}"}, ["config", "nothing"]),
-    ({"img_size": 32, "models": "vgg16, xception"}, ["models", "vgg16, xception"]),
-    ({"img_size": 32, "models": "xception"}, ["xception", "71", "32"]),
-    ({"modes": {"vgg99": "full"}}, ["modes", "vgg99"]),
-    ({"denoise.method": "bm4d"}, ["denoise.method", "bm4d"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"img_sise": 3}, ["img_sise", "'img_size'", "unknown key"]),
+        ({"train.epoch": 3}, ["train.epoch", "'train.epochs'"]),
+        ({"evaluated": {}}, ["evaluated", "unknown key"]),
+        ({"train": 3}, ["config: train", "a mapping"]),
+        ({"img_size": 0}, ["img_size", "prepare.img_px", "greater than or equal to 8", "received 0"]),
+        ({"img_size": (96, 128)}, ["img_size", "[96, 128]"]),
+        ({"epochs": True}, ["epochs", "True"]),
+        ({"use_subset": 2}, ["use_subset", "less than or equal to 1"]),
+        ({"learning_rate": object()}, ["learning_rate", "a number", "object"]),
+        ({"dataset.root": 3}, ["dataset.root", "received 3"]),
+        ({"epochs": 3, "train.epochs": 4}, ["train.epochs", "twice"]),
+        ({"models": ["resnet5"]}, ["models", "resnet5", "'resnet50', perhaps"]),
+        ({"models": []}, ["models", "[]"]),
+        ({"preset": "smok"}, ["preset", "'smoke', perhaps"]),
+        ({"dataset": "hips"}, ["dataset", "one of bodypart", "hips"]),
+        ({"dataset.root": "${nothing}"}, ["config", "nothing"]),
+        ({"img_size": 32, "models": "vgg16, xception"}, ["models", "vgg16, xception"]),
+        ({"img_size": 32, "models": "xception"}, ["xception", "71", "32"]),
+        ({"modes": {"vgg99": "full"}}, ["modes", "vgg99"]),
+        ({"denoise.method": "bm4d"}, ["denoise.method", "bm4d"]),
+    ],
+)
 def test_what_is_wrong_is_refused_in_one_line_before_any_work(config, words, folder):
     with pytest.raises(BonexrayError) as refused:
         XRayClassifier(config, folder)
@@ -121,11 +137,14 @@ def test_what_is_wrong_is_refused_in_one_line_before_any_work(config, words, fol
     assert not folder.exists()
 
 
-@pytest.mark.parametrize(("config", "words"), [
-    ({"dataset": "folder"}, ["dataset.root", "no such folder", "study/data/raw"]),
-    ({"dataset": "csv", "dataset.root": "."}, ["dataset.csv", "no such file"]),
-    ({"weights.files": {"vgg16": "vgg16.h5"}}, ["weights.files.vgg16", "no such file"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"dataset": "folder"}, ["dataset.root", "no such folder", "study/data/raw"]),
+        ({"dataset": "csv", "dataset.root": "."}, ["dataset.csv", "no such file"]),
+        ({"weights.files": {"vgg16": "vgg16.h5"}}, ["weights.files.vgg16", "no such file"]),
+    ],
+)
 def test_a_dataset_that_is_not_there_is_refused_before_any_work(config, words, folder):
     with pytest.raises(BonexrayError) as refused:
         XRayClassifier({"models": "vgg16", **config}, folder).run_experiment()

@@ -128,10 +128,14 @@ def test_backbone_weights_that_a_head_was_not_trained_on_are_refused() -> None:
 def predictions(seed: int, count: int) -> tuple[pd.DataFrame, np.ndarray]:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(3), count)
-    rows = pd.DataFrame({
-        "id": [f"{i:04d}" for i in rng.permutation(count)], "split": rng.choice(["train", "test"], count),
-        "label": rng.choice(CLASSES, count), "predicted": np.array(CLASSES)[probabilities.argmax(axis=1)],
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "id": [f"{i:04d}" for i in rng.permutation(count)],
+            "split": rng.choice(["train", "test"], count),
+            "label": rng.choice(CLASSES, count),
+            "predicted": np.array(CLASSES)[probabilities.argmax(axis=1)],
+        }
+    )
     return rows, probabilities
 
 

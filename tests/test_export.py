@@ -44,10 +44,15 @@ def test_every_format_has_a_limit_and_is_offered() -> None:
     assert refused.exit_code == 2 and all(kind in refused.output for kind in FORMATS)
 
 
-@pytest.mark.parametrize(("kind", "name"), [
-    pytest.param("onnx", SCRATCH, marks=ONNX), ("tflite", SCRATCH),
-    ("tflite", FROZEN), ("tflite-int8", SCRATCH),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param("onnx", SCRATCH, marks=ONNX),
+        ("tflite", SCRATCH),
+        ("tflite", FROZEN),
+        ("tflite-int8", SCRATCH),
+    ],
+)
 def test_a_file_gives_the_recorded_probabilities_of_all_images(tmp_path: Path, kind: str, name: str) -> None:
     """Of test images too, in batches of several, which the parity check does not look at."""
     done = exported(kind, name, tmp_path / "out")

@@ -80,10 +80,14 @@ def test_the_features_card_names_the_weights_and_the_copies(tmp_path: Path) -> N
     encoder = tiny_encoder()
     write_features_card(tmp_path, encoder, "densenet121", tmp_path / "a.weights.h5", 3)
     assert read_features_card(tmp_path) == {
-        "backbone": "densenet121", "img_px": PX, "copies": 3, "weights_bytes": 7,
+        "backbone": "densenet121",
+        "img_px": PX,
+        "copies": 3,
+        "weights_bytes": 7,
         "weights_sha256": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
-        "parameters": encoder.count_params(), "multiply_adds": multiply_adds(encoder),
-    }  # fmt: skip
+        "parameters": encoder.count_params(),
+        "multiply_adds": multiply_adds(encoder),
+    }
 
 
 # Standardised features

@@ -53,10 +53,16 @@ def table_of(models: int) -> pd.DataFrame:
 
 def history(epochs: int, start: float = 1.1) -> pd.DataFrame:
     falling = np.linspace(start, 0.4, epochs)
-    return pd.DataFrame({
-        "epoch": range(1, epochs + 1), "phase": ["head"] * (epochs - epochs // 3) + ["network"] * (epochs // 3),
-        "loss": falling, "accuracy": 1 - falling / 2, "val_loss": falling * 1.1, "val_accuracy": 1 - falling / 2,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "epoch": range(1, epochs + 1),
+            "phase": ["head"] * (epochs - epochs // 3) + ["network"] * (epochs // 3),
+            "loss": falling,
+            "accuracy": 1 - falling / 2,
+            "val_loss": falling * 1.1,
+            "val_accuracy": 1 - falling / 2,
+        }
+    )
 
 
 def answers(images: int, classes: int, wrong: int) -> pd.DataFrame:
@@ -78,10 +84,12 @@ def sampled(count: int, classes: int) -> pd.DataFrame:
 
 def curves_of(classes: int, x: str, y: str) -> pd.DataFrame:
     line = np.linspace(0, 1, 11)
-    return pd.concat([
-        pd.DataFrame({"class": name, x: line, y: line, "low": line / 2, "high": np.sqrt(line)})
-        for name in classes_of(classes)
-    ])  # fmt: skip
+    return pd.concat(
+        [
+            pd.DataFrame({"class": name, x: line, y: line, "low": line / 2, "high": np.sqrt(line)})
+            for name in classes_of(classes)
+        ]
+    )
 
 
 def areas_of(classes: int) -> dict[str, tuple[float, float, float]]:
@@ -192,10 +200,12 @@ def texts_of(drawing: Figure) -> list[tuple[str, Bbox]]:
         if not axis.axison:
             seen = [text for text in seen if text.axes is not axis or text in axis.texts]
         hidden = [
-            label for side in (axis.xaxis, axis.yaxis) for tick in (*side.get_major_ticks(), *side.get_minor_ticks())
+            label
+            for side in (axis.xaxis, axis.yaxis)
+            for tick in (*side.get_major_ticks(), *side.get_minor_ticks())
             for label in (tick.label1, tick.label2)
             if not inside_view(side, tick.get_loc())
-        ]  # fmt: skip
+        ]
         seen = [text for text in seen if text not in hidden]
     return [(text.get_text(), text.get_window_extent()) for text in seen]
 

@@ -37,9 +37,16 @@ class Fitted:
     """A head fitted to 24 features of three classes that can be told apart, validated on 12 others."""
 
     def __init__(
-        self, folder: Path, settings: Train = SETTINGS, *, epochs: int = 6, features: np.ndarray = FEATURES,
-        val_labels: np.ndarray = LABELS, phase: Callable[..., Phase] = Phase, on_epoch: EpochListener = silent,
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        settings: Train = SETTINGS,
+        *,
+        epochs: int = 6,
+        features: np.ndarray = FEATURES,
+        val_labels: np.ndarray = LABELS,
+        phase: Callable[..., Phase] = Phase,
+        on_epoch: EpochListener = silent,
+    ) -> None:
         self.checkpoint, self.head = folder / BEST, a_head(settings)
         self.val = batches_of(features, val_labels, np.arange(24, 36))
         train = batches_of(features, LABELS, np.arange(24), settings.seed)
@@ -86,9 +93,11 @@ def test_validation_metrics_are_those_of_the_network_as_it_is_after_the_epoch(tm
 def test_epochs_count_on_from_earlier_phases(tmp_path: Path) -> None:
     heard: list[int] = []
     fitted = Fitted(
-        tmp_path, epochs=2, phase=lambda _name, *rest: Phase("network", *rest, epochs_before=5),
+        tmp_path,
+        epochs=2,
+        phase=lambda _name, *rest: Phase("network", *rest, epochs_before=5),
         on_epoch=lambda number, _metrics: heard.append(number),
-    )  # fmt: skip
+    )
     assert heard == list(fitted.history["epoch"]) == [6, 7]
     assert set(fitted.history["phase"]) == {"network"}
 

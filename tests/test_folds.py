@@ -104,8 +104,10 @@ def test_a_training_learns_from_its_folds_with_the_seeds_of_its_repeat(folded: P
     assert (run.train.seed, run.augment.seed) == (cohort.train.seed + 2, cohort.augment.seed + 2)
     first = cohort.in_run(FIRST)
     assert (first.train, first.augment, first.rows("test").tolist()) == (
-        cohort.train, cohort.augment, cohort.rows("test").tolist(),
-    )  # fmt: skip
+        cohort.train,
+        cohort.augment,
+        cohort.rows("test").tolist(),
+    )
 
 
 def test_predictions_of_all_trainings_are_read_back_with_their_splits(tmp_path: Path) -> None:

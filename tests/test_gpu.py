@@ -50,10 +50,17 @@ def pretend(monkeypatch: pytest.MonkeyPatch, devices: int) -> list[dict]:
         return pixels / 2
 
     runtime = SimpleNamespace(getDeviceCount=count, CUDARuntimeError=CUDARuntimeError)
-    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(
-        __version__="14.0", asarray=np.asarray, asnumpy=np.asarray, float32=np.float32,
-        cuda=SimpleNamespace(runtime=runtime),
-    ))  # fmt: skip
+    monkeypatch.setitem(
+        sys.modules,
+        "cupy",
+        SimpleNamespace(
+            __version__="14.0",
+            asarray=np.asarray,
+            asnumpy=np.asarray,
+            float32=np.float32,
+            cuda=SimpleNamespace(runtime=runtime),
+        ),
+    )
     monkeypatch.setitem(sys.modules, "bm3d_cupy", SimpleNamespace(bm3d_gpu=halved))
     monkeypatch.setattr(gpu, "version", lambda name: f"version of {name}")
     return calls

@@ -230,10 +230,14 @@ def test_a_random_network_still_computes_numbers(name: str) -> None:
 
 ramp, flat, nothing = np.arange(16.0).reshape(4, 4) / 15, np.ones((4, 4)), np.zeros((4, 4))
 PAIRS: dict[str, tuple[np.ndarray, np.ndarray, float]] = {
-    "equal": (ramp, ramp, 1), "reversed": (ramp, 1 - ramp, -1), "the same order": (ramp, ramp**3, 1),
-    "both nothing": (nothing, nothing, 1), "both flat": (flat, flat, 1), "nothing and flat": (nothing, flat, 0),
+    "equal": (ramp, ramp, 1),
+    "reversed": (ramp, 1 - ramp, -1),
+    "the same order": (ramp, ramp**3, 1),
+    "both nothing": (nothing, nothing, 1),
+    "both flat": (flat, flat, 1),
+    "nothing and flat": (nothing, flat, 0),
     "nothing and something": (nothing, ramp, 0),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("one", "other", "expected"), PAIRS.values(), ids=PAIRS)

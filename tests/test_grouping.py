@@ -130,11 +130,14 @@ def pre_split() -> list[Examined]:
 COPY = Pair(12, 24, 0.9)  # of val/normal/0 and test/normal/0
 
 
-@pytest.mark.parametrize(("policy", "expected"), [
-    ("regroup", {"val/normal/0": "train", "test/normal/0": "train"}),
-    ("drop", {"test/normal/0": "test"}),
-    ("trust", {"val/normal/0": "val", "test/normal/0": "test"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("regroup", {"val/normal/0": "train", "test/normal/0": "train"}),
+        ("drop", {"test/normal/0": "test"}),
+        ("trust", {"val/normal/0": "val", "test/normal/0": "test"}),
+    ],
+)
 def test_a_copy_in_another_split_is_treated_as_asked(policy: str, expected: dict[str, str]) -> None:
     rows = built(pre_split(), settings(), policy, [COPY])
     split = splits_of(rows)

@@ -36,8 +36,17 @@ def tiff16(levels: np.ndarray, byte_order: str = "<", white_is_zero: bool = Fals
     """An uncompressed TIFF 6.0 of one strip, in either byte order; Pillow writes but the one."""
     height, width = levels.shape
     strip = levels.astype(f"{byte_order}u2").tobytes() if bits == 16 else packed12(levels)
-    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, int(not white_is_zero)), (273, 8),
-            (277, 1), (278, height), (279, len(strip))]  # fmt: skip
+    tags = [
+        (256, width),
+        (257, height),
+        (258, bits),
+        (259, 1),
+        (262, int(not white_is_zero)),
+        (273, 8),
+        (277, 1),
+        (278, height),
+        (279, len(strip)),
+    ]
     entries = b"".join(struct.pack(f"{byte_order}HHII", tag, 4, 1, value) for tag, value in tags)
     magic = b"II*\0" if byte_order == "<" else b"MM\0*"
     directory = struct.pack(f"{byte_order}H", len(tags)) + entries + bytes(4)
@@ -62,7 +71,12 @@ FORMATS = {
     "8-bit PNG": (encoded(Image.fromarray(GRAY), "PNG"), "PNG L", GRAY / 255, 1e-6),
     "16-bit PNG": (encoded(Image.fromarray(DEEP), "PNG"), "PNG I;16", DEEP / 65_535, 1e-6),
     "16-bit TIFF": (encoded(Image.fromarray(DEEP), "TIFF"), "TIFF I;16", DEEP / 65_535, 1e-6),
-    "compressed TIFF": (encoded(Image.fromarray(DEEP), "TIFF", compression="tiff_lzw"), "TIFF I;16", DEEP / 65_535, 1e-6),
+    "compressed TIFF": (
+        encoded(Image.fromarray(DEEP), "TIFF", compression="tiff_lzw"),
+        "TIFF I;16",
+        DEEP / 65_535,
+        1e-6,
+    ),
     "big-endian TIFF": (tiff16(DEEP, ">"), "TIFF I;16B", DEEP / 65_535, 1e-6),
     "16-bit TIFF, white is 0": (tiff16(DEEP, white_is_zero=True), "TIFF I;16", 1 - DEEP / 65_535, 1e-6),
     "12-bit TIFF": (tiff16(DEEP >> 4, bits=12), "TIFF I;16", (DEEP >> 4) / 4095, 1e-6),
@@ -74,16 +88,21 @@ FORMATS = {
     "RGB": (encoded(Image.fromarray(RGB), "PNG"), "PNG RGB", RGB @ LUMINANCE / 255, 1 / 255),
     "16-bit RGB": (png_rgb16(), "PNG RGB", DEEP_RGB @ LUMINANCE / 65_535, 2 / 255),
     "alpha": (
-        encoded(Image.fromarray(np.dstack([GRAY, ALPHA]), "LA"), "PNG"), "PNG LA", GRAY / 255 * ALPHA / 255, 1 / 255,
+        encoded(Image.fromarray(np.dstack([GRAY, ALPHA]), "LA"), "PNG"),
+        "PNG LA",
+        GRAY / 255 * ALPHA / 255,
+        1 / 255,
     ),
     "RGB with alpha": (
-        encoded(Image.fromarray(np.dstack([RGB, ALPHA]), "RGBA"), "PNG"), "PNG RGBA",
-        RGB @ LUMINANCE / 255 * ALPHA / 255, 2 / 255,
+        encoded(Image.fromarray(np.dstack([RGB, ALPHA]), "RGBA"), "PNG"),
+        "PNG RGBA",
+        RGB @ LUMINANCE / 255 * ALPHA / 255,
+        2 / 255,
     ),
     "CMYK": (encoded(cmyk(), "TIFF"), "TIFF CMYK", GRAY / 255, 1 / 255),
     "black and white": (encoded(Image.fromarray(GRAY > 127), "PNG"), "PNG 1", GRAY > 127, 1e-6),
     "float": (encoded(Image.fromarray((GRAY / 255).astype(np.float32)), "TIFF"), "TIFF F", GRAY / 255, 1e-6),
-}  # fmt: skip
+}
 
 # EXIF orientation: how what is stored has to be turned to stand upright
 ORIENTATIONS = {
@@ -146,7 +165,7 @@ BAD = {
     "two pages": (encoded(Image.fromarray(GRAY), "TIFF", **PAGES), "^2 pages or frames, one expected$"),
     "animated PNG": (encoded(Image.fromarray(GRAY), "PNG", **PAGES), "^2 pages or frames"),
     "animated WebP": (encoded(Image.fromarray(GRAY), "WEBP", **PAGES), "^2 pages or frames"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -199,8 +218,11 @@ def test_what_lies_outside_is_clipped_when_written(tmp_path: Path) -> None:
 
 
 @given(
-    seed=st.integers(0, 2**32 - 1), height=st.integers(1, 60), width=st.integers(1, 60), longer=st.integers(1, 80),
-)  # fmt: skip
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(1, 60),
+    width=st.integers(1, 60),
+    longer=st.integers(1, 80),
+)
 def test_bounding_keeps_range_and_aspect(seed: int, height: int, width: int, longer: int) -> None:
     pixels = np.random.default_rng(seed).random((height, width)).astype(np.float32)
     small = bounded(pixels, longer)

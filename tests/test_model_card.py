@@ -27,8 +27,11 @@ from bonexray.training.train import model_card
 PX = 8
 FEATURES = Path("data/features/densenet121")
 NETWORKS = {
-    "frozen": "densenet121", "fine_tune": "densenet121", "full": "densenet121", "scratch": "compact_cnn",
-}  # fmt: skip
+    "frozen": "densenet121",
+    "fine_tune": "densenet121",
+    "full": "densenet121",
+    "scratch": "compact_cnn",
+}
 every_mode = pytest.mark.parametrize("mode", NETWORKS)
 
 
@@ -54,13 +57,19 @@ def fingerprint(mode: str, **options: object) -> object:
 # What it says
 
 
-@pytest.mark.parametrize(("mode", "inputs", "sections"), [
-    ("frozen", ["data/features/densenet121/features.npy"], {"train"}),
-    ("fine_tune", ["data/features/densenet121/features.npy", "data/prepared/images.npy"],
-     {"train", "augment", "fine_tune"}),
-    ("full", ["data/prepared/images.npy"], {"train", "augment"}),
-    ("scratch", ["data/prepared/images.npy"], {"train", "augment"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "inputs", "sections"),
+    [
+        ("frozen", ["data/features/densenet121/features.npy"], {"train"}),
+        (
+            "fine_tune",
+            ["data/features/densenet121/features.npy", "data/prepared/images.npy"],
+            {"train", "augment", "fine_tune"},
+        ),
+        ("full", ["data/prepared/images.npy"], {"train", "augment"}),
+        ("scratch", ["data/prepared/images.npy"], {"train", "augment"}),
+    ],
+)
 def test_a_card_says_what_the_model_was_made_of(mode: str, inputs: list[str], sections: set[str]) -> None:
     found = card(mode)
     assert (found["model"], found["mode"], found["classes"], found["img_px"]) == (NETWORKS[mode], mode, CLASSES, PX)

@@ -116,9 +116,15 @@ def test_a_loss_in_fit_is_weighted_by_the_class_of_each_image(
     output: str, labels: np.ndarray, loss: str, weights: dict[int, float] | None, tmp_path: Path
 ) -> None:
     settings = with_settings(
-        head="bare", standardize=False, dropout=0.0, output=output, loss=loss, label_smoothing=0.1, batch_images=8,
+        head="bare",
+        standardize=False,
+        dropout=0.0,
+        output=output,
+        loss=loss,
+        label_smoothing=0.1,
+        batch_images=8,
         epochs=1,
-    )  # fmt: skip
+    )
     classes = int(labels.max()) + 1
     head, features = build_head({"a": 4}, classes, settings), np.random.default_rng(7).random((8, 4), dtype=np.float32)
     answers = head.predict_on_batch(features)

@@ -11,16 +11,31 @@ from bonexray.models.networks import build_trainable
 from bonexray.models.registry import BACKBONES, SCRATCH
 
 MILLIONS_WITH_TOP = {  # https://keras.io/api/applications/
-    "vgg16": 138.4, "vgg19": 143.7, "inception_v3": 23.9, "resnet50": 25.6, "xception": 22.9, "mobilenet_v2": 3.5,
-    "densenet121": 8.1, "densenet169": 14.3, "convnext_tiny": 28.6, "efficientnet_b0": 5.3,
-}  # fmt: skip
+    "vgg16": 138.4,
+    "vgg19": 143.7,
+    "inception_v3": 23.9,
+    "resnet50": 25.6,
+    "xception": 22.9,
+    "mobilenet_v2": 3.5,
+    "densenet121": 8.1,
+    "densenet169": 14.3,
+    "convnext_tiny": 28.6,
+    "efficientnet_b0": 5.3,
+}
 WITHOUT_TOP = {
-    "vgg16": 14_714_688, "vgg19": 20_024_384, "inception_v3": 21_802_784, "resnet50": 23_587_712,
-    "xception": 20_861_480, "mobilenet_v2": 2_257_984, "densenet121": 7_037_504, "densenet169": 12_642_880,
-    "convnext_tiny": 27_820_128, "efficientnet_b0": 4_049_571,
+    "vgg16": 14_714_688,
+    "vgg19": 20_024_384,
+    "inception_v3": 21_802_784,
+    "resnet50": 23_587_712,
+    "xception": 20_861_480,
+    "mobilenet_v2": 2_257_984,
+    "densenet121": 7_037_504,
+    "densenet169": 12_642_880,
+    "convnext_tiny": 27_820_128,
+    "efficientnet_b0": 4_049_571,
     "resnet18": 11_186_112,  # as KerasHub states it: the paper's 11 176 512 and the statistics of 9600 channels
     "vit_tiny": 5_486_592 + 192 * (1 + 2 * 2),  # at 32 px; at 224 px the 5 524 416 of timm's without its classes
-}  # fmt: skip
+}
 
 
 def scratch(name: str, px: int, classes: int) -> int:
@@ -85,7 +100,7 @@ def test_compact_cnn_has_the_parameters_that_its_layers_add_up_to(px: int, class
         ("custom_cnn", [(8, 1, 128), (5, 128, 256), (3, 256, 256), (1, 256, 256), (3, 256, 512), *[(3, 512, 512)] * 3]),
         ("compact_cnn", [(3, 1, 32), (3, 32, 64), (3, 64, 128), (3, 128, 256)]),
     ],
-)  # fmt: skip
+)
 def test_a_network_from_scratch_has_the_convolutions_of_its_source(name: str, shapes: list[tuple[int, ...]]) -> None:
     network = build_trainable(name, SCRATCH, 128, CLASSES, SETTINGS)
     found = [layer.kernel.shape for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]

@@ -15,8 +15,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TINY = {
-    "phantom.patients": 24, "phantom.img_px": 32, "prepare.img_px": 32, "train.epochs": 2, "evaluate.resamples": 200,
-}  # fmt: skip
+    "phantom.patients": 24,
+    "phantom.img_px": 32,
+    "prepare.img_px": 32,
+    "train.epochs": 2,
+    "evaluate.resamples": 200,
+}
 TINY_STUDY = [f"-S{key}={value}" for key, value in TINY.items()]
 ENSEMBLES = {f"ensemble_{kind}" for kind in ("mean", "weighted", "majority", "stacking")}
 BOTH = "model=[compact_cnn,mobilenet_v2]"
@@ -49,16 +53,21 @@ class Workspace:
     def run(self, *command: str, code: int = 0) -> str:
         done = subprocess.run(
             command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=900
-        )  # fmt: skip
+        )
         assert done.returncode == code, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout + done.stderr
 
     def start(self, *command: str) -> None:
         """Run a command that leaves processes behind; what they print is not waited for."""
         subprocess.run(
-            command, cwd=self.root, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            check=True, timeout=60,
-        )  # fmt: skip
+            command,
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=60,
+        )
 
     def study(self, *overrides: str, flags: tuple[str, ...] = ()) -> str:
         return self.run("dvc", "exp", "run", *flags, *TINY_STUDY, *(f"-S{text}" for text in overrides))
@@ -83,9 +92,13 @@ class Workspace:
     def kill_when(self, *command: str, appears: str) -> None:
         """Run a command and kill it with all its children as soon as a file appears."""
         process = subprocess.Popen(
-            command, cwd=self.root, env=self.environment(), start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            command,
+            cwd=self.root,
+            env=self.environment(),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 300
         while not any(self.root.glob(appears)):
             assert process.poll() is None and time.monotonic() < deadline, f"{appears} never appeared"
@@ -99,7 +112,7 @@ def workspace(tmp_path_factory) -> Workspace:
     root = tmp_path_factory.mktemp("study")
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )  # fmt: skip
+    )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith(("metrics/", "reports/")) and name != "dvc.lock":
             (root / name).parent.mkdir(parents=True, exist_ok=True)

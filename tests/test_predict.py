@@ -135,9 +135,14 @@ def test_a_bundle_answers_in_another_process_and_folder(xrays: Path, tmp_path: P
     assert "extra.txt: expected" in refused.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("arguments", "named"), [
-    (("nowhere",), "nowhere"), (("data/raw", "--model", "vgg16"), "vgg16"), (("metrics/empty",), "X-ray files"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("nowhere",), "nowhere"),
+        (("data/raw", "--model", "vgg16"), "vgg16"),
+        (("metrics/empty",), "X-ray files"),
+    ],
+)
 def test_what_is_not_there_is_one_line(arguments: tuple[str, ...], named: str) -> None:
     Path("metrics/empty").mkdir(exist_ok=True)
     done = bonexray("predict", *arguments)

@@ -35,9 +35,15 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def denoise(**changes: object) -> Denoise:
     plain = {
-        "method": "bm3d", "options": {}, "sigma": None, "working_px": 32, "quality_images": 3, "quality_sigma": 0.1,
-        "store_gb": 1.0, "seed": 7,
-    }  # fmt: skip
+        "method": "bm3d",
+        "options": {},
+        "sigma": None,
+        "working_px": 32,
+        "quality_images": 3,
+        "quality_sigma": 0.1,
+        "store_gb": 1.0,
+        "seed": 7,
+    }
     return Denoise.model_validate({**plain, **changes})
 
 
@@ -67,9 +73,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 
 
 @given(
-    seed=st.integers(0, 2**32 - 1), height=st.integers(2, 50), width=st.integers(2, 50), side=st.integers(8, 40),
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(2, 50),
+    width=st.integers(2, 50),
+    side=st.integers(8, 40),
     resize=st.sampled_from(["pad", "stretch"]),
-)  # fmt: skip
+)
 def test_a_prepared_image_is_square_and_within_0_and_1(
     seed: int, height: int, width: int, side: int, resize: str
 ) -> None:
@@ -158,9 +167,17 @@ def test_a_filter_keeps_shape_and_range_and_gives_the_same_bytes_again(method: s
     np.testing.assert_array_equal(pixels, before)
 
 
-@pytest.mark.parametrize(("method", "gain_db"), [
-    ("bm3d", 5), ("nlm", 4), ("wavelet", 2), ("tv", 4), ("median", 3), ("bilateral", 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "gain_db"),
+    [
+        ("bm3d", 5),
+        ("nlm", 4),
+        ("wavelet", 2),
+        ("tv", 4),
+        ("median", 3),
+        ("bilateral", 3),
+    ],
+)
 def test_a_denoiser_makes_a_phantom_better(method: str, gain_db: float, phantom: Radiograph) -> None:
     after = filter_of(denoise(method=method))(phantom.noisy)
     assert psnr_db(phantom.clean, after) > psnr_db(phantom.clean, phantom.noisy) + gain_db
@@ -203,15 +220,26 @@ def test_none_leaves_the_image_as_it_is(phantom: Radiograph) -> None:
     np.testing.assert_array_equal(unfiltered(phantom.noisy, 0.1), phantom.noisy)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"method": "mean"}, r"denoise\.method: expected one of none, bm3d, .*, tv, received 'mean'"),
-    ({"method": "median", "options": {"window": 5}},
-     r"denoise\.options\.window, median: expected window_px, received an unknown option"),
-    ({"method": "none", "options": {"window_px": 5}}, r"window_px, none: expected no option"),
-    ({"method": "median", "options": {"window_px": 2.5}}, r"window_px, median: expected a valid integer, received 2\.5"),
-    ({"method": "tv", "options": {"weight": 0}}, r"weight, tv: expected greater than 0, received 0"),
-    ({"method": "bm3d", "options": {"profile": "fast"}}, r"profile, bm3d: expected 'np', 'lc', 'vn' or 'high', received 'fast'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "mean"}, r"denoise\.method: expected one of none, bm3d, .*, tv, received 'mean'"),
+        (
+            {"method": "median", "options": {"window": 5}},
+            r"denoise\.options\.window, median: expected window_px, received an unknown option",
+        ),
+        ({"method": "none", "options": {"window_px": 5}}, r"window_px, none: expected no option"),
+        (
+            {"method": "median", "options": {"window_px": 2.5}},
+            r"window_px, median: expected a valid integer, received 2\.5",
+        ),
+        ({"method": "tv", "options": {"weight": 0}}, r"weight, tv: expected greater than 0, received 0"),
+        (
+            {"method": "bm3d", "options": {"profile": "fast"}},
+            r"profile, bm3d: expected 'np', 'lc', 'vn' or 'high', received 'fast'",
+        ),
+    ],
+)
 def test_a_filter_or_an_option_that_is_not_there_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(BonexrayError, match=message):
         options_of(denoise(**changes))

@@ -323,8 +323,14 @@ def test_where_weights_come_from_is_said_of_a_backbone() -> None:
 
 @pytest.mark.parametrize(
     ("model", "expected"),
-    [("vgg16", "own"), ("vgg19", "imagenet"), ("vit_tiny", "random"), ("vgg16_vgg19", "own and imagenet"),
-     ("resnet50_densenet121", "imagenet"), ("compact_cnn", "scratch")],
-)  # fmt: skip
+    [
+        ("vgg16", "own"),
+        ("vgg19", "imagenet"),
+        ("vit_tiny", "random"),
+        ("vgg16_vgg19", "own and imagenet"),
+        ("resnet50_densenet121", "imagenet"),
+        ("compact_cnn", "scratch"),
+    ],
+)
 def test_where_a_training_starts_is_said_of_a_model(model: str, expected: str) -> None:
     assert starts_from(model, imagenet(None, vgg16="mine.weights.h5")) == expected

@@ -75,8 +75,18 @@ def test_the_champion_is_registered_with_what_is_to_be_known_of_it(study: Path) 
     text = (folder / "MLmodel").read_text()
     assert all(word in text for word in ("prob_osteoporosis", "osteoporosis", "input_example", "served.py", "digest"))
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {
-        ".py", ".json", ".h5", ".yaml", ".txt", ".md", ".css", ".html", ".js", "", ".pyc",
-    }  # fmt: skip
+        ".py",
+        ".json",
+        ".h5",
+        ".yaml",
+        ".txt",
+        ".md",
+        ".css",
+        ".html",
+        ".js",
+        "",
+        ".pyc",
+    }
     assert not list(folder.rglob("*.pkl"))
 
 
@@ -137,8 +147,23 @@ def address(study: Path) -> Iterator[str]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     env.pop("PYTHONPATH", None)
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/bonexray@champion", "--env-manager", "local",
-               "-h", "127.0.0.1", "-p", str(port), "-w", "1"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/bonexray@champion",
+        "--env-manager",
+        "local",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-w",
+        "1",
+    ]
     log = study / "server.log"
     with log.open("w") as stream:
         server = subprocess.Popen(command, cwd=study, env=env, stdout=stream, stderr=stream, start_new_session=True)

@@ -24,7 +24,7 @@ from small_networks import (
     network_of,
     numbers,
     published_preprocessing,
-)  # fmt: skip
+)
 
 from bonexray.errors import BonexrayError
 from bonexray.models.backbones import CONVENTION, CONVENTIONS, build_body, to_convention
@@ -39,13 +39,29 @@ from bonexray.models.registry import (
     model_row,
     require_output,
     require_px,
-)  # fmt: skip
+)
 
 CHECKLIST = [
-    "vgg16", "vgg19", "inception_v3", "resnet50", "xception", "mobilenet_v2", "densenet121", "densenet169",
-    "convnext_tiny", "efficientnet_b0", "resnet18", "alexnet", "custom_cnn", "compact_cnn", "late_fusion",
-    "vgg16_vgg19", "inception_v3_xception", "resnet50_densenet121", "vit_tiny",
-]  # fmt: skip
+    "vgg16",
+    "vgg19",
+    "inception_v3",
+    "resnet50",
+    "xception",
+    "mobilenet_v2",
+    "densenet121",
+    "densenet169",
+    "convnext_tiny",
+    "efficientnet_b0",
+    "resnet18",
+    "alexnet",
+    "custom_cnn",
+    "compact_cnn",
+    "late_fusion",
+    "vgg16_vgg19",
+    "inception_v3_xception",
+    "resnet50_densenet121",
+    "vit_tiny",
+]
 FUSION = "resnet50_densenet121"  # of the fusions, the one that is built with its backbones and fine-tuned
 FINE_TUNED = [*BACKBONES, FUSION]
 WHOLE = {**dict.fromkeys(FINE_TUNED, FINE_TUNE), **dict.fromkeys(from_scratch(), SCRATCH)}
@@ -231,9 +247,12 @@ def test_a_setting_moves_the_first_fine_tuned_layer() -> None:
 
 @pytest.mark.parametrize(
     ("name", "block", "near"),
-    [("vgg16", "block5_conv9", "block5_conv"), ("vit_tiny", "transformer_block_13", "transformer_block_1"),
-     ("resnet50", "nonsense", "conv5_block3_out")],
-)  # fmt: skip
+    [
+        ("vgg16", "block5_conv9", "block5_conv"),
+        ("vit_tiny", "transformer_block_13", "transformer_block_1"),
+        ("resnet50", "nonsense", "conv5_block3_out"),
+    ],
+)
 def test_an_unknown_block_is_refused_in_one_line_with_near_names(name: str, block: str, near: str) -> None:
     expected = rf"fine_tune\.blocks\.{name}: expected a layer of it, perhaps .*{near}.*received '{block}'"
     with pytest.raises(BonexrayError, match=expected) as refused:

@@ -15,9 +15,14 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'bonexray[dev]'")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 MADE_OF = Provenance(None, (), {"bonexray": "0.1.0"}, (("models/vgg16", "ab" * 16, 12),))
 LOWEST_CONTRAST = """() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);

@@ -25,22 +25,46 @@ from bonexray.reporting.tables import (
 )
 
 ELSEWHERE = [
-    "macro_specificity", "roc_auc_low", "roc_auc_high", "macro_average_precision", "cohen_kappa", "matthews_correlation",
-    "log_loss", "brier", "expected_calibration_error", "calibrated_expected_calibration_error", "temperature",
-]  # scores of the table that no test here looks at  # fmt: skip
+    "macro_specificity",
+    "roc_auc_low",
+    "roc_auc_high",
+    "macro_average_precision",
+    "cohen_kappa",
+    "matthews_correlation",
+    "log_loss",
+    "brier",
+    "expected_calibration_error",
+    "calibrated_expected_calibration_error",
+    "temperature",
+]  # scores of the table that no test here looks at
 LONG = "A network with a name that is far longer than any axis has room for"
 
 
 def scores(balanced: float, **others: float) -> dict[str, float]:
     """One model's scores, by default of a model that learnt something."""
     return {
-        "n": 36, "balanced_accuracy": balanced, "balanced_accuracy_low": balanced - 0.1,
-        "balanced_accuracy_high": balanced + 0.1, "accuracy": balanced, "accuracy_low": balanced - 0.1,
-        "accuracy_high": balanced + 0.1, "macro_precision": 0.5, "macro_recall": balanced, "macro_f1": 0.45,
-        "roc_auc": 0.7, "baseline_accuracy": 0.4, "baseline_balanced_accuracy": 1 / 3, "collapsed": 0,
-        "val_collapsed": 0, "val_balanced_accuracy": 0.5, "val_log_loss": 1.0, "epochs": 3, "leak_suspect": False,
-        **dict.fromkeys(ELSEWHERE, 0.5), **others,
-    }  # fmt: skip
+        "n": 36,
+        "balanced_accuracy": balanced,
+        "balanced_accuracy_low": balanced - 0.1,
+        "balanced_accuracy_high": balanced + 0.1,
+        "accuracy": balanced,
+        "accuracy_low": balanced - 0.1,
+        "accuracy_high": balanced + 0.1,
+        "macro_precision": 0.5,
+        "macro_recall": balanced,
+        "macro_f1": 0.45,
+        "roc_auc": 0.7,
+        "baseline_accuracy": 0.4,
+        "baseline_balanced_accuracy": 1 / 3,
+        "collapsed": 0,
+        "val_collapsed": 0,
+        "val_balanced_accuracy": 0.5,
+        "val_log_loss": 1.0,
+        "epochs": 3,
+        "leak_suspect": False,
+        **dict.fromkeys(ELSEWHERE, 0.5),
+        **others,
+    }
 
 
 # Tables
@@ -93,13 +117,16 @@ def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
     assert "95 % intervals" in text and "90 % intervals" in shown(MODELS, "xception", confidence=0.9)
 
 
-@pytest.mark.parametrize(("changes", "expected"), [
-    ({}, []),
-    ({"shortcut_balanced_accuracy": 0.54}, []),
-    ({"shortcut_balanced_accuracy": 0.56}, ["Facts about the files alone"]),
-    ({"leak_suspect": True}, ["leak_suspect: copies or patients"]),
-    ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"shortcut_balanced_accuracy": 0.54}, []),
+        ({"shortcut_balanced_accuracy": 0.56}, ["Facts about the files alone"]),
+        ({"leak_suspect": True}, ["leak_suspect: copies or patients"]),
+        ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
+    ],
+)
 def test_what_must_be_known_of_the_images_stands_beside_the_results(
     changes: dict[str, object], expected: list[str]
 ) -> None:
@@ -139,11 +166,14 @@ def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() ->
         comparison_table({"resnet50": incomplete}, STARTS, [])
 
 
-@pytest.mark.parametrize(("alike", "expected"), [
-    (["densenet121"], "DenseNet121 is highest on test and can be told from all others"),
-    (["densenet121", "xception"], "DenseNet121 is highest on test; not told from it: Xception "),
-    (list(MODELS), "DenseNet121 is highest on test, but none of the others can be told from it"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("alike", "expected"),
+    [
+        (["densenet121"], "DenseNet121 is highest on test and can be told from all others"),
+        (["densenet121", "xception"], "DenseNet121 is highest on test; not told from it: Xception "),
+        (list(MODELS), "DenseNet121 is highest on test, but none of the others can be told from it"),
+    ],
+)
 def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alike: list[str], expected: str) -> None:
     assert told_apart(comparison_table(MODELS, STARTS, alike)).startswith(expected)
     one, two = ({name: MODELS[name] for name in names} for names in (["resnet50"], ["resnet50", "xception"]))
@@ -197,13 +227,15 @@ def experiment(method: str | None, state: str | None = "Success", prefix: str = 
 
 
 def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
-    table = filter_grid([
-        experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4),
-        experiment("median", prefix="metrics/models.json:", vgg16=0.7, alexnet=None),
-        experiment("bm3d", vgg16=0.1),
-        experiment("tv", state="Running", vgg16=1.0),
-        experiment(None, vgg16=1.0),
-    ])  # fmt: skip
+    table = filter_grid(
+        [
+            experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4),
+            experiment("median", prefix="metrics/models.json:", vgg16=0.7, alexnet=None),
+            experiment("bm3d", vgg16=0.1),
+            experiment("tv", state="Running", vgg16=1.0),
+            experiment(None, vgg16=1.0),
+        ]
+    )
     assert list(table.columns) == ["Model", "Filter", "Accuracy", "Precision", "Recall", "F1-Score"]
     found = list(table[["Model", "Filter", "Accuracy"]].itertuples(index=False, name=None))
     assert found == [("alexnet", "bm3d", 0.4), ("vgg16", "median", 0.7), ("vgg16", "bm3d", 0.5)]

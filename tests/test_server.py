@@ -174,8 +174,9 @@ def test_a_server_that_dies_during_an_epoch_costs_one_warning_and_sync_makes_the
     assert sync(settings) == {"trainings": 2, "evaluations": 2, "ensembles": 0, "studies": 1}
     assert sync(settings)["trainings"] == 0
     assert sorted((run.info.status, run.data.tags["model"]) for run in runs("train")) == [
-        ("FINISHED", "compact_cnn"), ("FINISHED", "densenet121"),
-    ]  # fmt: skip
+        ("FINISHED", "compact_cnn"),
+        ("FINISHED", "densenet121"),
+    ]
 
 
 @needs_postgresql
@@ -198,8 +199,11 @@ def test_credentials_in_the_address_appear_nowhere(
     try_to_sync(settings)
     printed = subprocess.run(
         [sys.executable, "-c", "from bonexray.tracking.store import *; print(without_secret(tracking_uri()))"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     monkeypatch.setenv("MLFLOW_TRACKING_URI", os.environ["MLFLOW_TRACKING_URI"] + "/wrong")
     try_to_sync(settings)
     monkeypatch.undo()

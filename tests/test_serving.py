@@ -192,9 +192,16 @@ def test_colour_is_read_as_a_file_of_it_is(settings: Settings) -> None:
     np.testing.assert_array_equal(reading.prepared(colour), reading.prepared(png.getvalue()))
 
 
-@pytest.mark.parametrize("pixels", [
-    np.full((5, 5), 2.0), np.full((5, 5), 0.5), np.zeros((5,)), np.zeros((5, 5), np.int64), np.zeros((5, 5, 3), np.uint16),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.full((5, 5), 2.0),
+        np.full((5, 5), 0.5),
+        np.zeros((5,)),
+        np.zeros((5, 5), np.int64),
+        np.zeros((5, 5, 3), np.uint16),
+    ],
+)
 def test_pixels_of_no_known_meaning_are_refused(settings: Settings, pixels: np.ndarray) -> None:
     reading = Reading(settings.denoise, settings.prepare)
     with pytest.raises(UnreadableImage):

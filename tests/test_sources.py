@@ -16,10 +16,20 @@ from bonexray.errors import BonexrayError
 
 def dataset(root: Path, **changes: object) -> Dataset:
     plain = {
-        "name": "folder", "root": str(root), "csv": None, "image_column": "image", "label_column": "label",
-        "group_column": None, "split_column": None, "group_pattern": None, "classes": None, "ordered": False, "reference": None,
-        "inputs": [str(root)], "simulated": {},
-    }  # fmt: skip
+        "name": "folder",
+        "root": str(root),
+        "csv": None,
+        "image_column": "image",
+        "label_column": "label",
+        "group_column": None,
+        "split_column": None,
+        "group_pattern": None,
+        "classes": None,
+        "ordered": False,
+        "reference": None,
+        "inputs": [str(root)],
+        "simulated": {},
+    }
     return Dataset.model_validate({**plain, **changes})
 
 
@@ -110,10 +120,21 @@ def test_classes_that_are_not_those_of_the_data_are_refused(tmp_path: Path, clas
         list_sources(dataset(root, classes=classes))
 
 
-@pytest.mark.parametrize(("pattern", "together", "apart"), [
-    (r"([^/]+?)(?:-rotated\d+)?\.\w+$", ["a/knee7.png", "a/knee7-rotated12.png", "a/knee7-rotated3.png"], "a/knee71.png"),
-    (r"([^/]+)\.rf\.[0-9a-f]+", ["a/knee7_png.rf.2c6a3cfe.jpg", "b/knee7_png.rf.0219308e.jpg"], "a/knee8_png.rf.2c6a.jpg"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pattern", "together", "apart"),
+    [
+        (
+            r"([^/]+?)(?:-rotated\d+)?\.\w+$",
+            ["a/knee7.png", "a/knee7-rotated12.png", "a/knee7-rotated3.png"],
+            "a/knee71.png",
+        ),
+        (
+            r"([^/]+)\.rf\.[0-9a-f]+",
+            ["a/knee7_png.rf.2c6a3cfe.jpg", "b/knee7_png.rf.0219308e.jpg"],
+            "a/knee8_png.rf.2c6a.jpg",
+        ),
+    ],
+)
 def test_the_readmes_patterns_name_augmented_copies(
     pattern: str, together: list[str], apart: str, tmp_path: Path
 ) -> None:

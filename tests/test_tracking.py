@@ -19,7 +19,7 @@ from records import (
     train_live,
     two_models,
     write_study,
-)  # fmt: skip
+)
 
 from bonexray.config import Settings
 from bonexray.outputs import read_json, write_json

@@ -113,8 +113,11 @@ def test_two_searches_for_a_model_at_once_are_refused(root: Path, at_once: None)
 def test_settings_outside_the_space_are_tried_as_they_are(root: Path, at_once: None) -> None:
     trials = searched(settings_with(learning_rate=0.0512345, dropout=0.83, dropout_2=0.07), 14)
     assert trials[0].changes == {
-        "train.head": "standard", "train.learning_rate": 0.0512345, "train.dropout": 0.83, "train.dropout_2": 0.07,
-    }  # fmt: skip
+        "train.head": "standard",
+        "train.learning_rate": 0.0512345,
+        "train.dropout": 0.83,
+        "train.dropout_2": 0.07,
+    }
     assert len(trials) == 14
 
 
@@ -214,8 +217,11 @@ def test_a_loss_that_is_no_number_ends_the_trial_and_not_the_search(root: Path) 
 def test_a_network_from_scratch_is_trained_on_images_moved_as_the_trial_says(root: Path) -> None:
     trials = searched(settings_with(SCRATCH, "scratch", epochs=1), 2)
     assert trials[0].changes == {
-        "train.learning_rate": 0.01, "augment.rotation_deg": 10.0, "augment.shift": 0.05, "augment.zoom": 0.1,
-    }  # fmt: skip
+        "train.learning_rate": 0.01,
+        "augment.rotation_deg": 10.0,
+        "augment.shift": 0.05,
+        "augment.zoom": 0.1,
+    }
     assert trials[0].history != trials[1].history
     space = Searched(settings_with(SCRATCH, "scratch", epochs=1), SCRATCH)
     still = attempt(space, 1, {"augment.rotation_deg": 0.0}, is_never_hopeless)

@@ -89,11 +89,17 @@ def test_an_interrupt_is_one_line_and_the_same_command_goes_on(root: Path, monke
     assert "2 trials are there; going on to 4" in tune("--model", MODEL, "--trials", "4").output
 
 
-@pytest.mark.parametrize(("options", "line"), [
-    (("--model", MODEL, "--trials", "0"), r"--trials: expected at least 1, received 0"),
-    (("--model", "vgg61", "--trials", "3"), r"model: expected one of vgg16, .*received 'vgg61'"),
-    (("--model", "vgg16", "--trials", "3"), r"--model: .* params.yaml: mobilenet_v2, received 'vgg16'; run `dvc exp run -S model=vgg16`"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--model", MODEL, "--trials", "0"), r"--trials: expected at least 1, received 0"),
+        (("--model", "vgg61", "--trials", "3"), r"model: expected one of vgg16, .*received 'vgg61'"),
+        (
+            ("--model", "vgg16", "--trials", "3"),
+            r"--model: .* params.yaml: mobilenet_v2, received 'vgg16'; run `dvc exp run -S model=vgg16`",
+        ),
+    ],
+)
 def test_bad_input_is_one_line(root: Path, options: tuple[str, ...], line: str) -> None:
     assert re.search(line, refused(*options))
     assert not (root / ".bonexray").exists() and not (root / "mlflow.db").exists()
@@ -130,14 +136,18 @@ def fewer_rows(root: Path) -> None:
     np.save(file, np.load(file)[:-1])
 
 
-@pytest.mark.parametrize(("spoil", "line"), [
-    (lose(f"data/features/{MODEL}/features.npy"), "no such file"),
-    (lose(f"data/features/{MODEL}/features.json"), "no such file"),
-    (lambda root: change_card(root, img_px=64), "features of 64 px"),
-    (lambda root: change_card(root, copies=4), "features of 4 augmented copies"),
-    (fewer_rows, "features of 29 images"),
-    (own_weights, "features of other weights"),
-], ids=["no features", "no card", "px", "copies", "images", "weights"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (lose(f"data/features/{MODEL}/features.npy"), "no such file"),
+        (lose(f"data/features/{MODEL}/features.json"), "no such file"),
+        (lambda root: change_card(root, img_px=64), "features of 64 px"),
+        (lambda root: change_card(root, copies=4), "features of 4 augmented copies"),
+        (fewer_rows, "features of 29 images"),
+        (own_weights, "features of other weights"),
+    ],
+    ids=["no features", "no card", "px", "copies", "images", "weights"],
+)
 def test_features_that_are_missing_or_stale_name_their_stage(root: Path, spoil, line: str) -> None:
     spoil(root)
     said = refused("--model", MODEL)
@@ -155,10 +165,15 @@ def test_dvc_is_asked_whether_the_features_are_up_to_date(root: Path) -> None:
     stages = {
         "split": {"cmd": "true", "params": ["split"], "outs": ["data/split/manifest.csv", "data/split/classes.json"]},
         "prepare": {"cmd": "true", "params": ["prepare"], "outs": ["data/prepared"]},
-        "features": {"foreach": {MODEL: {}}, "do": {
-            "cmd": "true", "deps": ["data/split/manifest.csv", "data/prepared"], "outs": [f"data/features/{MODEL}"],
-        }},
-    }  # fmt: skip
+        "features": {
+            "foreach": {MODEL: {}},
+            "do": {
+                "cmd": "true",
+                "deps": ["data/split/manifest.csv", "data/prepared"],
+                "outs": [f"data/features/{MODEL}"],
+            },
+        },
+    }
     YAML_FILE.dump({"stages": stages}, root / "dvc.yaml")
     with Repo.init(str(root), no_scm=True) as repo:
         repo.commit(force=True)

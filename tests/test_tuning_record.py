@@ -17,7 +17,10 @@ from bonexray.tracking.sync import sync
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial
 
 PARENT, MODEL, SEARCH = "mlflow.parentRunId", "densenet121", "5" * 64
-ROWS = ({"epoch": 1, "loss": 1.0, "val_loss": 1.2, "val_accuracy": 0.5}, {"epoch": 2, "loss": 0.5, "val_loss": 1.1, "val_accuracy": 0.6})  # fmt: skip
+ROWS = (
+    {"epoch": 1, "loss": 1.0, "val_loss": 1.2, "val_accuracy": 0.5},
+    {"epoch": 2, "loss": 0.5, "val_loss": 1.1, "val_accuracy": 0.6},
+)
 TRIALS = [
     Trial(0, FINISHED, {"train.head": "standard", "train.learning_rate": 0.001}, ROWS),
     Trial(1, PRUNED, {"train.head": "bare", "train.learning_rate": 0.01}, ROWS[:1]),

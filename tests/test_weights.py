@@ -22,7 +22,7 @@ from small_networks import (
     numbers,
     published_preprocessing,
     same_weights,
-)  # fmt: skip
+)
 
 from bonexray.config import Weights
 from bonexray.errors import BonexrayError
@@ -128,9 +128,13 @@ def publishers_network(name: str, **options: object) -> keras.Model:
         px = several_places_px(name)
         return builder(include_top=False, input_shape=(px, px, 3), pooling="avg", **options)
     return keras_hub.models.ResNetBackbone(  # with the configuration of its preset
-        input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
-        stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
-    )  # fmt: skip
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=[2, 2, 2, 2],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+    )
 
 
 def trained(network: keras.Model) -> None:

@@ -63,7 +63,8 @@ BAD = {
     "normal/bomb.png": (png_header(60_000, 60_000), "pixels"),
     "normal/bomb.dcm": (dicom_file(gray(), Rows=60_000, Columns=60_000), "60000 x 60000 px"),
     "osteoporosis/pages.tif": (
-        picture("TIFF", save_all=True, append_images=[Image.fromarray(gray())]), "2 pages or frames",
+        picture("TIFF", save_all=True, append_images=[Image.fromarray(gray())]),
+        "2 pages or frames",
     ),
     "osteoporosis/frames.dcm": (dicom_file(gray(), NumberOfFrames=2), "2 frames, one expected"),
     "osteoporosis/lossless.dcm": (dicom_file(gray(), uid.JPEGLosslessSV1), "JPEG Lossless"),
@@ -72,7 +73,7 @@ BAD = {
     **{f"normal/cut_{part}.jpg": (picture("JPEG", part), "") for part in (0.01, 0.3, 0.6, 0.95)},
     **{f"osteoporosis/cut_{part}.tif": (picture("TIFF", part), "") for part in (0.01, 0.3, 0.6, 0.95)},
     **{f"osteoporosis/cut_{part}.dcm": (cut(dicom_file(deep()), part), "DICOM") for part in (0.15, 0.3, 0.6, 0.95)},
-}  # fmt: skip
+}
 
 LINKS = {
     "normal/dangling.png": ("nowhere.png", "no such file, or a link to nothing"),

@@ -48,13 +48,20 @@ def dicom_file(stored: np.ndarray, syntax: str = uid.ExplicitVRLittleEndian, **e
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = uid.UID(uid.ExplicitVRLittleEndian if syntax == uid.RLELossless else syntax)
     plain = {
-        "SOPClassUID": uid.DigitalXRayImageStorageForPresentation, "SOPInstanceUID": "1.2.3",
-        "PatientID": SECRET_ID, "PatientName": SECRET_NAME,
-        "Rows": stored.shape[0], "Columns": stored.shape[1], "SamplesPerPixel": stored.shape[2] if stored.ndim > 2 else 1,
-        "PhotometricInterpretation": "MONOCHROME2" if stored.ndim == 2 else "RGB", "PixelRepresentation": int(stored.dtype.kind == "i"),
-        "BitsAllocated": bits, "BitsStored": bits, "HighBit": elements.get("BitsStored", bits) - 1,
+        "SOPClassUID": uid.DigitalXRayImageStorageForPresentation,
+        "SOPInstanceUID": "1.2.3",
+        "PatientID": SECRET_ID,
+        "PatientName": SECRET_NAME,
+        "Rows": stored.shape[0],
+        "Columns": stored.shape[1],
+        "SamplesPerPixel": stored.shape[2] if stored.ndim > 2 else 1,
+        "PhotometricInterpretation": "MONOCHROME2" if stored.ndim == 2 else "RGB",
+        "PixelRepresentation": int(stored.dtype.kind == "i"),
+        "BitsAllocated": bits,
+        "BitsStored": bits,
+        "HighBit": elements.get("BitsStored", bits) - 1,
         "PixelData": stored.tobytes(),
-    }  # fmt: skip
+    }
     if stored.ndim > 2:
         plain["PlanarConfiguration"] = 0
     for keyword, value in {**plain, **elements}.items():

@@ -76,9 +76,11 @@ def _require_mode(name: str, mode: str) -> None:
     row = model_row(name)
     if mode not in row.modes:
         raise BonexrayError(
-            f"models.{name}.mode", expected=f"one of {', '.join(row.modes)}", received=repr(mode),
+            f"models.{name}.mode",
+            expected=f"one of {', '.join(row.modes)}",
+            received=repr(mode),
             do=f"correct modes.{name}; a network from scratch has no other mode" if row.builder else "correct it",
-        )  # fmt: skip
+        )
 
 
 def _require_weights(name: str, settings: Settings) -> None:
@@ -86,9 +88,11 @@ def _require_weights(name: str, settings: Settings) -> None:
     path = settings.weights.files.get(name)
     if path is not None and not Path(path).is_file():
         raise BonexrayError(
-            f"weights.files.{name}", expected="a weights file (.h5) without top", received=f"no such file: {path}",
+            f"weights.files.{name}",
+            expected="a weights file (.h5) without top",
+            received=f"no such file: {path}",
             do="correct the path, or take it out to use weights.source",
-        )  # fmt: skip
+        )
 
 
 def _require_dataset(settings: Settings) -> None:

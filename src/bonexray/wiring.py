@@ -57,16 +57,29 @@ def _model(name: str, row: Model) -> str:
         f"  {b}:\n    watch: ${{oc.select:weights.files.{b},src/bonexray/models}}" for b in row.backbones
     ]  # DVC needs a path: without a file of one's own, one that is a dependency anyway
     stored = [f"weights/{b}.weights.h5" for b in row.backbones] or [NOTHING]
-    return "\n".join([
-        "# @package _global_", HEADER, "models:", f"  {name}:", *read,
-        *(["backbones:", *watched] if watched else []),
-        *(line for kind, path in OUTPUTS.items() for line in (f"{kind}:", f"  {name}: {path.format(name=name)}")),
-        "curves:", f"  models/{name}/history.csv: [loss, val_loss]",
-        "confusion:", f"  reports/models/{name}/results_{name}.csv: prediction",
-        "roc:", f"  reports/models/{name}/{name}_roc.csv: {MACRO}",
-        "calibration:", f"  reports/models/{name}/{name}_reliability.csv: accuracy",
-        "networks:", f"  {name}:", f"    weights: [{', '.join(stored)}]", "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "# @package _global_",
+            HEADER,
+            "models:",
+            f"  {name}:",
+            *read,
+            *(["backbones:", *watched] if watched else []),
+            *(line for kind, path in OUTPUTS.items() for line in (f"{kind}:", f"  {name}: {path.format(name=name)}")),
+            "curves:",
+            f"  models/{name}/history.csv: [loss, val_loss]",
+            "confusion:",
+            f"  reports/models/{name}/results_{name}.csv: prediction",
+            "roc:",
+            f"  reports/models/{name}/{name}_roc.csv: {MACRO}",
+            "calibration:",
+            f"  reports/models/{name}/{name}_reliability.csv: accuracy",
+            "networks:",
+            f"  {name}:",
+            f"    weights: [{', '.join(stored)}]",
+            "",
+        ]
+    )
 
 
 def _unless_unread(mode: str, kind: str, path: str) -> str:

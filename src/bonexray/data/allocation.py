@@ -73,9 +73,11 @@ def require_disjoint(rows: pd.DataFrame) -> None:
         splits = rows.groupby(key)[part].nunique()
         if (splits > 1).any():
             raise BonexrayError(
-                "data/split/manifest.csv", expected=f"each {key} in one {part} only",
-                received=f"{splits.idxmax()!r} in {splits.max()}", do="run `dvc repro --force split`",
-            )  # fmt: skip
+                "data/split/manifest.csv",
+                expected=f"each {key} in one {part} only",
+                received=f"{splits.idxmax()!r} in {splits.max()}",
+                do="run `dvc repro --force split`",
+            )
 
 
 def regrouped(usable: list[Examined], rows: pd.DataFrame) -> int:
@@ -98,10 +100,11 @@ def _require_complete(rows: pd.DataFrame, classes: list[str]) -> None:
     unseen = sorted(set(classes) - set(rows.loc[rows["split"] == "train", "label"]))
     if missing or unseen:
         raise BonexrayError(
-            "the dataset's own split", expected="images in train, val and test, and every class in train",
+            "the dataset's own split",
+            expected="images in train, val and test, and every class in train",
             received=f"none in {', '.join(missing)}" if missing else f"no {', '.join(unseen)} in train",
             do="correct the split, or set dataset.split_column to null to have one made",
-        )  # fmt: skip
+        )
 
 
 def _fill_splits(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
@@ -121,9 +124,11 @@ def _folds(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series
     """The fold of every unit, as text from "1"."""
     if given.notna().any():
         raise BonexrayError(
-            "split.folds", expected="a dataset without splits of its own", received=f"{settings.folds} folds",
+            "split.folds",
+            expected="a dataset without splits of its own",
+            received=f"{settings.folds} folds",
             do="set split.folds to null, or dataset.split_column where the splits come from a column",
-        )  # fmt: skip
+        )
     part = _assigned(counts, [1 / settings.folds] * settings.folds, settings.seed)
     return pd.Series([str(number + 1) for number in part], index=counts.index, dtype=object)
 
@@ -147,6 +152,8 @@ def _assigned(counts: pd.DataFrame, ratios, seed: int, complete=None) -> np.ndar
     except ValueError:
         scarce = (present > 0).sum().idxmin()
         raise BonexrayError(
-            "the splits", expected="a patient or unrelated image of every class for each",
-            received=f"too few of {scarce!r}", do="add images of this class, or have another split made",
-        ) from None  # fmt: skip
+            "the splits",
+            expected="a patient or unrelated image of every class for each",
+            received=f"too few of {scarce!r}",
+            do="add images of this class, or have another split made",
+        ) from None

@@ -36,9 +36,11 @@ class ArrayFile:
         found = self._path.stat().st_size
         if fortran or found != expected:
             raise BonexrayError(
-                str(path), expected=f"{expected} bytes in C order",
-                received=f"{found} bytes in {'Fortran' if fortran else 'C'} order", do="delete it; `dvc repro` makes it anew",
-            )  # fmt: skip
+                str(path),
+                expected=f"{expected} bytes in C order",
+                received=f"{found} bytes in {'Fortran' if fortran else 'C'} order",
+                do="delete it; `dvc repro` makes it anew",
+            )
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -78,11 +78,16 @@ def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
     height, width = radiograph.pixels.shape
     pixels = hashlib.sha256(str((height, width)).encode() + radiograph.pixels.tobytes()).hexdigest()
     return {
-        "pixels_sha256": pixels, "thumbnail": thumbnail(radiograph.pixels),
-        "patient": radiograph.patient, "height": height, "width": width, "file_format": radiograph.file_format,
-        "mode": radiograph.mode, "file_bytes": path.stat().st_size,
+        "pixels_sha256": pixels,
+        "thumbnail": thumbnail(radiograph.pixels),
+        "patient": radiograph.patient,
+        "height": height,
+        "width": width,
+        "file_format": radiograph.file_format,
+        "mode": radiograph.mode,
+        "file_bytes": path.stat().st_size,
         "mean": float(radiograph.pixels.mean(dtype=np.float64)),
-    }  # fmt: skip
+    }
 
 
 def _sha256_if_readable(path: Path) -> str:

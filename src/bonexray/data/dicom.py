@@ -21,14 +21,22 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 GRAY, COLOUR = ("MONOCHROME1", "MONOCHROME2"), ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 # What else is installed must not decide how a lossy file is decoded.
 DECODERS = {
-    uid.JPEGBaseline8Bit: "pillow", uid.JPEGExtended12Bit: "pillow", uid.JPEG2000Lossless: "pillow",
-    uid.JPEG2000: "pillow", uid.RLELossless: "pydicom",
-}  # fmt: skip
+    uid.JPEGBaseline8Bit: "pillow",
+    uid.JPEGExtended12Bit: "pillow",
+    uid.JPEG2000Lossless: "pillow",
+    uid.JPEG2000: "pillow",
+    uid.RLELossless: "pydicom",
+}
 _NUMBERS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 _DISPLAY = (
-    "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept",
-    "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
-)  # fmt: skip
+    "ModalityLUTSequence",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "VOILUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+)
 _TAGS = [*_NUMBERS, *_DISPLAY, "PhotometricInterpretation", "NumberOfFrames", "PatientID", "IssuerOfPatientID"]
 
 

@@ -88,11 +88,12 @@ def without_crossing(rows: pd.DataFrame, policy: str) -> pd.DataFrame:
     if policy == "refuse" and crosses.any():
         paths = rows.loc[crosses & (rows["group"] == rows.loc[crosses, "group"].iloc[0]), "path"]
         raise BonexrayError(
-            "the dataset's own split", expected="each patient, source and picture on one side of it",
+            "the dataset's own split",
+            expected="each patient, source and picture on one side of it",
             received=f"{crosses.sum()} images of {rows.loc[crosses, 'group'].nunique()} groups on several: "
             f"{paths.iloc[0]} and {paths.iloc[-1]} belong together",
             do="see reports/audit.md, or set audit.crossing to regroup, drop or trust",
-        )  # fmt: skip
+        )
     if policy == "drop":
         rank = rows["split"].map({name: place for place, name in enumerate(LATEST)}).fillna(len(LATEST))
         return rows[~crosses | (rank == rank.groupby(rows["group"]).transform("min"))].reset_index(drop=True)

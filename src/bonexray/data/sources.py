@@ -12,10 +12,15 @@ from bonexray.errors import BonexrayError
 
 SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
 _LITTER = ("thumbs.db", "desktop.ini")  # what Windows leaves in a folder; hidden files are skipped anyway
 _DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
@@ -61,9 +66,11 @@ def dataset_root(dataset: Dataset) -> Path:
     what, root = "dataset.root", Path(dataset.root)
     if not root.is_absolute() and ".." in Path(os.path.normpath(root)).parts:
         raise BonexrayError(
-            what, expected="a folder inside the repository, or an absolute path", received=dataset.root,
+            what,
+            expected="a folder inside the repository, or an absolute path",
+            received=dataset.root,
             do="copy the images to data/raw and `dvc add data/raw`, or give the absolute path",
-        )  # fmt: skip
+        )
     if not root.is_dir():
         received = "a file" if root.exists() else f"no such folder: {dataset.root}"
         raise BonexrayError(what, expected="a folder of images", received=received, do="set dataset.root")
@@ -140,9 +147,11 @@ def _require_column(dataset: Dataset, key: str, header: list[str] | tuple[str, .
     column = getattr(dataset, key)
     if column is not None and column not in header:
         raise BonexrayError(
-            f"{dataset.csv}: dataset.{key}", expected=f"one of the columns {', '.join(header)}",
-            received=repr(column), do=f"set dataset.{key} to the right column",
-        )  # fmt: skip
+            f"{dataset.csv}: dataset.{key}",
+            expected=f"one of the columns {', '.join(header)}",
+            received=repr(column),
+            do=f"set dataset.{key} to the right column",
+        )
 
 
 def _row_source(dataset: Dataset, root: Path, number: int, row: dict[str, str]) -> Source:
@@ -173,14 +182,18 @@ def _matched_group(dataset: Dataset, path: str) -> str | None:
 def _require_classes(dataset: Dataset, labels: set[str]) -> None:
     if not labels:
         raise BonexrayError(
-            dataset.root, expected="a folder a class with images in it", received="no image",
+            dataset.root,
+            expected="a folder a class with images in it",
+            received="no image",
             do="put the images into <root>/<class>/, or name a CSV in dataset.csv",
-        )  # fmt: skip
+        )
     if len(labels) < 2:
         raise BonexrayError(
-            dataset.root, expected="at least two classes", received=f"only {min(labels)!r}",
+            dataset.root,
+            expected="at least two classes",
+            received=f"only {min(labels)!r}",
             do="a folder a class is expected, or a CSV with the right dataset.label_column",
-        )  # fmt: skip
+        )
     for label in sorted(labels):
         if fault := name_fault(label):
             raise BonexrayError(
@@ -188,6 +201,8 @@ def _require_classes(dataset: Dataset, labels: set[str]) -> None:
             )
     if dataset.classes is not None and labels != set(dataset.classes):
         raise BonexrayError(
-            "dataset.classes", expected=f"exactly the labels of the data: {', '.join(sorted(labels))}",
-            received=", ".join(dataset.classes), do="correct dataset.classes, or set it to null",
-        )  # fmt: skip
+            "dataset.classes",
+            expected=f"exactly the labels of the data: {', '.join(sorted(labels))}",
+            received=", ".join(dataset.classes),
+            do="correct dataset.classes, or set it to null",
+        )

@@ -57,9 +57,11 @@ def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int
     for name, groups in zip(classes, (counts > 0).sum(axis=0), strict=True):
         if groups < parts:
             raise BonexrayError(
-                f"class {name!r}", expected=f"at least {parts} patients or unrelated images, one a split",
-                received=f"{groups}", do="add images of this class or take the class out of the dataset",
-            )  # fmt: skip
+                f"class {name!r}",
+                expected=f"at least {parts} patients or unrelated images, one a split",
+                received=f"{groups}",
+                do="add images of this class or take the class out of the dataset",
+            )
 
 
 def _complete_parts(part: np.ndarray, counts: np.ndarray, order: np.ndarray, complete: Sequence[int]) -> None:

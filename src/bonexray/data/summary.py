@@ -14,9 +14,13 @@ from bonexray.data.sources import SPLITS
 
 
 def summarise(
-    examined: list[Examined], pairs: list[Pair], groups: np.ndarray, manifest: pd.DataFrame, classes: list[str],
+    examined: list[Examined],
+    pairs: list[Pair],
+    groups: np.ndarray,
+    manifest: pd.DataFrame,
+    classes: list[str],
     policy: str,
-) -> dict[str, object]:  # fmt: skip
+) -> dict[str, object]:
     """Counts for metrics/data.json.
 
     Args:

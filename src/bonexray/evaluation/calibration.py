@@ -67,9 +67,14 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
     place = bin_of(confidence, bins)
     images = np.bincount(place, minlength=bins)
     sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right.astype(float))]
-    return pd.DataFrame({
-        "bin": range(bins), "confidence": ratio(sums[0], images), "accuracy": ratio(sums[1], images), "images": images,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "bin": range(bins),
+            "confidence": ratio(sums[0], images),
+            "accuracy": ratio(sums[1], images),
+            "images": images,
+        }
+    )
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

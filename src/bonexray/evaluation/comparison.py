@@ -47,13 +47,18 @@ def compare_pairs(
     difference = resampled[:, one] - resampled[:, other]
     low, high = bounds(difference, draws, confidence)
     names = np.array(list(models), object)
-    pairs = pd.DataFrame({
-        "one": names[one], "other": names[other],
-        "difference": difference[0], "difference_low": low, "difference_high": high,
-        "p_bootstrap": bootstrap_p(difference, draws),
-        "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
-        "p_delong": _delong_of_two_classes(labels, models)[one, other],
-    })  # fmt: skip
+    pairs = pd.DataFrame(
+        {
+            "one": names[one],
+            "other": names[other],
+            "difference": difference[0],
+            "difference_low": low,
+            "difference_high": high,
+            "p_bootstrap": bootstrap_p(difference, draws),
+            "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
+            "p_delong": _delong_of_two_classes(labels, models)[one, other],
+        }
+    )
     return pairs.assign(**{f"{test}_holm": holm(pairs[test].to_numpy()) for test in TESTS})
 
 

@@ -80,9 +80,7 @@ def reliability_curve(
 
 
 def _curves(x: str, y: str, curve: Curve, labels, probabilities, draws, classes, confidence) -> pd.DataFrame:
-    each = np.stack([
-        _resampled(labels == c, score, draws.weights, curve) for c, score in enumerate(probabilities.T)
-    ])  # fmt: skip
+    each = np.stack([_resampled(labels == c, score, draws.weights, curve) for c, score in enumerate(probabilities.T)])
     tables = []
     for name, resampled in zip([*classes, MACRO], [*each, each.mean(axis=0)], strict=True):
         low, high = bounds(resampled, draws, confidence)

@@ -88,10 +88,15 @@ def stacking(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) 
     def answer(answers: np.ndarray) -> np.ndarray:
         return _stacked(answers, _features(answers), classes, coefficients, intercept)
 
-    return Ensemble(answer, {
-        "regularization_c": strength, "classes": classes.tolist(), "coefficients": coefficients.tolist(),
-        "intercept": intercept.tolist(),
-    })  # fmt: skip
+    return Ensemble(
+        answer,
+        {
+            "regularization_c": strength,
+            "classes": classes.tolist(),
+            "coefficients": coefficients.tolist(),
+            "intercept": intercept.tolist(),
+        },
+    )
 
 
 ENSEMBLES: dict[str, Fit] = {"mean": mean, "weighted": weighted, "majority": majority, "stacking": stacking}

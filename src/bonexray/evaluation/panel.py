@@ -47,9 +47,11 @@ def panel_of(predictions: Mapping[str, tuple[pd.DataFrame, np.ndarray]]) -> Pane
     for name, (theirs, _) in others:
         if not theirs[SAME].equals(rows[SAME]):
             raise BonexrayError(
-                f"the predictions of {name}", expected=f"the images and splits of {first}", received="others",
+                f"the predictions of {name}",
+                expected=f"the images and splits of {first}",
+                received="others",
                 do="run `dvc repro`, which trains what is out of date",
-            )  # fmt: skip
+            )
     return Panel(rows, {name: values for name, (_, values) in predictions.items()})
 
 

@@ -16,8 +16,15 @@ from bonexray.experiment.steps import plan
 MARK = "# Written by bonexray.XRayClassifier; the same settings as DVC composes them from conf/.\n"
 RESULTS = ("metrics", "models", "reports")
 WRITTEN = (
-    str(PARAMS), *RESULTS, "weights", "data/phantom", "data/split", "data/denoised", "data/prepared", "data/features",
-)  # fmt: skip
+    str(PARAMS),
+    *RESULTS,
+    "weights",
+    "data/phantom",
+    "data/split",
+    "data/denoised",
+    "data/prepared",
+    "data/features",
+)
 
 
 class XRayClassifier:
@@ -97,6 +104,8 @@ class XRayClassifier:
         here = [name for name in ("dvc.yaml", *WRITTEN) if (self.folder / name).exists()]
         if here:
             raise BonexrayError(
-                str(self.folder), expected="a folder that is new or an experiment's", received=f"one with {here[0]}",
+                str(self.folder),
+                expected="a folder that is new or an experiment's",
+                received=f"one with {here[0]}",
                 do="give another folder, or use `dvc exp run` where dvc.yaml is",
-            )  # fmt: skip
+            )

@@ -61,6 +61,10 @@ def read_evaluation(folder: Path | str) -> Evaluation:
             str(folder), expected="a finished study", received=f"no {missing[0]}", do="run the study to its end"
         )
     return Evaluation(
-        folder=folder, table=pd.read_csv(folder / COMPARISON), headline=read_json(folder / HEADLINE),
-        scores=read_json(folder / MODELS), quality=read_json(folder / DENOISE), report=folder / REPORT,
-    )  # fmt: skip
+        folder=folder,
+        table=pd.read_csv(folder / COMPARISON),
+        headline=read_json(folder / HEADLINE),
+        scores=read_json(folder / MODELS),
+        quality=read_json(folder / DENOISE),
+        report=folder / REPORT,
+    )

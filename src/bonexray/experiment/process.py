@@ -75,8 +75,10 @@ def failure(title: str, code: int, said: list[str]) -> BonexrayError:
     if refused := REFUSED.fullmatch(lines[-1]):
         return BonexrayError(**refused.groupdict())
     error = BonexrayError(
-        f"the stage {title}", expected="to finish", received=f"exit code {code}: {lines[-1][:200]}",
+        f"the stage {title}",
+        expected="to finish",
+        received=f"exit code {code}: {lines[-1][:200]}",
         do="see what it said before",
-    )  # fmt: skip
+    )
     error.add_note("\n".join(lines))
     return error

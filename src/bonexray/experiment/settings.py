@@ -63,8 +63,9 @@ def _literal(name: str, value: object) -> str:
         return f"[{','.join(_literal(name, item) for item in value)}]"
     if isinstance(value, Mapping) and not value:
         return "{}"
-    raise BonexrayError(f"config: {shown(name)}", expected="a number, a text, a list or None", received=repr(value)[:120],
-                        do=DO)  # fmt: skip
+    raise BonexrayError(
+        f"config: {shown(name)}", expected="a number, a text, a list or None", received=repr(value)[:120], do=DO
+    )
 
 
 def _escaped(text: str) -> str:

@@ -128,15 +128,19 @@ def _ran(folder: Path | str, stage: str, *names: str, verbose: bool) -> Path:
     folder = Path(folder).absolute()
     if not (folder / PARAMS).is_file():
         raise BonexrayError(
-            str(folder / PARAMS), expected="a study's settings", received="no such file",
+            str(folder / PARAMS),
+            expected="a study's settings",
+            received="no such file",
             do="XRayClassifier(config, folder).write_settings() writes them",
-        )  # fmt: skip
+        )
     for name in names:
         known = getattr(load_settings(folder / PARAMS), str(STAGES[stage]))
         if name not in known:
             raise BonexrayError(
-                f"{stage}: {name}", expected=f"one of the study's {STAGES[stage]}: {', '.join(known) or 'none'}",
-                received="another name", do="correct it, or name the model in the config",
-            )  # fmt: skip
+                f"{stage}: {name}",
+                expected=f"one of the study's {STAGES[stage]}: {', '.join(known) or 'none'}",
+                received="another name",
+                do="correct it, or name the model in the config",
+            )
     run_in(folder, stage, *names, verbose=verbose)
     return folder

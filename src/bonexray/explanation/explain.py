@@ -99,6 +99,8 @@ def _require_same_answers(found, recorded: np.ndarray, name: str) -> None:
     furthest = float(np.abs(found - recorded).max())
     if not furthest <= TOLERANCE:
         raise BonexrayError(
-            f"models/{name}", expected="weights that give the probabilities in its predictions.csv",
-            received=f"others, up to {furthest:.2g} apart", do="run `dvc repro`",
-        )  # fmt: skip
+            f"models/{name}",
+            expected="weights that give the probabilities in its predictions.csv",
+            received=f"others, up to {furthest:.2g} apart",
+            do="run `dvc repro`",
+        )

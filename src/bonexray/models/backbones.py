@@ -91,9 +91,11 @@ def unfreeze_from(body: keras.Model, first: str) -> None:
     if first not in names:
         near = difflib.get_close_matches(first, names, n=3) or names[-3:]
         raise BonexrayError(
-            f"fine_tune.blocks.{body.name}", expected=f"a layer of it, perhaps {', '.join(near)}", received=repr(first),
+            f"fine_tune.blocks.{body.name}",
+            expected=f"a layer of it, perhaps {', '.join(near)}",
+            received=repr(first),
             do="correct the name",
-        )  # fmt: skip
+        )
     body.trainable = True
     for number, layer in enumerate(layers):
         if number < names.index(first) or isinstance(layer, keras.layers.BatchNormalization):

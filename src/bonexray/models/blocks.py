@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     Layers = Sequence["keras.Layer"]
 
 TITLES = {
-    "GlobalAveragePooling2D": "average over places", "Flatten": "flatten", "Concatenate": "side by side",
-    "Standardize": "standardise", "ViTPatchingAndEmbedding": "patches to tokens", "ViTEncoder": "transformer",
-    "Reshape": "tokens to maps", "LayerNormalization": "normalise",
-}  # fmt: skip
+    "GlobalAveragePooling2D": "average over places",
+    "Flatten": "flatten",
+    "Concatenate": "side by side",
+    "Standardize": "standardise",
+    "ViTPatchingAndEmbedding": "patches to tokens",
+    "ViTEncoder": "transformer",
+    "Reshape": "tokens to maps",
+    "LayerNormalization": "normalise",
+}
 KINDS_SHOWN = 4
 
 

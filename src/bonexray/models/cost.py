@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     import keras
 
 NOT_COUNTED = {
-    "BatchNormalization", "LayerNormalization", "GroupNormalization", "Normalization", "Standardize", "LayerScale",
+    "BatchNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "Normalization",
+    "Standardize",
+    "LayerScale",
     "Embedding",
-}  # fmt: skip
+}
 
 
 def multiply_adds(network: "keras.Model") -> int:
@@ -45,9 +50,11 @@ def layer_multiply_adds(layer: "keras.Layer") -> int:
         return _COUNTED[kind](layer)
     if layer.weights and kind not in NOT_COUNTED:
         raise BonexrayError(
-            f"layer {layer.name}", expected=f"one of {', '.join([*_COUNTED, *sorted(NOT_COUNTED)])}", received=kind,
+            f"layer {layer.name}",
+            expected=f"one of {', '.join([*_COUNTED, *sorted(NOT_COUNTED)])}",
+            received=kind,
             do="say in models/cost.py what it costs",
-        )  # fmt: skip
+        )
     return 0
 
 
@@ -94,8 +101,9 @@ def _attention_of(layer: "keras.Layer", queries: int, values: int) -> int:
     """Four projections, the scores of every query with every key, and the values weighted by them."""
     projections = sum(
         math.prod(weight.shape) * (queries if weight.path.split("/")[-2] in ("query", "attention_output") else values)
-        for weight in layer.weights if weight.name == "kernel"
-    )  # fmt: skip
+        for weight in layer.weights
+        if weight.name == "kernel"
+    )
     return projections + queries * values * layer.num_heads * (layer.key_dim + layer.value_dim)
 
 
@@ -114,7 +122,12 @@ def _transformer(layer: "keras.Layer") -> int:
 
 
 _COUNTED: dict[str, Callable[["keras.Layer"], int]] = {  # by name: KerasHub takes seconds to import
-    "Conv2D": _convolution, "DepthwiseConv2D": _depthwise, "SeparableConv2D": _separable, "Dense": _dense,
-    "EinsumDense": _einsum_dense, "MultiHeadAttention": _attention, "ViTPatchingAndEmbedding": _patches,
+    "Conv2D": _convolution,
+    "DepthwiseConv2D": _depthwise,
+    "SeparableConv2D": _separable,
+    "Dense": _dense,
+    "EinsumDense": _einsum_dense,
+    "MultiHeadAttention": _attention,
+    "ViTPatchingAndEmbedding": _patches,
     "ViTEncoder": _transformer,
-}  # fmt: skip
+}

@@ -17,10 +17,16 @@ def resnet18(px: int, name: str) -> keras.Model:
         He et al., Deep residual learning for image recognition, CVPR 2016.
     """
     return keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64], input_conv_kernel_sizes=[7], stackwise_num_filters=[64, 128, 256, 512],
-        stackwise_num_blocks=[2, 2, 2, 2], stackwise_num_strides=[1, 2, 2, 2], block_type="basic_block",
-        use_pre_activation=False, image_shape=(px, px, 3), name=name,
-    )  # fmt: skip
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=[2, 2, 2, 2],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+        use_pre_activation=False,
+        image_shape=(px, px, 3),
+        name=name,
+    )
 
 
 def vit_tiny(px: int, name: str) -> keras.Model:
@@ -40,9 +46,13 @@ def vit_tiny(px: int, name: str) -> keras.Model:
         Dosovitskiy et al., An image is worth 16x16 words, ICLR 2021; Touvron et al. (the tiny size), ICML 2021.
     """
     tokens = keras_hub.models.ViTBackbone(
-        image_shape=(px, px, 3), patch_size=(VIT_PATCH_PX, VIT_PATCH_PX), num_layers=12, num_heads=3, hidden_dim=192,
+        image_shape=(px, px, 3),
+        patch_size=(VIT_PATCH_PX, VIT_PATCH_PX),
+        num_layers=12,
+        num_heads=3,
+        hidden_dim=192,
         mlp_dim=768,
-    )  # fmt: skip
+    )
     grid = px // VIT_PATCH_PX
     maps = keras.layers.Reshape((grid, grid, 192), name="patch_maps")(tokens.output[:, 1:])
     return keras.Model(tokens.input, maps, name=name)

@@ -62,9 +62,11 @@ def in_mirror(name: str, mirror: str) -> Path:
     path = main_repository() / mirror / published.file
     if not path.is_file():
         raise BonexrayError(
-            f"weights.mirror, {name}", expected=published.file, received=f"no such file in {mirror}",
+            f"weights.mirror, {name}",
+            expected=published.file,
+            received=f"no such file in {mirror}",
             do=f"lay it there from {published.url}, or leave {name} out",
-        )  # fmt: skip
+        )
     return path
 
 
@@ -93,10 +95,12 @@ def _downloaded(name: str, published: Published, address: str) -> Path:
         if not expected and type(error).__module__ != "kagglehub.exceptions":
             raise
         raise BonexrayError(
-            f"weights of {name}", expected=f"a download of {address}", received=" ".join(str(error).split())[:120],
+            f"weights of {name}",
+            expected=f"a download of {address}",
+            received=" ".join(str(error).split())[:120],
             do=f"lay {published.file} into a folder and set weights.mirror to it, name a file of your own in "
             f"weights.files.{name}, or set weights.source=random",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _require_hash(path: Path, name: str, published: Published) -> None:
@@ -113,6 +117,8 @@ def _require_hash(path: Path, name: str, published: Published) -> None:
         found = hashlib.file_digest(stream, HASH_KINDS[len(known)]).hexdigest()
     if found != known:
         raise BonexrayError(
-            f"weights of {name}", expected=f"{HASH_KINDS[len(known)].upper()} {known}", received=f"{found} of {path}",
+            f"weights of {name}",
+            expected=f"{HASH_KINDS[len(known)].upper()} {known}",
+            received=f"{found} of {path}",
             do="delete this file and try again",
-        )  # fmt: skip
+        )

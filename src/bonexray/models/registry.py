@@ -112,55 +112,145 @@ def _keras(path: str, digest: str | None, licence: str) -> Published:
 
 BACKBONES: dict[str, Backbone] = {
     "vgg16": Backbone(
-        "VGG16", "vgg16", "caffe", 512, "block5_conv3", "block5_conv1",
-        _keras("vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc", "CC BY 4.0"),
+        "VGG16",
+        "vgg16",
+        "caffe",
+        512,
+        "block5_conv3",
+        "block5_conv1",
+        _keras(
+            "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc", "CC BY 4.0"
+        ),
     ),
     "vgg19": Backbone(
-        "VGG19", "vgg19", "caffe", 512, "block5_conv4", "block5_conv1",
-        _keras("vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6", "CC BY 4.0"),
+        "VGG19",
+        "vgg19",
+        "caffe",
+        512,
+        "block5_conv4",
+        "block5_conv1",
+        _keras(
+            "vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5", "253f8cb515780f3b799900260a226db6", "CC BY 4.0"
+        ),
     ),
     "inception_v3": Backbone(
-        "InceptionV3", "inception_v3", "tf", 2048, "mixed10", "mixed8",
-        _keras("inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5", "bcbd6486424b2319ff4ef7d526e38f63", "Apache 2.0"),
-        native_px=299, min_px=75,
+        "InceptionV3",
+        "inception_v3",
+        "tf",
+        2048,
+        "mixed10",
+        "mixed8",
+        _keras(
+            "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "bcbd6486424b2319ff4ef7d526e38f63",
+            "Apache 2.0",
+        ),
+        native_px=299,
+        min_px=75,
     ),
     "resnet50": Backbone(
-        "ResNet50", "resnet", "caffe", 2048, "conv5_block3_out", "conv5_block1_1_conv",
-        _keras("resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", "4d473c1dd8becc155b73f8504c6f6626", "MIT"),
+        "ResNet50",
+        "resnet",
+        "caffe",
+        2048,
+        "conv5_block3_out",
+        "conv5_block1_1_conv",
+        _keras(
+            "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", "4d473c1dd8becc155b73f8504c6f6626", "MIT"
+        ),
     ),
     "xception": Backbone(
-        "Xception", "xception", "tf", 2048, "block14_sepconv2_act", "block13_sepconv1_act",
-        _keras("xception/xception_weights_tf_dim_ordering_tf_kernels_notop.h5", "b0042744bf5b25fce3cb969f33bebb97", "MIT"),
-        native_px=299, min_px=71,
+        "Xception",
+        "xception",
+        "tf",
+        2048,
+        "block14_sepconv2_act",
+        "block13_sepconv1_act",
+        _keras(
+            "xception/xception_weights_tf_dim_ordering_tf_kernels_notop.h5", "b0042744bf5b25fce3cb969f33bebb97", "MIT"
+        ),
+        native_px=299,
+        min_px=71,
     ),
     "mobilenet_v2": Backbone(
-        "MobileNetV2", "mobilenet_v2", "tf", 1280, "out_relu", "block_13_expand",
+        "MobileNetV2",
+        "mobilenet_v2",
+        "tf",
+        1280,
+        "out_relu",
+        "block_13_expand",
         _keras("mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5", None, "Apache 2.0"),
     ),
     "densenet121": Backbone(
-        "DenseNet121", "densenet", "torch", 1024, "relu", "conv5_block1_0_bn",
-        _keras("densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5", "30ee3e1110167f948a6b9946edeeb738", "BSD 3-clause"),
+        "DenseNet121",
+        "densenet",
+        "torch",
+        1024,
+        "relu",
+        "conv5_block1_0_bn",
+        _keras(
+            "densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "30ee3e1110167f948a6b9946edeeb738",
+            "BSD 3-clause",
+        ),
     ),
     "densenet169": Backbone(
-        "DenseNet169", "densenet", "torch", 1664, "relu", "conv5_block1_0_bn",
-        _keras("densenet/densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5", "b8c4d4c20dd625c148057b9ff1c1176b", "BSD 3-clause"),
+        "DenseNet169",
+        "densenet",
+        "torch",
+        1664,
+        "relu",
+        "conv5_block1_0_bn",
+        _keras(
+            "densenet/densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "b8c4d4c20dd625c148057b9ff1c1176b",
+            "BSD 3-clause",
+        ),
     ),
     "convnext_tiny": Backbone(
-        "ConvNeXtTiny", "convnext", "0-255", 768, "maps", "convnext_tiny_downsampling_block_2",
-        _keras("convnext/convnext_tiny_notop.h5", "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1", "MIT"),
+        "ConvNeXtTiny",
+        "convnext",
+        "0-255",
+        768,
+        "maps",
+        "convnext_tiny_downsampling_block_2",
+        _keras(
+            "convnext/convnext_tiny_notop.h5", "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1", "MIT"
+        ),
     ),
     "efficientnet_b0": Backbone(
-        "EfficientNetB0", "efficientnet", "0-255", 1280, "top_activation", "block6a_expand_conv",
-        Published("https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5", "50bc09e76180e00e4465e1a485ddc09d", "Apache 2.0"),
+        "EfficientNetB0",
+        "efficientnet",
+        "0-255",
+        1280,
+        "top_activation",
+        "block6a_expand_conv",
+        Published(
+            "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
+            "50bc09e76180e00e4465e1a485ddc09d",
+            "Apache 2.0",
+        ),
     ),
     "resnet18": Backbone(
-        "resnet18", None, "torch", 512, "stack3_block1_out", "stack3_block0_1_conv",
+        "resnet18",
+        None,
+        "torch",
+        512,
+        "stack3_block1_out",
+        "stack3_block0_1_conv",
         Published("kaggle://keras/resnetv1/keras/resnet_18_imagenet/3#model.weights.h5", None, "Apache 2.0"),
     ),
     "vit_tiny": Backbone(
-        "vit_tiny", None, "tf", 192, "patch_maps", "transformer_block_10", None, multiple_of=16,
+        "vit_tiny",
+        None,
+        "tf",
+        192,
+        "patch_maps",
+        "transformer_block_10",
+        None,
+        multiple_of=16,
     ),
-}  # fmt: skip
+}
 
 REGISTRY: dict[str, Model] = {
     "vgg16": Model("VGG16", backbones=("vgg16",)),
@@ -210,9 +300,11 @@ def require_px(name: str, img_px: int) -> None:
         fitting = max(row.smallest_px, round(img_px / step) * step)
         of = f", a multiple of {step}" if step > 1 else ""
         raise BonexrayError(
-            "prepare.img_px", expected=f"at least {row.smallest_px}{of} for {name}", received=img_px,
+            "prepare.img_px",
+            expected=f"at least {row.smallest_px}{of} for {name}",
+            received=img_px,
             do=f"set prepare.img_px={fitting} or leave {name} out of the study",
-        )  # fmt: skip
+        )
 
 
 def require_output(output: str, classes: int) -> None:
@@ -223,6 +315,8 @@ def require_output(output: str, classes: int) -> None:
     """
     if output == "sigmoid" and classes != 2:
         raise BonexrayError(
-            "train.output", expected=f"softmax for {classes} classes", received="'sigmoid', which is for two",
+            "train.output",
+            expected=f"softmax for {classes} classes",
+            received="'sigmoid', which is for two",
             do="set train.output=softmax",
-        )  # fmt: skip
+        )

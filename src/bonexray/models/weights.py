@@ -60,9 +60,11 @@ def _load(body: keras.Model, name: str, path: Path) -> None:
     except (ValueError, OSError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BonexrayError(
-            str(path), expected=f"weights of {BACKBONES[name].builder} without top", received=reason,
+            str(path),
+            expected=f"weights of {BACKBONES[name].builder} without top",
+            received=reason,
             do="give the file that belongs to this backbone",
-        ) from None  # fmt: skip
+        ) from None
     if BACKBONES[name].module == "efficientnet":
         _rescale_as_published(body)
 

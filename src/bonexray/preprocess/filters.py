@@ -47,9 +47,12 @@ def unfiltered(pixels: np.ndarray, sigma: float | None) -> np.ndarray:
 
 
 def bm3d(
-    pixels: np.ndarray, sigma: float | None, *, profile: Literal["np", "lc", "vn", "high"] = "np",
+    pixels: np.ndarray,
+    sigma: float | None,
+    *,
+    profile: Literal["np", "lc", "vn", "high"] = "np",
     device: Literal["cpu", "gpu"] = "cpu",
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Block-matching and 3-D filtering, both stages: hard thresholding, then Wiener.
 
     Args:
@@ -87,9 +90,13 @@ def median(pixels: np.ndarray, sigma: float | None, *, window_px: Count = 3) -> 
 
 
 def bilateral(
-    pixels: np.ndarray, sigma: float | None, *, window_px: Count = 9, range_sigma: Positive = 75 / 255,
+    pixels: np.ndarray,
+    sigma: float | None,
+    *,
+    window_px: Count = 9,
+    range_sigma: Positive = 75 / 255,
     distance_sigma_px: Positive = 75.0,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """A mean over a window, weighted by nearness in place and in brightness, so that edges stay.
 
     Args:
@@ -104,9 +111,11 @@ def bilateral(
     """
     from skimage.restoration import denoise_bilateral
 
-    return _clipped(denoise_bilateral(
-        pixels.copy(), win_size=window_px, sigma_color=range_sigma, sigma_spatial=distance_sigma_px, mode="edge"
-    ))  # fmt: skip
+    return _clipped(
+        denoise_bilateral(
+            pixels.copy(), win_size=window_px, sigma_color=range_sigma, sigma_spatial=distance_sigma_px, mode="edge"
+        )
+    )
 
 
 def clahe(pixels: np.ndarray, sigma: float | None, *, clip: Positive = 2.0, tiles: Count = 8) -> np.ndarray:
@@ -162,9 +171,11 @@ def nlm(
     sigma = estimated_sigma(pixels) if sigma is None else sigma
     if sigma == 0:
         return pixels
-    return _clipped(denoise_nl_means(
-        pixels, patch_size=patch_px, patch_distance=search_px, h=strength * sigma, sigma=sigma, fast_mode=True
-    ))  # fmt: skip
+    return _clipped(
+        denoise_nl_means(
+            pixels, patch_size=patch_px, patch_distance=search_px, h=strength * sigma, sigma=sigma, fast_mode=True
+        )
+    )
 
 
 def wavelet(pixels: np.ndarray, sigma: float | None, *, family: Literal["db1", "db2", "sym4"] = "db2") -> np.ndarray:
@@ -231,9 +242,11 @@ def options_of(settings: Denoise) -> dict[str, object]:
     """
     if settings.method not in FILTERS:
         raise BonexrayError(
-            "denoise.method", expected=f"one of {', '.join(FILTERS)}", received=repr(settings.method),
+            "denoise.method",
+            expected=f"one of {', '.join(FILTERS)}",
+            received=repr(settings.method),
             do="correct the name",
-        )  # fmt: skip
+        )
     known = _options(FILTERS[settings.method])
     try:
         options = known.model_validate(settings.options).model_dump()
@@ -244,13 +257,16 @@ def options_of(settings: Denoise) -> dict[str, object]:
         raise BonexrayError(
             f"denoise.options.{'.'.join(map(str, detail['loc']))}, {settings.method}",
             expected=names if unknown else detail["msg"].removeprefix("Input should be "),
-            received="an unknown option" if unknown else repr(detail["input"]), do="correct it, or leave it out",
-        ) from None  # fmt: skip
+            received="an unknown option" if unknown else repr(detail["input"]),
+            do="correct it, or leave it out",
+        ) from None
     if options.get("device") == "gpu" and options["profile"] != "np":
         raise BonexrayError(
-            "denoise.options.profile, bm3d", expected="np where device is gpu: bm3d-cupy has no other",
-            received=repr(options["profile"]), do="leave the profile out, or set denoise.options.device=cpu",
-        )  # fmt: skip
+            "denoise.options.profile, bm3d",
+            expected="np where device is gpu: bm3d-cupy has no other",
+            received=repr(options["profile"]),
+            do="leave the profile out, or set denoise.options.device=cpu",
+        )
     return options
 
 

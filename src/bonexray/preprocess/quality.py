@@ -27,10 +27,14 @@ def ssim(clean: np.ndarray, image: np.ndarray) -> float:
     """Mean structural similarity of two float images (height, width) in [0, 1] (Wang et al. 2004)."""
     return float(
         structural_similarity(
-            clean.astype(float), image.astype(float), data_range=1.0,
-            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+            clean.astype(float),
+            image.astype(float),
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
         )
-    )  # fmt: skip
+    )
 
 
 def phantom_quality(

@@ -45,12 +45,16 @@ class Store:
     def __init__(self, folder: Path, settings: Denoise) -> None:
         self._folder, self._settings = folder, settings
         libraries = {name: version(name) for name in LIBRARIES}
-        self._recipe = digest({
-            "method": settings.method, "options": options_of(settings), "sigma": settings.sigma,
-            "working_px": settings.working_px,
-            "libraries": libraries | gpu_libraries() if on_gpu(settings) else libraries,
-            "code": [sha256_of(path) for path in CODE],
-        })  # fmt: skip
+        self._recipe = digest(
+            {
+                "method": settings.method,
+                "options": options_of(settings),
+                "sigma": settings.sigma,
+                "working_px": settings.working_px,
+                "libraries": libraries | gpu_libraries() if on_gpu(settings) else libraries,
+                "code": [sha256_of(path) for path in CODE],
+            }
+        )
 
     def name_of(self, content: bytes) -> str:
         """The name of the result of filtering a content, the bytes of a file or of an array."""

@@ -46,8 +46,10 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
     shortcut = counts["shortcut_balanced_accuracy"]
     facts = "too few groups to tell" if shortcut is None else f"balanced accuracy {shortcut:.3f}"
     lines = [
-        "# Audit of the images", "",
-        "| found | images or pairs |", "| --- | --: |",
+        "# Audit of the images",
+        "",
+        "| found | images or pairs |",
+        "| --- | --: |",
         f"| images used | {counts['images']} |",
         f"| groups (patients, sources, copies) | {counts['groups']} |",
         f"| largest group | {counts['largest_group']} |",
@@ -56,19 +58,24 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         f"| repeated pixels | {counts['duplicated_images']} |",
         f"| pairs that are one picture in other bytes | {counts['lookalike_pairs']} |",
         f"| of these, under two labels | {counts['lookalike_pairs_of_two_labels']} |",
-        f"| images whose group crosses the dataset's own split | {counts['crossing_images']} |", "",
+        f"| images whose group crosses the dataset's own split | {counts['crossing_images']} |",
+        "",
         f"Policy for what crosses (`audit.crossing`): **{crossing}**.",
-        *(["**`leak_suspect`: test results of this study may be too good.**"] if counts["leak_suspect"] else []), "",
+        *(["**`leak_suspect`: test results of this study may be too good.**"] if counts["leak_suspect"] else []),
+        "",
         f"Without a look at any bone, from size, bytes, format, mode and mean brightness alone: {facts} "
-        f"(chance {counts['shortcut_chance']:.3f}, cross-validated).", "",
-    ]  # fmt: skip
+        f"(chance {counts['shortcut_chance']:.3f}, cross-validated).",
+        "",
+    ]
     if not findings:
         return "\n".join([*lines, "No two images are one picture in other bytes.", ""])
     lines += [
         f"The worst {min(SHOWN, len(findings))} of {len(findings)} pairs; pictures in `reports/audit/pairs.png`, all in "
-        "`reports/audit/pairs.csv`.", "",
-        "| likeness | one | other | labels | given splits |", "| --: | --- | --- | --- | --- |",
-    ]  # fmt: skip
+        "`reports/audit/pairs.csv`.",
+        "",
+        "| likeness | one | other | labels | given splits |",
+        "| --: | --- | --- | --- | --- |",
+    ]
     lines += [
         f"| {found.likeness:.2f} | `{found.paths[0]}` | `{found.paths[1]}` | {_both(found.labels)} | {_both(found.splits)} |"
         for found in findings[:SHOWN]

@@ -73,10 +73,12 @@ def judge(here: Results, other: Results, tolerance: float | None = None) -> Verd
 def gate_page(here: Results, other: Results, verdict: Verdict) -> str:
     """The verdict in Markdown: a table of both sides, what forbids, what to know."""
     lines = [
-        f"### Gate: {'failed' if verdict.failures else 'passed'} against {_code(other.name)}", "",
-        f"| | {_code(other.name)} | {here.name} | change |", "| --- | --- | --- | --- |",
+        f"### Gate: {'failed' if verdict.failures else 'passed'} against {_code(other.name)}",
+        "",
+        f"| | {_code(other.name)} | {here.name} | change |",
+        "| --- | --- | --- | --- |",
         *(f"| {' | '.join(row)} |" for row in _rows(here, other)),
-    ]  # fmt: skip
+    ]
     for title, sentences in (("Why it failed", verdict.failures), ("To know", verdict.notes)):
         if sentences:
             lines += ["", f"**{title}**", "", *(f"- {sentence}" for sentence in sentences)]
@@ -84,9 +86,14 @@ def gate_page(here: Results, other: Results, verdict: Verdict) -> str:
 
 
 def _falls(here: Results, other: Results, tolerance: float | None) -> Iterator[str]:
-    now, before, low = (side.get(key) for side, key in (
-        (here.headline, SCORE), (other.headline, SCORE), (other.headline, f"{SCORE}_low"),
-    ))  # fmt: skip
+    now, before, low = (
+        side.get(key)
+        for side, key in (
+            (here.headline, SCORE),
+            (other.headline, SCORE),
+            (other.headline, f"{SCORE}_low"),
+        )
+    )
     if missing(now):
         yield f"The headline's {WORDS} is not defined here."
         return

@@ -8,8 +8,11 @@ import pandas as pd
 
 FILTERS = Path("reports/benchmark_results.csv")
 SCORES = {
-    "Accuracy": "accuracy", "Precision": "macro_precision", "Recall": "macro_recall", "F1-Score": "macro_f1",
-}  # fmt: skip
+    "Accuracy": "accuracy",
+    "Precision": "macro_precision",
+    "Recall": "macro_recall",
+    "F1-Score": "macro_f1",
+}
 METHOD = "denoise.method"
 UNFINISHED = ("Running", "Queued", "Failed")
 _OF_A_MODEL = re.compile(r"(?:metrics/models\.json:)?(\w+)\.accuracy")

@@ -20,25 +20,76 @@ DENOISE = Path("metrics/denoise.json")
 BEGIN, END = "<!-- results: written by `bonexray table --into README.md` -->", "<!-- end of results -->"
 NEAR = 0.05  # of balanced accuracy
 COLUMNS = [
-    "rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "balanced_accuracy_low",
-    "balanced_accuracy_high", "balanced_accuracy_mean", "balanced_accuracy_sd", "accuracy", "accuracy_low",
-    "accuracy_high", "macro_precision", "macro_recall", "macro_specificity", "macro_f1", "roc_auc", "roc_auc_low",
-    "roc_auc_high", "macro_average_precision", "cohen_kappa", "quadratic_weighted_kappa", "mean_absolute_grade_error",
-    "matthews_correlation", "log_loss", "brier", "expected_calibration_error",
-    "calibrated_expected_calibration_error", "temperature", "baseline_accuracy", "baseline_balanced_accuracy",
-    "collapsed", "not_distinguishable", "val_balanced_accuracy", "val_log_loss", "epochs", "parameters",
-    "multiply_adds", "file_mb", "leak_suspect",
-]  # fmt: skip
+    "rank",
+    "model",
+    "title",
+    "kind",
+    "starts_from",
+    "n",
+    "balanced_accuracy",
+    "balanced_accuracy_low",
+    "balanced_accuracy_high",
+    "balanced_accuracy_mean",
+    "balanced_accuracy_sd",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_precision",
+    "macro_recall",
+    "macro_specificity",
+    "macro_f1",
+    "roc_auc",
+    "roc_auc_low",
+    "roc_auc_high",
+    "macro_average_precision",
+    "cohen_kappa",
+    "quadratic_weighted_kappa",
+    "mean_absolute_grade_error",
+    "matthews_correlation",
+    "log_loss",
+    "brier",
+    "expected_calibration_error",
+    "calibrated_expected_calibration_error",
+    "temperature",
+    "baseline_accuracy",
+    "baseline_balanced_accuracy",
+    "collapsed",
+    "not_distinguishable",
+    "val_balanced_accuracy",
+    "val_log_loss",
+    "epochs",
+    "parameters",
+    "multiply_adds",
+    "file_mb",
+    "leak_suspect",
+]
 ONLY_SOME = [
-    "balanced_accuracy_mean", "balanced_accuracy_sd", "quadratic_weighted_kappa", "mean_absolute_grade_error", "epochs",
-    "parameters", "multiply_adds", "file_mb",
-]  # of studies with repeats, of ordered classes, of networks but not of ensembles  # fmt: skip
+    "balanced_accuracy_mean",
+    "balanced_accuracy_sd",
+    "quadratic_weighted_kappa",
+    "mean_absolute_grade_error",
+    "epochs",
+    "parameters",
+    "multiply_adds",
+    "file_mb",
+]  # of studies with repeats, of ordered classes, of networks but not of ensembles
 FITTED_ON = ["val_balanced_accuracy", "val_log_loss"]  # an ensemble was fitted on validation: its score there is none
 HEADLINES = (
-    "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "accuracy", "accuracy_low", "accuracy_high",
-    "macro_f1", "roc_auc", "baseline_accuracy", "baseline_balanced_accuracy", "collapsed", "n", "val_balanced_accuracy",
+    "balanced_accuracy",
+    "balanced_accuracy_low",
+    "balanced_accuracy_high",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_f1",
+    "roc_auc",
+    "baseline_accuracy",
+    "baseline_balanced_accuracy",
+    "collapsed",
+    "n",
+    "val_balanced_accuracy",
     "leak_suspect",
-)  # fmt: skip
+)
 WITH_REPEATS = ("balanced_accuracy_mean", "balanced_accuracy_sd")
 
 
@@ -57,24 +108,34 @@ def comparison_table(
         starts: name to what its training started from, for all but ensembles.
         alike: names of the best and of those that the study cannot tell from it.
     """
-    rows = pd.DataFrame([
-        {
-            "model": name, "title": title_of(name), "kind": "ensemble" if name.startswith(PREFIX) else "model",
-            "starts_from": "its members" if name.startswith(PREFIX) else starts[name], "not_distinguishable": int(name in alike),
-            **dict.fromkeys(ONLY_SOME, math.nan), **scores,
-            **(dict.fromkeys(FITTED_ON, math.nan) if name.startswith(PREFIX) else {}),
-        }
-        for name, scores in models.items()
-    ])  # fmt: skip
+    rows = pd.DataFrame(
+        [
+            {
+                "model": name,
+                "title": title_of(name),
+                "kind": "ensemble" if name.startswith(PREFIX) else "model",
+                "starts_from": "its members" if name.startswith(PREFIX) else starts[name],
+                "not_distinguishable": int(name in alike),
+                **dict.fromkeys(ONLY_SOME, math.nan),
+                **scores,
+                **(dict.fromkeys(FITTED_ON, math.nan) if name.startswith(PREFIX) else {}),
+            }
+            for name, scores in models.items()
+        ]
+    )
     rows = rows.sort_values(["balanced_accuracy", "model"], ascending=[False, True]).reset_index(drop=True)
     rows.insert(0, "rank", rows["balanced_accuracy"].rank(ascending=False, method="min").astype(int))
     return rows[COLUMNS]
 
 
 def headline_of(
-    chosen: str, models: Mapping[str, Mapping[str, float]], dataset: str, best: str, alike: Sequence[str],
+    chosen: str,
+    models: Mapping[str, Mapping[str, float]],
+    dataset: str,
+    best: str,
+    alike: Sequence[str],
     data: Mapping[str, object],
-) -> dict[str, object]:  # fmt: skip
+) -> dict[str, object]:
     """The scores of the model that validation chose, and what must be said beside them.
 
     Args:
@@ -87,11 +148,14 @@ def headline_of(
     """
     scores = models[chosen]
     return {
-        "model": chosen, "dataset": dataset, **{name: scores[name] for name in HEADLINES},
+        "model": chosen,
+        "dataset": dataset,
+        **{name: scores[name] for name in HEADLINES},
         **{name: scores[name] for name in WITH_REPEATS if name in scores},
-        "best": best, "not_distinguishable": list(alike),
+        "best": best,
+        "not_distinguishable": list(alike),
         "shortcut_balanced_accuracy": data["shortcut_balanced_accuracy"],
-    }  # fmt: skip
+    }
 
 
 def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
@@ -101,9 +165,15 @@ def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
 
 def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
     """The model that validation prefers: balanced accuracy, then log loss; what collapsed there only if all did."""
-    return min(models, key=lambda name: (
-        models[name]["val_collapsed"], -models[name]["val_balanced_accuracy"], models[name]["val_log_loss"], name
-    ))  # fmt: skip
+    return min(
+        models,
+        key=lambda name: (
+            models[name]["val_collapsed"],
+            -models[name]["val_balanced_accuracy"],
+            models[name]["val_log_loss"],
+            name,
+        ),
+    )
 
 
 def warnings_of(headline: Mapping[str, object]) -> list[str]:
@@ -147,17 +217,25 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> 
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
     for row in comparison.to_dict("records"):
         table.add_row(
-            str(row["rank"]), f"{row['title']}{' *' if row['model'] == chosen else ''}",
-            with_interval(row, "balanced_accuracy"), with_interval(row, "accuracy"),
-            number(row["macro_f1"]), number(row["roc_auc"]),
+            str(row["rank"]),
+            f"{row['title']}{' *' if row['model'] == chosen else ''}",
+            with_interval(row, "balanced_accuracy"),
+            with_interval(row, "accuracy"),
+            number(row["macro_f1"]),
+            number(row["roc_auc"]),
             "collapsed: one answer to everything" if row["collapsed"] else "",
-        )  # fmt: skip
+        )
     first = comparison.iloc[0]
     table.add_section()
     table.add_row(
-        "", "always the majority class", f"{first['baseline_balanced_accuracy']:.3f}",
-        f"{first['baseline_accuracy']:.3f}", "", "", f"n = {int(first['n'])} images",
-    )  # fmt: skip
+        "",
+        "always the majority class",
+        f"{first['baseline_balanced_accuracy']:.3f}",
+        f"{first['baseline_accuracy']:.3f}",
+        "",
+        "",
+        f"n = {int(first['n'])} images",
+    )
     return table
 
 

@@ -105,10 +105,14 @@ def compared(bundle: Bundle, run: export.Runner, images: np.ndarray, size: int, 
         for answer in (original, run)
     )
     return Parity(
-        images=len(images), agreement=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()),
-        largest_difference=float(np.abs(expected - found).max()), bytes=size, original_bytes=original_size,
-        latency_ms=_latency_ms(run, shown[:1]), original_latency_ms=_latency_ms(original, shown[:1]),
-    )  # fmt: skip
+        images=len(images),
+        agreement=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()),
+        largest_difference=float(np.abs(expected - found).max()),
+        bytes=size,
+        original_bytes=original_size,
+        latency_ms=_latency_ms(run, shown[:1]),
+        original_latency_ms=_latency_ms(original, shown[:1]),
+    )
 
 
 def _latency_ms(answer: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> float:
@@ -123,7 +127,8 @@ def _latency_ms(answer: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -
 def _require_near(kind: str, parity: Parity, most: float) -> None:
     if not parity.largest_difference <= most:
         raise BonexrayError(
-            f"--format {kind}", expected=f"probabilities at most {most:g} from the original's",
+            f"--format {kind}",
+            expected=f"probabilities at most {most:g} from the original's",
             received=f"{parity.largest_difference:.2g} apart, {parity.agreement:.0%} of the labels alike",
             do="take another format, or allow more with --most-different",
-        )  # fmt: skip
+        )

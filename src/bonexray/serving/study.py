@@ -25,9 +25,11 @@ def chosen_model() -> str:
     """
     if not HEADLINE.is_file():
         raise BonexrayError(
-            str(HEADLINE), expected="a finished study here", received="no such file",
+            str(HEADLINE),
+            expected="a finished study here",
+            received="no such file",
             do="run `dvc repro`, or name a model with --model",
-        )  # fmt: skip
+        )
     return read_json(HEADLINE)["model"]
 
 
@@ -48,20 +50,29 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
     if not (folder / CARD).is_file():
         here = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{CARD}"))) or "none"
         raise BonexrayError(
-            f"--model {name}", expected=f"a trained model ({here}) or a bundle's folder", received="no such model",
+            f"--model {name}",
+            expected=f"a trained model ({here}) or a bundle's folder",
+            received="no such model",
             do="correct the name, or run `dvc repro`",
-        )  # fmt: skip
+        )
     card, page = read_json(folder / CARD), CARDS / f"{name}.md"
     if card["img_px"] != settings.prepare.img_px:
         raise BonexrayError(
-            "prepare.img_px", expected=f"{card['img_px']}, the side {name} was trained with",
-            received=settings.prepare.img_px, do="run `dvc repro`",
-        )  # fmt: skip
+            "prepare.img_px",
+            expected=f"{card['img_px']}, the side {name} was trained with",
+            received=settings.prepare.img_px,
+            do="run `dvc repro`",
+        )
     known = {key: card[key] for key in ("model", "mode", "classes", "img_px", "leak_suspect", "fingerprint")}
     about = BundleCard(
-        format=1, **known, train=train_settings(card), denoise=settings.denoise, prepare=settings.prepare,
-        versions=bundle_versions(), files={},
-    )  # fmt: skip
+        format=1,
+        **known,
+        train=train_settings(card),
+        denoise=settings.denoise,
+        prepare=settings.prepare,
+        versions=bundle_versions(),
+        files={},
+    )
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     bundle = Bundle(about, trained_network(folder), text)
     require_recorded(bundle, folder, Path(settings.dataset.root))
@@ -97,6 +108,8 @@ def _require_near(path: Path, source: str, found: np.ndarray | None, recorded: n
     apart = float(np.abs(found - recorded).max()) if same_shape else np.inf
     if not apart <= limit:
         raise BonexrayError(
-            str(path), expected=f"what {source} records of it", received=f"something else, up to {apart:.2g} apart",
+            str(path),
+            expected=f"what {source} records of it",
+            received=f"something else, up to {apart:.2g} apart",
             do="run `dvc repro`: images, weights or settings are not those of that training",
-        )  # fmt: skip
+        )

@@ -26,11 +26,20 @@ from bonexray.tracking.store import (
     one_warning,
     open_store,
     tracking_uri,
-)  # fmt: skip
+)
 
 LOGGED_SECTIONS = (
-    "split", "audit", "denoise", "prepare", "weights", "features", "augment", "train", "fine_tune", "evaluate",
-)  # fmt: skip
+    "split",
+    "audit",
+    "denoise",
+    "prepare",
+    "weights",
+    "features",
+    "augment",
+    "train",
+    "fine_tune",
+    "evaluate",
+)
 
 
 PATIENCE_S, PATIENCE_SHARE = 60, 0.1  # a store may take so many seconds of a training, or such a share of its time
@@ -119,10 +128,16 @@ def training_fingerprint(card: Mapping[str, object], run: Run) -> str:
 
 def start_run(store: Store, settings: Settings, card: Mapping[str, object], run: Run) -> str:
     tags = {
-        "model": card["model"], "dataset": settings.dataset.name, STAGE: "train",
-        FINGERPRINT: training_fingerprint(card, run), "repeat": run.repeat, "fold": run.fold,
-        "dvc_exp": os.environ.get("DVC_EXP_NAME", ""), "git_commit": git_commit(), LEAK: card["leak_suspect"],
-    }  # fmt: skip
+        "model": card["model"],
+        "dataset": settings.dataset.name,
+        STAGE: "train",
+        FINGERPRINT: training_fingerprint(card, run),
+        "repeat": run.repeat,
+        "fold": run.fold,
+        "dvc_exp": os.environ.get("DVC_EXP_NAME", ""),
+        "git_commit": git_commit(),
+        LEAK: card["leak_suspect"],
+    }
     run_id = create_run(store, str(card["model"]) + (f" {run.name}" if run != FIRST else ""), tags)
     sections = settings.model_dump(include={*LOGGED_SECTIONS})
     params = [Param(key, str(value)) for key, value in flat(sections)]

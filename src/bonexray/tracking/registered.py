@@ -43,10 +43,14 @@ def register_chosen(store: Store, run_id: str, settings: Settings, name: str) ->
         Whether it was added.
     """
     folder = Path("models") / name
-    version = digest({
-        "fingerprint": read_json(folder / "model.json")["fingerprint"], "weights": sha256_of(folder / "model.weights.h5"),
-        "denoise": settings.denoise.model_dump(), "prepare": settings.prepare.model_dump(),
-    })  # fmt: skip
+    version = digest(
+        {
+            "fingerprint": read_json(folder / "model.json")["fingerprint"],
+            "weights": sha256_of(folder / "model.weights.h5"),
+            "denoise": settings.denoise.model_dump(),
+            "prepare": settings.prepare.model_dump(),
+        }
+    )
     if store.client.get_run(run_id).data.tags.get(REGISTERED) == version:
         return False
     from bonexray.serving.bundle import write_bundle  # Keras is imported only where there is something to register
@@ -71,10 +75,15 @@ def save_model(bundle: Path, card: "BundleCard", target: Path) -> None:
         target: a folder that is not there yet.
     """
     mlflow.pyfunc.save_model(
-        target, python_model=str(SCRIPT), artifacts={"bundle": str(bundle)}, code_paths=[str(SCRIPT.parents[1])],
-        signature=signature_of(card.classes), input_example=pd.DataFrame({"image": [example_png()]}),
-        pip_requirements=requirements(), metadata={"classes": card.classes, DIGEST: card.digest},
-    )  # fmt: skip
+        target,
+        python_model=str(SCRIPT),
+        artifacts={"bundle": str(bundle)},
+        code_paths=[str(SCRIPT.parents[1])],
+        signature=signature_of(card.classes),
+        input_example=pd.DataFrame({"image": [example_png()]}),
+        pip_requirements=requirements(),
+        metadata={"classes": card.classes, DIGEST: card.digest},
+    )
 
 
 def signature_of(classes: list[str]) -> ModelSignature:
@@ -106,9 +115,11 @@ def requirements() -> list[str]:
         return [line for line in requires("bonexray") or [] if "extra ==" not in line]
     except PackageNotFoundError:
         raise BonexrayError(
-            "track.register", expected="an installed bonexray, whose requirements go with the model",
-            received="a checkout alone", do="run `make` or `pip install -e .`",
-        ) from None  # fmt: skip
+            "track.register",
+            expected="an installed bonexray, whose requirements go with the model",
+            received="a checkout alone",
+            do="run `make` or `pip install -e .`",
+        ) from None
 
 
 def fetched_bundle(address: str) -> "Bundle":
@@ -132,9 +143,11 @@ def fetched_bundle(address: str) -> "Bundle":
     bundle = open_bundle(Path(folder) / "artifacts" / "bundle")
     if expected not in (None, bundle.card.digest):
         raise BonexrayError(
-            f"--model {address}", expected=f"the digest in the registry, {expected[:12]}",
-            received=bundle.card.digest[:12], do="the stored files were changed: register the model anew",
-        )  # fmt: skip
+            f"--model {address}",
+            expected=f"the digest in the registry, {expected[:12]}",
+            received=bundle.card.digest[:12],
+            do="the stored files were changed: register the model anew",
+        )
     return bundle
 
 

@@ -111,9 +111,12 @@ class SearchRun:
 
     def _tags(self, stage: str, fingerprint: str) -> Mapping[str, object]:
         return {
-            "model": self._model, "dataset": self._settings.dataset.name, STAGE: stage, FINGERPRINT: fingerprint,
+            "model": self._model,
+            "dataset": self._settings.dataset.name,
+            STAGE: stage,
+            FINGERPRINT: fingerprint,
             "git_commit": git_commit(),
-        }  # fmt: skip
+        }
 
 
 def _metrics(trial: Trial) -> list[Metric]:

@@ -32,7 +32,7 @@ from bonexray.tracking.store import (
     runs_of,
     tracking_uri,
     without_secret,
-)  # fmt: skip
+)
 
 log = logging.getLogger("bonexray")
 EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of what was added last
@@ -173,9 +173,13 @@ def _ensemble_from_files(
 ) -> str:
     """What was fitted on validation, test metrics and figures."""
     tags = {
-        "model": name, "dataset": settings.dataset.name, STAGE: "ensemble", FINGERPRINT: version,
-        "git_commit": git_commit(), LEAK: scores.get(LEAK),
-    }  # fmt: skip
+        "model": name,
+        "dataset": settings.dataset.name,
+        STAGE: "ensemble",
+        FINGERPRINT: version,
+        "git_commit": git_commit(),
+        LEAK: scores.get(LEAK),
+    }
     run_id = create_run(store, name, tags)
     numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
     store.client.log_batch(run_id, metrics_of(numbers, step=0), [Param("members", ", ".join(made["members"]))])
@@ -200,9 +204,12 @@ def _study_from_files(
     store: Store, settings: Settings, headline: Mapping[str, object], models: Mapping[str, Mapping], version: str
 ) -> str:
     tags = {
-        STAGE: "aggregate", "dataset": settings.dataset.name, FINGERPRINT: version, "git_commit": git_commit(),
+        STAGE: "aggregate",
+        "dataset": settings.dataset.name,
+        FINGERPRINT: version,
+        "git_commit": git_commit(),
         LEAK: headline.get(LEAK),
-    }  # fmt: skip
+    }
     run_id = create_run(store, f"study of {len(settings.models)} on {settings.dataset.name}", tags)
     params = [Param("models", ", ".join(settings.models)), Param("chosen", str(headline.get("model")))]
     panel = {f"balanced_accuracy/{name}": scores.get("balanced_accuracy") for name, scores in models.items()}

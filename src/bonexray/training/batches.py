@@ -27,9 +27,13 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, readers: Sequence[Reader], targets: np.ndarray, rows: np.ndarray, batch_images: int,
+        self,
+        readers: Sequence[Reader],
+        targets: np.ndarray,
+        rows: np.ndarray,
+        batch_images: int,
         shuffle_seed: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self._readers, self._targets, self._batch_images = readers, targets, batch_images
         self._given, self._seed, self._epoch = rows, shuffle_seed, -1

@@ -65,20 +65,29 @@ def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, tar
             seen = encoder.predict_on_batch(np.concatenate([batch, filler])[..., None])[: len(batch)]
             if not np.isfinite(seen).all():
                 raise BonexrayError(
-                    encoder.name, expected="finite features", received=f"other values from image {done} on",
+                    encoder.name,
+                    expected="finite features",
+                    received=f"other values from image {done} on",
                     do="use other weights for this backbone",
-                )  # fmt: skip
+                )
             append(seen)
             done += len(batch)
 
 
 def write_features_card(folder: Path, encoder: keras.Model, backbone: str, weights: Path, copies: int) -> None:
     """Say beside the features which weights they come from, what they cost, and how many augmented copies there are."""
-    write_json(folder / CARD, {
-        "backbone": backbone, "weights_sha256": sha256_of(weights), "weights_bytes": weights.stat().st_size,
-        "img_px": encoder.input_shape[1], "copies": copies, "parameters": encoder.count_params(),
-        "multiply_adds": multiply_adds(encoder),
-    })  # fmt: skip
+    write_json(
+        folder / CARD,
+        {
+            "backbone": backbone,
+            "weights_sha256": sha256_of(weights),
+            "weights_bytes": weights.stat().st_size,
+            "img_px": encoder.input_shape[1],
+            "copies": copies,
+            "parameters": encoder.count_params(),
+            "multiply_adds": multiply_adds(encoder),
+        },
+    )
 
 
 def read_features_card(folder: Path) -> dict:

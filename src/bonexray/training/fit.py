@@ -46,9 +46,15 @@ class Phase:
 
 
 def fit(
-    network: keras.Model, train: Batches, val: Batches, class_weight: dict[int, float] | None, settings: Train,
-    phase: Phase, checkpoint: Path, on_epoch: EpochListener,
-) -> pd.DataFrame:  # fmt: skip
+    network: keras.Model,
+    train: Batches,
+    val: Batches,
+    class_weight: dict[int, float] | None,
+    settings: Train,
+    phase: Phase,
+    checkpoint: Path,
+    on_epoch: EpochListener,
+) -> pd.DataFrame:
     """Train until the validation loss stops falling; leave the best epoch's weights in `checkpoint`.
 
     Args:
@@ -80,18 +86,28 @@ def fit(
     network.compile(optimizer, loss_of(settings), **{accuracy: ["accuracy"]})
     known = phase.best if math.isfinite(phase.best) else None
     network.fit(
-        train, validation_data=val, epochs=phase.epochs, class_weight=class_weight, shuffle=False, verbose=0,
+        train,
+        validation_data=val,
+        epochs=phase.epochs,
+        class_weight=class_weight,
+        shuffle=False,
+        verbose=0,
         callbacks=[
             *together,
             history,
             _Bar(phase),
             keras.callbacks.ModelCheckpoint(
-                checkpoint, MONITOR, save_best_only=True, save_weights_only=True, mode="min", initial_value_threshold=known
+                checkpoint,
+                MONITOR,
+                save_best_only=True,
+                save_weights_only=True,
+                mode="min",
+                initial_value_threshold=known,
             ),
             *reduction_of(settings),
             keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, baseline=known, mode="min"),
         ],
-    )  # fmt: skip
+    )
     return pd.DataFrame(history.rows)
 
 
@@ -133,9 +149,11 @@ class _History(keras.callbacks.Callback):
     def _require_finite(self, name: str, value: float) -> None:
         if not math.isfinite(value):
             raise Diverged(
-                f"training, epoch {self._phase.epochs_before + len(self.rows) + 1}", expected=f"a finite {name}",
-                received=value, do="lower train.learning_rate, or fine_tune.learning_rate in its phase",
-            )  # fmt: skip
+                f"training, epoch {self._phase.epochs_before + len(self.rows) + 1}",
+                expected=f"a finite {name}",
+                received=value,
+                do="lower train.learning_rate, or fine_tune.learning_rate in its phase",
+            )
 
 
 class _Bar(keras.callbacks.Callback):

@@ -69,9 +69,12 @@ def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int)
     if settings.schedule == "cosine":
         warmup = min(settings.warmup_epochs, epochs - 1) * steps
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else learning_rate, epochs * steps - warmup, alpha=min(1.0, settings.min_lr / learning_rate),
-            warmup_target=learning_rate if warmup else None, warmup_steps=warmup,
-        )  # fmt: skip
+            0.0 if warmup else learning_rate,
+            epochs * steps - warmup,
+            alpha=min(1.0, settings.min_lr / learning_rate),
+            warmup_target=learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
     return OPTIMIZERS[settings.optimizer](learning_rate=rate)
 
 
@@ -79,6 +82,8 @@ def reduction_of(settings: Train) -> list[keras.callbacks.Callback]:
     """Where asked, the reduction of the learning rate when validation stops improving."""
     if settings.schedule != "plateau":
         return []
-    return [keras.callbacks.ReduceLROnPlateau(
-        MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr
-    )]  # fmt: skip
+    return [
+        keras.callbacks.ReduceLROnPlateau(
+            MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr
+        )
+    ]

@@ -42,9 +42,16 @@ def sum_over_machines(flat, machine: Machine, exchange: int):
     import tensorflow as tf
 
     return tf.raw_ops.CollectiveReduceV2(
-        input=flat, group_size=machine.count, group_key=1, instance_key=exchange, ordering_token=[], merge_op="Add",
-        final_op="Id", communication_hint="ring", timeout_seconds=EXCHANGE_SECONDS,
-    )  # fmt: skip
+        input=flat,
+        group_size=machine.count,
+        group_key=1,
+        instance_key=exchange,
+        ordering_token=[],
+        merge_op="Add",
+        final_op="Id",
+        communication_hint="ring",
+        timeout_seconds=EXCHANGE_SECONDS,
+    )
 
 
 def prepare_runtime(seed: int, *, deterministic: bool, mode: str | None = None, mixed_precision: bool = False) -> None:

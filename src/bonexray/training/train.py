@@ -174,6 +174,7 @@ def _weights_hash(backbone: str, cohort: Cohort) -> str:
     if cohort.learns_from_images:
         return sha256_of(weights_path(backbone))
     return next(
-        card["weights_sha256"] for card in map(read_features_card, map(Path, cohort.row.features))
+        card["weights_sha256"]
+        for card in map(read_features_card, map(Path, cohort.row.features))
         if card["backbone"] == backbone
-    )  # fmt: skip
+    )

@@ -60,6 +60,8 @@ def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
     found = sha256_of(path)
     if found != trained_on:
         raise BonexrayError(
-            str(path), expected=f"the weights that {name} was trained on, {trained_on[:12]}", received=found[:12],
+            str(path),
+            expected=f"the weights that {name} was trained on, {trained_on[:12]}",
+            received=found[:12],
             do="run `dvc repro`",
-        )  # fmt: skip
+        )

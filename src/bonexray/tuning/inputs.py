@@ -25,9 +25,11 @@ def searched_model(settings: Settings, name: str) -> Model:
     model_row(name)
     if name not in settings.models:
         raise BonexrayError(
-            "--model", expected=f"a model of the study in params.yaml: {', '.join(settings.models)}", received=repr(name),
+            "--model",
+            expected=f"a model of the study in params.yaml: {', '.join(settings.models)}",
+            received=repr(name),
             do=f"run `dvc exp run -S model={name}` first",
-        )  # fmt: skip
+        )
     return settings.models[name]
 
 
@@ -47,9 +49,11 @@ def require_inputs(settings: Settings, name: str) -> int:
             raise _not_ready(stage, str(file), "no such file")
     if settings.split.folds or folds_of(read_manifest()) > 1:
         raise BonexrayError(
-            "split.folds", expected="null for a search, because every image is in some fold's test", received=settings.split.folds,
+            "split.folds",
+            expected="null for a search, because every image is in some fold's test",
+            received=settings.split.folds,
             do="search with one split, and give the settings that are found to the study in folds",
-        )  # fmt: skip
+        )
     cards = [_require_current(settings, name, backbone) for backbone in _backbones_on_features(row, name)]
     _require_fresh(sorted({stage for stage, _ in inputs}))
     return cards[0]["copies"] if cards else 0

@@ -129,9 +129,11 @@ def _alone_at(lock: Path, name: str) -> Iterator[None]:
         held.acquire()
     except Timeout:
         raise BonexrayError(
-            f"the search for {name}", expected="one process at a time", received="another that is at it",
+            f"the search for {name}",
+            expected="one process at a time",
+            received="another that is at it",
             do="wait for it, or stop it",
-        ) from None  # fmt: skip
+        ) from None
     try:
         yield
     finally:
@@ -171,10 +173,16 @@ def _trial_of(number: int, kept: FrozenTrial) -> Trial:
 
 def _fingerprint(searched: Searched) -> str:
     card = model_card(searched.model, cohort_with(searched, {}))
-    return digest({
-        "training": card["fingerprint"], "minimised": MONITOR, "copies": searched.copies, "space": space_card(searched.row.mode),
-        "code": _code(), "libraries": {name: version(name) for name in LIBRARIES},
-    })  # fmt: skip
+    return digest(
+        {
+            "training": card["fingerprint"],
+            "minimised": MONITOR,
+            "copies": searched.copies,
+            "space": space_card(searched.row.mode),
+            "code": _code(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+        }
+    )
 
 
 def _code() -> dict[str, str]:

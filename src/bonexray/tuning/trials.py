@@ -57,9 +57,11 @@ def best_of(trials: list[Trial]) -> Trial:
     finished = [trial for trial in trials if trial.state == FINISHED]
     if not finished:
         raise BonexrayError(
-            "the trials", expected="one that comes to its end", received=f"{len(trials)} whose loss is no number any more",
+            "the trials",
+            expected="one that comes to its end",
+            received=f"{len(trials)} whose loss is no number any more",
             do="give more --trials, or lower train.learning_rate",
-        )  # fmt: skip
+        )
     return min(finished, key=lambda trial: trial.score)
 
 

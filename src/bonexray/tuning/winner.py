@@ -43,9 +43,14 @@ def write_override(model: str, trials: list[Trial]) -> Path:
     """
     best = best_of(trials)
     head = HEAD.format(
-        command=command_of(model), number=best.number, trials=len(trials), score=best.score, present=_score(trials[0]),
-        pruned=sum(trial.state == PRUNED for trial in trials), accuracy=best.best["val_accuracy"],
-    )  # fmt: skip
+        command=command_of(model),
+        number=best.number,
+        trials=len(trials),
+        score=best.score,
+        present=_score(trials[0]),
+        pruned=sum(trial.state == PRUNED for trial in trials),
+        accuracy=best.best["val_accuracy"],
+    )
     sections: dict[str, dict[str, Value]] = {}
     for setting, value in best.changes.items():
         section, key = setting.split(".")

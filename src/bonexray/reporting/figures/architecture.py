@@ -70,9 +70,14 @@ def _box(axis: Axes, block: Block, x: float, y: float) -> None:
     colour, lines = COLOURS[block.kind], _lines(block)
     tall = _height([block]) - GAP
     shape = FancyBboxPatch(
-        (x - WIDTH / 2, y), WIDTH, tall, boxstyle="round,pad=0,rounding_size=0.06", edgecolor=colour, linewidth=1.5,
+        (x - WIDTH / 2, y),
+        WIDTH,
+        tall,
+        boxstyle="round,pad=0,rounding_size=0.06",
+        edgecolor=colour,
+        linewidth=1.5,
         facecolor=(*mpl.colors.to_rgb(colour), 0.12),
-    )  # fmt: skip
+    )
     axis.add_patch(shape)
     for number, line in enumerate(lines):
         weight, size = ("bold", 9.5) if number == 0 else ("normal", 8.5)

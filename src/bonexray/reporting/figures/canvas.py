@@ -14,9 +14,14 @@ from bonexray.reporting.figures.labels import fitted, height_of
 BLUE, ORANGE, GREEN, VERMILION, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 PALE = "#D4D4D4"
 STYLE = {
-    "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "axes.spines.top": False, "axes.spines.right": False,
-    "figure.constrained_layout.use": True, "svg.hashsalt": "bonexray",
-}  # fmt: skip
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "bonexray",
+}
 INCHES = 2.6  # side of one panel
 DPI = 150
 PAD = 0.12  # inches between a figure's edge and what is drawn

@@ -91,7 +91,7 @@ CAPTIONS: dict[str, Words] = {
         "Images of each class as the networks see them.",
         "Rows of sample radiographs, a row a class.",
     ),
-}  # fmt: skip
+}
 
 
 def words_of(pattern: str, title: str = "") -> Words:
@@ -105,5 +105,7 @@ def words_of(pattern: str, title: str = "") -> Words:
         BonexrayError: no figure has that name.
     """
     if pattern not in CAPTIONS:
-        raise BonexrayError("figure", expected=f"one of {', '.join(CAPTIONS)}", received=pattern, do="add its words to CAPTIONS")  # fmt: skip
+        raise BonexrayError(
+            "figure", expected=f"one of {', '.join(CAPTIONS)}", received=pattern, do="add its words to CAPTIONS"
+        )
     return Words(*(text.replace("{title}", title) for text in CAPTIONS[pattern]))

@@ -55,7 +55,11 @@ def class_counts(splits: Mapping[str, Mapping[str, int]], path: Path) -> None:
     axis.set(xlim=(0, max(most, 1)), ylim=(block * len(classes), 0), yticks=[])
     axis.xaxis.get_major_locator().set_params(integer=True, nbins=5)
     drawing.legend(
-        *axis.get_legend_handles_labels(), loc="upper left", ncols=len(splits), frameon=False, fontsize=SMALL,
+        *axis.get_legend_handles_labels(),
+        loc="upper left",
+        ncols=len(splits),
+        frameon=False,
+        fontsize=SMALL,
         bbox_to_anchor=((left - 0.1) / width, 1 - (top - 0.08) / drawing.get_size_inches()[1]),
-    )  # fmt: skip
+    )
     save(drawing, path)

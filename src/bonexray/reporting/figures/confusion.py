@@ -106,9 +106,14 @@ def _matrix(surface: Axes, x: float, y: float, counts: Counts, plan: Plan) -> No
     surface.add_patch(Rectangle((x, y), plan.side, plan.side, fill=False, color=GRAY, linewidth=0.8))
     for (row, column), count in np.ndenumerate(matrix):
         surface.text(
-            x + (column + 0.5) * plan.cell, y + (row + 0.5) * plan.cell, count, size=TEXT, ha="center", va="center",
+            x + (column + 0.5) * plan.cell,
+            y + (row + 0.5) * plan.cell,
+            count,
+            size=TEXT,
+            ha="center",
+            va="center",
             color=ink(COLOURS(share[row, column])),
-        )  # fmt: skip
+        )
 
 
 def _names_left(surface: Axes, x: float, y: float, plan: Plan) -> None:
@@ -119,6 +124,12 @@ def _names_left(surface: Axes, x: float, y: float, plan: Plan) -> None:
 def _names_below(surface: Axes, x: float, y: float, plan: Plan) -> None:
     for place, name in enumerate(plan.below):
         surface.text(
-            x + (place + 0.5) * plan.cell, y + 0.06, name, size=SMALL, ha="center", va="top",
-            rotation=90 if plan.upright else 0, multialignment="right" if plan.upright else "center",
-        )  # fmt: skip
+            x + (place + 0.5) * plan.cell,
+            y + 0.06,
+            name,
+            size=SMALL,
+            ha="center",
+            va="top",
+            rotation=90 if plan.upright else 0,
+            multialignment="right" if plan.upright else "center",
+        )

@@ -71,9 +71,13 @@ def _points(axis: Axes, table: pd.DataFrame, front: np.ndarray) -> None:
     axis.step(joined["multiply_adds"], joined["balanced_accuracy"], color=BLUE, where="post", linewidth=1)
     for (_, row), best in zip(table.iterrows(), front, strict=True):
         axis.plot(
-            row["multiply_adds"], row["balanced_accuracy"], "o" if best else "s", color=BLUE if best else GRAY,
-            markerfacecolor=BLUE if best else "white", markersize=7 if best else 5,
-        )  # fmt: skip
+            row["multiply_adds"],
+            row["balanced_accuracy"],
+            "o" if best else "s",
+            color=BLUE if best else GRAY,
+            markerfacecolor=BLUE if best else "white",
+            markersize=7 if best else 5,
+        )
     axis.set_xlabel("multiply-adds", size=TEXT)
     axis.set_ylabel("balanced accuracy on test", size=TEXT)
     if table.empty:
@@ -81,9 +85,10 @@ def _points(axis: Axes, table: pd.DataFrame, front: np.ndarray) -> None:
     else:
         margin = 1.6
         axis.set(
-            xscale="log", xlim=(table["multiply_adds"].min() / margin, table["multiply_adds"].max() * margin),
+            xscale="log",
+            xlim=(table["multiply_adds"].min() / margin, table["multiply_adds"].max() * margin),
             ylim=(max(0, table["low"].min() - 0.03), min(1.02, table["high"].max() + 0.03)),
-        )  # fmt: skip
+        )
 
 
 def _numbers(drawing: Figure, surface: Axes, axis: Axes, table: pd.DataFrame, front: np.ndarray) -> None:
@@ -99,9 +104,15 @@ def _numbers(drawing: Figure, surface: Axes, axis: Axes, table: pd.DataFrame, fr
         if np.hypot(middle[0] - x, middle[1] - y) > 0.2:
             axis.plot([x, middle[0]], [y, middle[1]], color=GRAY, linewidth=0.6, transform=surface.transData)
         axis.text(
-            *middle, text, size=SMALL, ha="center", va="center_baseline", transform=surface.transData,
-            color=BLUE if best else "black", bbox={"color": "white", "alpha": 0.7, "pad": 0.5, "linewidth": 0},
-        )  # fmt: skip
+            *middle,
+            text,
+            size=SMALL,
+            ha="center",
+            va="center_baseline",
+            transform=surface.transData,
+            color=BLUE if best else "black",
+            bbox={"color": "white", "alpha": 0.7, "pad": 0.5, "linewidth": 0},
+        )
 
 
 def _free(x: float, y: float, width: float, taken: Boxes) -> tuple[float, float, float, float]:
@@ -121,8 +132,13 @@ def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def _list(
-    surface: Axes, table: pd.DataFrame, names: list[str], front: set[int], start: tuple[float, float], columns: list[float]
-) -> None:  # fmt: skip
+    surface: Axes,
+    table: pd.DataFrame,
+    names: list[str],
+    front: set[int],
+    start: tuple[float, float],
+    columns: list[float],
+) -> None:
     x, y = start
     for place, text in zip(columns, ("multiply-\nadds", "parameters", "file, MB"), strict=True):
         surface.text(place, y, text, size=SMALL, ha="right", va="bottom", color="#444444")

@@ -57,9 +57,13 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
             axis.set_ylim(0, 1)
     keys = axis.get_legend_handles_labels()
     drawing.legend(
-        *keys, loc="upper left", bbox_to_anchor=(0.06, 1 - (top - 0.06) / (top + 3.2)), ncols=4, frameon=False,
+        *keys,
+        loc="upper left",
+        bbox_to_anchor=(0.06, 1 - (top - 0.06) / (top + 3.2)),
+        ncols=4,
+        frameon=False,
         fontsize=TEXT,
-    )  # fmt: skip
+    )
     save(drawing, path)
 
 

@@ -69,13 +69,14 @@ def _draw_curves(
     inputs = (test.labels, test.probabilities, evaluation.draws, classes, confidence)
     roc, precision = curves.roc_curves(*inputs), curves.precision_recall_curves(*inputs)
     prevalence = {c: float((test.labels == number).mean()) for number, c in enumerate(classes)}
-    probability_curves.roc_curves(
-        roc, _areas(scores, "roc_auc", classes), title, folder / f"{name}_roc.png"
-    )  # fmt: skip
+    probability_curves.roc_curves(roc, _areas(scores, "roc_auc", classes), title, folder / f"{name}_roc.png")
     probability_curves.precision_recall_curves(
-        precision, _areas(scores, "average_precision", classes), prevalence, title,
+        precision,
+        _areas(scores, "average_precision", classes),
+        prevalence,
+        title,
         folder / f"{name}_precision_recall.png",
-    )  # fmt: skip
+    )
     for table, x, y, file in (
         (roc, "false_positive_rate", "true_positive_rate", "roc"),
         (precision, "recall", "precision", "precision_recall"),
@@ -114,8 +115,12 @@ def _in_turn(rows: pd.DataFrame) -> pd.DataFrame:
 def _results(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """Each test image's folder, file, answer, truth and probabilities."""
     files = [Path(path) for path in rows["path"]]
-    return pd.DataFrame({
-        "directory": [file.parent.as_posix() for file in files], "file": [file.name for file in files],
-        "prediction": rows["predicted"], "actual": rows["label"],
-        **{f"prob_{name}": rows[f"prob_{name}"] for name in classes},
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "directory": [file.parent.as_posix() for file in files],
+            "file": [file.name for file in files],
+            "prediction": rows["predicted"],
+            "actual": rows["label"],
+            **{f"prob_{name}": rows[f"prob_{name}"] for name in classes},
+        }
+    )

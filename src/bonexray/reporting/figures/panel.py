@@ -75,9 +75,15 @@ def _interval(axis: Axes, place: int, row: pd.Series, colour: str, marker: str, 
     ends = [row["balanced_accuracy_low"], row["balanced_accuracy_high"]]
     axis.plot(ends, [place, place], color=colour, linewidth=2, linestyle=":" if row["collapsed"] else "-")
     axis.plot(
-        row["balanced_accuracy"], place, marker, color=colour, markersize=7, markerfacecolor=face, markeredgewidth=1.5,
+        row["balanced_accuracy"],
+        place,
+        marker,
+        color=colour,
+        markersize=7,
+        markerfacecolor=face,
+        markeredgewidth=1.5,
         clip_on=False,
-    )  # fmt: skip
+    )
 
 
 def _numbers(row: pd.Series) -> str:

@@ -111,9 +111,14 @@ def _reliability(axis: Axes, bins: pd.DataFrame, colour: str, marker: str) -> No
 
 
 def _panels(
-    curves: pd.DataFrame, areas: Areas, draw: Callable[[Axes, pd.DataFrame, str], None], area: str,
-    axes: tuple[str, str], words: tuple[str, str], path: Path,
-) -> None:  # fmt: skip
+    curves: pd.DataFrame,
+    areas: Areas,
+    draw: Callable[[Axes, pd.DataFrame, str], None],
+    area: str,
+    axes: tuple[str, str],
+    words: tuple[str, str],
+    path: Path,
+) -> None:
     columns = min(3, len(areas))
     names = fitted_apart(areas, SIDE + 0.2, TEXT, 2)
     room = max(height_of(name, TEXT) for name in names) + 2 * height_of("", SMALL) + 0.1

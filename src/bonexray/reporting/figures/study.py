@@ -15,9 +15,14 @@ from bonexray.reporting.tables import title_of
 
 
 def draw_study(
-    table: pd.DataFrame, confusions: Mapping[str, Mapping], pairs: pd.DataFrame, ranks: Ranks | None,
-    histories: Mapping[str, pd.DataFrame], chosen: str, folder: Path,
-) -> None:  # fmt: skip
+    table: pd.DataFrame,
+    confusions: Mapping[str, Mapping],
+    pairs: pd.DataFrame,
+    ranks: Ranks | None,
+    histories: Mapping[str, pd.DataFrame],
+    chosen: str,
+    folder: Path,
+) -> None:
     """Draw the panel of models.
 
     Args:
@@ -43,6 +48,8 @@ def draw_study(
         pair_matrix(pairs, list(table["model"]), titles, folder / "models_pairs.png")
     if ranks:
         critical_difference(
-            {title_of(name): rank for name, rank in ranks.mean_ranks.items()}, ranks.critical_difference,
-            [[title_of(name) for name in clique] for clique in ranks.cliques], folder / "models_critical_difference.png",
-        )  # fmt: skip
+            {title_of(name): rank for name, rank in ranks.mean_ranks.items()},
+            ranks.critical_difference,
+            [[title_of(name) for name in clique] for clique in ranks.cliques],
+            folder / "models_critical_difference.png",
+        )

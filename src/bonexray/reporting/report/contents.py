@@ -30,9 +30,14 @@ from bonexray.reporting.report.text import answer, limitations, study_warnings
 from bonexray.reporting.wording import number
 
 FIGURES = (
-    "confusion_matrix", "sample_predictions", "misclassified", "evaluation_figure", "roc", "precision_recall",
+    "confusion_matrix",
+    "sample_predictions",
+    "misclassified",
+    "evaluation_figure",
+    "roc",
+    "precision_recall",
     "reliability",
-)  # fmt: skip
+)
 EXPLANATIONS = ("gradcam", "architecture")
 Made = TypeVar("Made")
 MODE_WORDS = dict(zip(MODES, ("frozen backbone", "upper layers fine-tuned", "all layers fine-tuned"), strict=True))
@@ -69,31 +74,45 @@ def model_details(study: Study, name: str) -> dict[str, object]:
     }
     likeness = study.explained.get(name, {}).get("randomised_likeness")
     return {
-        "name": name, "title": study.titles[name], "score": number(scores["balanced_accuracy"]),
-        "facts": {label: fact for label, fact in facts.items() if fact}, "classes": class_table(study, name),
+        "name": name,
+        "title": study.titles[name],
+        "score": number(scores["balanced_accuracy"]),
+        "facts": {label: fact for label, fact in facts.items() if fact},
+        "classes": class_table(study, name),
         "figures": model_pictures(folder, FIGURES, name, study.titles[name]),
         "explained": model_pictures(explained, EXPLANATIONS, name, study.titles[name]),
         "likeness": None if likeness is None else number(likeness, 2),
-    }  # fmt: skip
+    }
 
 
 def _common(study: Study) -> dict[str, object]:
     return {
-        "study": study, "settings": study.settings, "head": study.headline, "answer": answer(study),
-        "warnings": study_warnings(study), "alike": [study.titles[name] for name in study.alike],
-        "questions": questions(study), "limitations": limitations(study),
-    }  # fmt: skip
+        "study": study,
+        "settings": study.settings,
+        "head": study.headline,
+        "answer": answer(study),
+        "warnings": study_warnings(study),
+        "alike": [study.titles[name] for name in study.alike],
+        "questions": questions(study),
+        "limitations": limitations(study),
+    }
 
 
 def _pictures(study: Study) -> Mapping[str, object]:
     reports = study.root / "reports"
     named = {
-        "counts": "cohort/class_counts.png", "gallery": "cohort/sample_gallery.png", "audit": "audit/pairs.png",
-        "comparison": "comparison/models_comparison.png", "pairs": "comparison/models_pairs.png",
-        "ranks": "comparison/models_critical_difference.png", "cost": "comparison/models_cost.png",
-        "scores": "comparison/models_evaluation_grid.png", "confusions": "comparison/models_confusion_grid.png",
-        "curves": "comparison/models_learning_curves.png", "views": "augmentation/views.png",
-    }  # fmt: skip
+        "counts": "cohort/class_counts.png",
+        "gallery": "cohort/sample_gallery.png",
+        "audit": "audit/pairs.png",
+        "comparison": "comparison/models_comparison.png",
+        "pairs": "comparison/models_pairs.png",
+        "ranks": "comparison/models_critical_difference.png",
+        "cost": "comparison/models_cost.png",
+        "scores": "comparison/models_evaluation_grid.png",
+        "confusions": "comparison/models_confusion_grid.png",
+        "curves": "comparison/models_learning_curves.png",
+        "views": "augmentation/views.png",
+    }
     if not study.data.get("lookalike_pairs"):
         del named["audit"]  # the picture says only that there is none
     found = _on_all_cores(picture, (reports / file for file in named.values()))
@@ -105,14 +124,18 @@ def _tables(study: Study) -> Mapping[str, object]:
     ordered = {**ORDERED, "balanced_accuracy": "Balanced accuracy"}
     costs = {"balanced_accuracy": "Balanced accuracy", **COST}
     return {
-        "models": models_table(study), "pairs": pairs_table(study), "split": split_table(study),
+        "models": models_table(study),
+        "pairs": pairs_table(study),
+        "split": split_table(study),
         "further": score_table(study, "further", "Further scores on the test images", FURTHER),
         "calibration": score_table(study, "calibration", after, CALIBRATION),
         "costs": score_table(study, "costs", "Size and work for one image, beside the score", costs, cost_cell)
-        if any(study.has(score) for score in COST) else None,
+        if any(study.has(score) for score in COST)
+        else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
-        "sources": sources_table(study), "details": _on_all_cores(lambda name: model_details(study, name), study.titles),
-    }  # fmt: skip
+        "sources": sources_table(study),
+        "details": _on_all_cores(lambda name: model_details(study, name), study.titles),
+    }
 
 
 def _on_all_cores(function: Callable[[object], Made], items: Iterable) -> list[Made]:
@@ -122,6 +145,8 @@ def _on_all_cores(function: Callable[[object], Made], items: Iterable) -> list[M
 
 def _closing(study: Study, made_of: Provenance) -> Mapping[str, object]:
     return {
-        "made_of": made_of, "caveats": {source.name: source.caveat for source in SOURCES}, "claim": checklist(CLAIM, study, made_of.commit),
+        "made_of": made_of,
+        "caveats": {source.name: source.caveat for source in SOURCES},
+        "claim": checklist(CLAIM, study, made_of.commit),
         "tripod": checklist(TRIPOD, study, made_of.commit),
-    }  # fmt: skip
+    }

@@ -17,11 +17,20 @@ from bonexray.reporting.wording import NONE, percent
 EXPLAINED = Path("metrics/explained")
 REQUIRED = {
     HEADLINE: {
-        "model", "dataset", "confidence", "best", "not_distinguishable", "balanced_accuracy", "baseline_accuracy",
-        "baseline_balanced_accuracy", "n", "leak_suspect", "shortcut_balanced_accuracy",
+        "model",
+        "dataset",
+        "confidence",
+        "best",
+        "not_distinguishable",
+        "balanced_accuracy",
+        "baseline_accuracy",
+        "baseline_balanced_accuracy",
+        "n",
+        "leak_suspect",
+        "shortcut_balanced_accuracy",
     },
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
-}  # fmt: skip
+}
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
 
 
@@ -151,14 +160,21 @@ def read_study(settings: Choices, root: Path | str = ".") -> Study:
     if missing := sorted(set(names) - set(scores)):
         raise _unfit(MODELS, "the models of metrics/comparison.csv", f"none named {', '.join(missing)}")
     return Study(
-        settings=settings, headline=_json(root, HEADLINE), scores=scores, table=table, data=_json(root, DATA),
+        settings=settings,
+        headline=_json(root, HEADLINE),
+        scores=scores,
+        table=table,
+        data=_json(root, DATA),
         quality=_json(root, DENOISE),
-        cards={name: _json(root, Path(f"models/{name}/model.json")) for name in table.query("kind == 'model'")["model"]},
-        pairs=_pairs(root, several=len(names) > 1), ranks=_ranks(root),
+        cards={
+            name: _json(root, Path(f"models/{name}/model.json")) for name in table.query("kind == 'model'")["model"]
+        },
+        pairs=_pairs(root, several=len(names) > 1),
+        ranks=_ranks(root),
         explained={name: _json(root, path) for name in names if (root / (path := EXPLAINED / f"{name}.json")).exists()},
         filters=pd.read_csv(root / FILTERS) if (root / FILTERS).exists() else pd.DataFrame(columns=["Model", "Filter"]),
         root=root,
-    )  # fmt: skip
+    )
 
 
 def _json(root: Path, path: Path) -> dict:

@@ -19,7 +19,7 @@ OTHER_WORDS = {  # of figures that are drawn elsewhere
         "What augmentation does to a training image of each class.",
         "Rows of radiographs: an image of each class, then the same image moved about at random.",
     ),
-}  # fmt: skip
+}
 WIDEST_PX = 1280  # more than the page's own width on a screen
 SMALL = 30_000  # bytes; below that another encoding is not worth its time
 COLOURS = 64  # of a drawing; more of them look no different on its flat areas

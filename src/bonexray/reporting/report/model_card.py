@@ -7,19 +7,29 @@ from bonexray.reporting.report.pages import page
 from bonexray.reporting.wording import percent
 
 OVERALL = {
-    "balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy", "macro_f1": "F1, macro", "roc_auc": "ROC AUC, macro",
-    "quadratic_weighted_kappa": "Quadratic-weighted kappa", "log_loss": "Log loss", "brier": "Brier score",
-}  # fmt: skip
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "macro_f1": "F1, macro",
+    "roc_auc": "ROC AUC, macro",
+    "quadratic_weighted_kappa": "Quadratic-weighted kappa",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+}
 CALIBRATION = {
-    "temperature": "Temperature, fitted on validation", "expected_calibration_error": "Calibration error",
+    "temperature": "Temperature, fitted on validation",
+    "expected_calibration_error": "Calibration error",
     "calibrated_expected_calibration_error": "Calibration error after it",
-}  # fmt: skip
+}
 
 
 def model_card_page(
-    name: str, title: str, card: Mapping[str, object], scores: Mapping[str, object], data: Mapping[str, object],
+    name: str,
+    title: str,
+    card: Mapping[str, object],
+    scores: Mapping[str, object],
+    data: Mapping[str, object],
     settings: Choices,
-) -> str:  # fmt: skip
+) -> str:
     """The card in Markdown.
 
     Args:
@@ -31,8 +41,14 @@ def model_card_page(
         settings: of the study.
     """
     return page(
-        "card.md", name=name, title=title, card=card, scores=scores, data=data, settings=settings,
+        "card.md",
+        name=name,
+        title=title,
+        card=card,
+        scores=scores,
+        data=data,
+        settings=settings,
         overall={score: label for score, label in OVERALL.items() if score in scores},
         calibration={score: label for score, label in CALIBRATION.items() if score in scores},
         confidence=percent(settings.evaluate.confidence),
-    )  # fmt: skip
+    )

@@ -24,9 +24,14 @@ def markdown_text(value: object) -> object:
 @lru_cache
 def _environment(markdown: bool) -> Environment:
     environment = Environment(
-        loader=PackageLoader("bonexray.reporting.report"), autoescape=not markdown, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True, finalize=markdown_text if markdown else None,
-    )  # fmt: skip
+        loader=PackageLoader("bonexray.reporting.report"),
+        autoescape=not markdown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=markdown_text if markdown else None,
+    )
     environment.filters |= {
         function.__name__: function for function in (number, span, with_interval, large, listed, count, p_value)
     }

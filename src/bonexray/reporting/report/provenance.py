@@ -10,9 +10,23 @@ from ruamel.yaml import YAML
 
 CODE = ("src", "stages", "conf", "params.yaml", "dvc.yaml")
 PACKAGES = (
-    "bonexray", "tensorflow", "keras", "keras-hub", "numpy", "scipy", "scikit-learn", "pandas",
-    "scikit-image", "bm3d", "opencv-python-headless", "pillow", "pydicom", "matplotlib", "dvc", "Jinja2",
-)  # fmt: skip
+    "bonexray",
+    "tensorflow",
+    "keras",
+    "keras-hub",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "scikit-image",
+    "bm3d",
+    "opencv-python-headless",
+    "pillow",
+    "pydicom",
+    "matplotlib",
+    "dvc",
+    "Jinja2",
+)
 TRACKED = ("data/split/", "data/prepared", "models/")
 
 
@@ -39,8 +53,9 @@ def provenance(root: Path | str = ".") -> Provenance:
     return Provenance(
         commit=_git(root, "log", "-1", "--format=%H"),
         changed=tuple(line[3:] for line in (_git(root, "status", "--porcelain") or "").splitlines()),
-        versions=versions(), hashes=lock_hashes(root / "dvc.lock"),
-    )  # fmt: skip
+        versions=versions(),
+        hashes=lock_hashes(root / "dvc.lock"),
+    )
 
 
 def versions() -> dict[str, str]:

@@ -58,8 +58,9 @@ def best_network(study: Study) -> Question:
         f"Validation chose {_score(study, head['model'])}. Highest on test is {_score(study, best)}.",
         f"Not told apart from {study.titles[best]} by the paired bootstrap after Holm's correction, at {ALPHA:g}: "
         f"{listed([study.titles[name] for name in study.alike])} ({len(study.alike)} of {others}; n = {study.n})."
-        if study.alike else f"Every other model differs from it after Holm's correction, at {ALPHA:g} (n = {study.n}).",
-    ]  # fmt: skip
+        if study.alike
+        else f"Every other model differs from it after Holm's correction, at {ALPHA:g} (n = {study.n}).",
+    ]
     if len(study.alike) == others:
         answers.append("So this study does not name a best network; it would take more test images.")
     return Question(title, tuple(answers), "")
@@ -71,9 +72,10 @@ def preprocessing(study: Study) -> Question:
     answers = []
     if method != "none":
         reference = (
-            "their clean originals" if study.settings.dataset.reference
+            "their clean originals"
+            if study.settings.dataset.reference
             else f"images to which noise of sigma {study.settings.denoise.quality_sigma:g} was added"
-        )  # fmt: skip
+        )
         answers.append(
             f"For the pictures: {method} takes PSNR from {number(quality['psnr_before_db'], 1)} to "
             f"{number(quality['psnr_after_db'], 1)} dB and SSIM from {number(quality['ssim_before'], 2)} to "

@@ -26,31 +26,49 @@ class Source:
 
 SOURCES = (
     Source(
-        "Osteoporosis, twelve networks", "3 classes, 180 test images each", 540,
-        (("inception_v3", 0.73), ("vgg16", 0.72), ("mobilenet_v2", 0.70), ("vgg19", 0.67), ("densenet121", 0.67),
-         ("resnet50", 0.63)),
+        "Osteoporosis, twelve networks",
+        "3 classes, 180 test images each",
+        540,
+        (
+            ("inception_v3", 0.73),
+            ("vgg16", 0.72),
+            ("mobilenet_v2", 0.70),
+            ("vgg19", 0.67),
+            ("densenet121", 0.67),
+            ("resnet50", 0.63),
+        ),
         "The set was enlarged by augmentation before it was split, so views of one picture can stand on both sides. The "
         "text also claims 89 % for a custom network that has no row in the tables.",
     ),
     Source(
-        "Knee osteoporosis, four networks", "239 knees, 70 validation images", 70, (("the best of four", 0.657),),
+        "Knee osteoporosis, four networks",
+        "239 knees, 70 validation images",
+        70,
+        (("the best of four", 0.657),),
         "Equal to the share of the majority class. Four models share one checkpoint file that is never read again.",
     ),
     Source(
-        "Fracture or not, a configurable classifier", "2 % of a data set, 2 to 3 epochs", None,
+        "Fracture or not, a configurable classifier",
+        "2 % of a data set, 2 to 3 epochs",
+        None,
         (("vgg16", 0.63), ("resnet50", 0.53), ("inception_v3", 0.42)),
         "Enlarged by augmentation before it was split; the order of the classes was reversed when metrics were computed.",
     ),
     Source(
-        "BM3D and a fine-tuned ResNet50", "3 020 images, 3 classes", None, (("resnet50", 0.902),),
+        "BM3D and a fine-tuned ResNet50",
+        "3 020 images, 3 classes",
+        None,
+        (("resnet50", 0.902),),
         "The size of its test set is not known here. PSNR is reported to rise from 21.3 to 31.7 dB and SSIM from 0.65 to 0.91.",
     ),
     Source(
-        "Fractures in six body parts, with image filters", "6 classes, 83 test images", 83,
+        "Fractures in six body parts, with image filters",
+        "6 classes, 83 test images",
+        83,
         (("resnet18", 0.90), ("vgg16", 0.89), ("efficientnet_b0", 0.89), ("densenet121", 0.86), ("compact_cnn", 0.50)),
         "The custom network (here the compact CNN) was never updated: its optimiser held another network's weights.",
     ),
-)  # fmt: skip
+)
 
 
 def reported() -> Iterator[tuple[Source, str, float, tuple[float, float] | None]]:

@@ -10,23 +10,36 @@ from bonexray.reporting.report.sources import reported
 from bonexray.reporting.wording import NONE, large, missing, number, p_value, signed, span
 
 FURTHER = {
-    "macro_precision": "Precision, macro", "macro_recall": "Recall, macro", "macro_specificity": "Specificity, macro",
-    "macro_average_precision": "Average precision, macro", "cohen_kappa": "Cohen's kappa",
-    "matthews_correlation": "Matthews correlation", "log_loss": "Log loss", "brier": "Brier score",
-}  # fmt: skip
+    "macro_precision": "Precision, macro",
+    "macro_recall": "Recall, macro",
+    "macro_specificity": "Specificity, macro",
+    "macro_average_precision": "Average precision, macro",
+    "cohen_kappa": "Cohen's kappa",
+    "matthews_correlation": "Matthews correlation",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+}
 CALIBRATION = {
-    "temperature": "Temperature", "expected_calibration_error": "Calibration error",
-    "calibrated_expected_calibration_error": "Calibration error, after", "log_loss": "Log loss",
-    "calibrated_log_loss": "Log loss, after", "brier": "Brier score",
-}  # fmt: skip
+    "temperature": "Temperature",
+    "expected_calibration_error": "Calibration error",
+    "calibrated_expected_calibration_error": "Calibration error, after",
+    "log_loss": "Log loss",
+    "calibrated_log_loss": "Log loss, after",
+    "brier": "Brier score",
+}
 COST = {"parameters": "Parameters", "multiply_adds": "Multiply-adds", "file_mb": "File, MB"}
 ORDERED = {
-    "quadratic_weighted_kappa": "Quadratic-weighted kappa", "mean_absolute_grade_error": "Mean error in grades",
-}  # fmt: skip
+    "quadratic_weighted_kappa": "Quadratic-weighted kappa",
+    "mean_absolute_grade_error": "Mean error in grades",
+}
 PER_CLASS = {
-    "precision": "Precision", "recall": "Recall (sensitivity)", "specificity": "Specificity", "f1": "F1",
-    "roc_auc": "ROC AUC", "support": "Test images",
-}  # fmt: skip
+    "precision": "Precision",
+    "recall": "Recall (sensitivity)",
+    "specificity": "Specificity",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "support": "Test images",
+}
 
 
 @dataclass(frozen=True)
@@ -66,10 +79,18 @@ def models_table(study: Study) -> Table:
             shown.append((label, lambda name, score=score: _score(study.scores[name], score)))
     shown.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
     ranks = dict(zip(study.table["model"], study.table["rank"], strict=True))
-    shown = [("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))), *shown,
-             ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name]))]  # fmt: skip
-    rows = [[Cell(study.titles[name], order=study.titles[name], marks=_marks(study, name)), *(cell(name) for _, cell in shown)]
-            for name in study.titles]  # fmt: skip
+    shown = [
+        ("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))),
+        *shown,
+        ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name])),
+    ]
+    rows = [
+        [
+            Cell(study.titles[name], order=study.titles[name], marks=_marks(study, name)),
+            *(cell(name) for _, cell in shown),
+        ]
+        for name in study.titles
+    ]
     base = {
         "Balanced accuracy": number(study.headline["baseline_balanced_accuracy"]),
         "Accuracy": number(study.headline["baseline_accuracy"]),
@@ -121,9 +142,17 @@ def class_table(study: Study, model: str) -> Table:
         stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
     }
     rows = [
-        [Cell(name), *(Cell(str(scores.get(f"support_{name}", NONE))) if stem == "support" else _score(scores, f"{stem}_{name}") for stem in kept)]
+        [
+            Cell(name),
+            *(
+                Cell(str(scores.get(f"support_{name}", NONE)))
+                if stem == "support"
+                else _score(scores, f"{stem}_{name}")
+                for stem in kept
+            ),
+        ]
         for name in study.classes
-    ]  # fmt: skip
+    ]
     return Table(f"classes-{model}", f"{study.titles[model]} by class", ("Class", *kept.values()), rows)
 
 
@@ -135,11 +164,18 @@ def pairs_table(study: Study) -> Table | None:
     tests = {"p_bootstrap_holm": "p, bootstrap", "p_mcnemar_holm": "p, McNemar", "p_delong_holm": "p, DeLong"}
     tests = {column: label for column, label in tests.items() if column in rows and rows[column].notna().any()}
     lines = [
-        [Cell(study.titles[row["one"]], order=study.titles[row["one"]]), Cell(study.titles[row["other"]], order=study.titles[row["other"]]),
-         Cell(signed(row["difference"]), f"{signed(row['difference_low'])} to {signed(row['difference_high'])}", row["difference"]),
-         *(Cell(p_value(row[column]), order=_order(row[column])) for column in tests)]
+        [
+            Cell(study.titles[row["one"]], order=study.titles[row["one"]]),
+            Cell(study.titles[row["other"]], order=study.titles[row["other"]]),
+            Cell(
+                signed(row["difference"]),
+                f"{signed(row['difference_low'])} to {signed(row['difference_high'])}",
+                row["difference"],
+            ),
+            *(Cell(p_value(row[column]), order=_order(row[column])) for column in tests),
+        ]
         for row in rows.sort_values(["p_bootstrap_holm", "one", "other"], kind="stable").to_dict("records")
-    ]  # fmt: skip
+    ]
     caption = f"Pairs that differ in balanced accuracy at {ALPHA:g} after Holm's correction (n = {study.n})"
     return Table(
         "pairs",
@@ -154,10 +190,13 @@ def pairs_table(study: Study) -> Table | None:
 def split_table(study: Study) -> Table:
     """Images by split and class."""
     rows = [
-        [Cell(name), *(Cell(str(study.data[split][name])) for split in ("train", "val", "test")),
-         Cell(str(sum(study.data[split][name] for split in ("train", "val", "test"))))]
+        [
+            Cell(name),
+            *(Cell(str(study.data[split][name])) for split in ("train", "val", "test")),
+            Cell(str(sum(study.data[split][name] for split in ("train", "val", "test")))),
+        ]
         for name in study.classes
-    ]  # fmt: skip
+    ]
     totals = [sum(study.data[split].values()) for split in ("train", "val", "test")]
     foot = [[Cell("All"), *(Cell(str(total)) for total in totals), Cell(str(sum(totals)))]]
     return Table("split", "Images by split and class", ("Class", "Training", "Validation", "Test", "All"), rows, foot)
@@ -170,10 +209,17 @@ def sources_table(study: Study) -> Table:
         ours = study.scores.get(network)
         implied = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
         mine = Cell(number(ours["accuracy"]), span(ours, "accuracy")) if ours else Cell(NONE)
-        rows.append([
-            Cell(source.name), Cell(source.data), Cell(_title(network)), Cell(number(accuracy, 2 if accuracy == round(accuracy, 2) else 3), implied),
-            Cell(str(source.n or "unknown")), mine, Cell(str(ours["n"]) if ours else NONE),
-        ])  # fmt: skip
+        rows.append(
+            [
+                Cell(source.name),
+                Cell(source.data),
+                Cell(_title(network)),
+                Cell(number(accuracy, 2 if accuracy == round(accuracy, 2) else 3), implied),
+                Cell(str(source.n or "unknown")),
+                mine,
+                Cell(str(ours["n"]) if ours else NONE),
+            ]
+        )
     columns = ("System", "Its test data", "Network", "Reported accuracy", "n", "Accuracy here", "n here")
     caption = (
         "Other images, other classes, other splits: the columns stand side by side for orientation, not for a ranking"
@@ -202,11 +248,13 @@ def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
     scores, head = study.scores[name], study.headline
     facts = (
-        (name == head["model"], "chosen", "chosen on validation"), (name not in study.networks, "plain", "ensemble"),
+        (name == head["model"], "chosen", "chosen on validation"),
+        (name not in study.networks, "plain", "ensemble"),
         (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
         (name in study.alike, "plain", "≈ highest"),
-        (scores.get("collapsed"), "bad", "collapsed"), (scores.get("leak_suspect"), "bad", "leak suspect"),
-    )  # fmt: skip
+        (scores.get("collapsed"), "bad", "collapsed"),
+        (scores.get("leak_suspect"), "bad", "leak suspect"),
+    )
     return tuple((kind, text) for true, kind, text in facts if true)
 
 

@@ -10,12 +10,13 @@ def answer(study: Study) -> list[str]:
     head, title = study.headline, study.titles[study.headline["model"]]
     models = len(study.networks)
     sentences = [
-        f"Of {models} networks on {head['dataset']}, validation chose {title}." if models > 1
+        f"Of {models} networks on {head['dataset']}, validation chose {title}."
+        if models > 1
         else f"The study has one network, {title}, on {head['dataset']}.",
         f"On {count(study.n, 'test image')} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
         f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always answering the majority class gives "
         f"{number(head['baseline_balanced_accuracy'])}.",
-    ]  # fmt: skip
+    ]
     if len(study.table) > 1:
         sentences.append(told_apart(study.table))
     return sentences
