@@ -17,13 +17,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bonexray.config import Audit, Compute
-from bonexray.data.candidates import candidates
-from bonexray.data.images import resized
-from bonexray.data.lookalikes import lookalikes
-from bonexray.data.phantom import simulate
-from bonexray.data.thumbnails import thumbnail
+from bonexray.compute import Compute
+from bonexray.images.reading import resized
+from bonexray.phantom.simulation import simulate
 from bonexray.progress import progress
+from bonexray.split.candidates import candidates
+from bonexray.split.lookalikes import lookalikes
+from bonexray.split.settings import Audit
+from bonexray.split.thumbnails import thumbnail
 
 LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Audit(neighbours=8, likeness=0.7, crossing="regroup")

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bonexray.evaluation.bootstrap import draw, intervals, resampled_metrics
-from bonexray.evaluation.comparison import compare_pairs
-from bonexray.evaluation.metrics import overall
-from bonexray.outputs import whole_file
+from bonexray.aggregate.comparison import compare_pairs
+from bonexray.evaluate.bootstrap import draw, intervals, resampled_metrics
+from bonexray.evaluate.metrics import overall
+from bonexray.files import atomic_file
 from bonexray.progress import progress
 
 CONFIDENCE, ALPHA = 0.95, 0.05
@@ -41,7 +41,7 @@ def main() -> None:
     for (skill, recalls), classes, groups in product(RECALLS.items(), (2, 3), options.groups):
         rows += held(skill, np.array(recalls[classes]), groups, options)
     for groups, models in product(options.groups, PANELS):
-        rows += told_apart(np.array(RECALLS["good"][3]), groups, models, options)
+        rows += comparison_sentence(np.array(RECALLS["good"][3]), groups, models, options)
     write(pd.DataFrame(rows), options)
 
 
@@ -84,7 +84,9 @@ def held(skill: str, recalls: np.ndarray, groups: int, options: argparse.Namespa
     ]
 
 
-def told_apart(recalls: np.ndarray, groups: int, models: int, options: argparse.Namespace) -> list[dict[str, object]]:
+def comparison_sentence(
+    recalls: np.ndarray, groups: int, models: int, options: argparse.Namespace
+) -> list[dict[str, object]]:
     """The share of studies in which any two of equally good models are told apart."""
     classes, alarms = [str(c) for c in range(len(recalls))], []
     title = f"{models} models, {len(classes)} classes, {groups}"
@@ -157,10 +159,10 @@ NOTES = [
 
 def write(table: pd.DataFrame, options: argparse.Namespace) -> None:
     """Write the numbers and the page."""
-    with whole_file(options.out / "metrics" / "coverage.csv") as partial:
+    with atomic_file(options.out / "metrics" / "coverage.csv") as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     text = markdown(table, options)
-    with whole_file(options.out / "reports" / "coverage.md") as partial:
+    with atomic_file(options.out / "reports" / "coverage.md") as partial:
         partial.write_text(text, encoding="utf-8")
     print(text)
 

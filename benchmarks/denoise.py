@@ -16,11 +16,12 @@ from pathlib import Path
 import bm3d
 import numpy as np
 
-from bonexray.config import Compute, Denoise
-from bonexray.data.images import read_image, write_png16
-from bonexray.data.phantom import simulate
-from bonexray.preprocess.denoise import denoise_images
-from bonexray.preprocess.quality import psnr_db
+from bonexray.compute import Compute
+from bonexray.denoise.denoising import denoise_images
+from bonexray.denoise.quality import psnr_db
+from bonexray.denoise.settings import Denoise
+from bonexray.images.reading import read_image, write_png16
+from bonexray.phantom.simulation import simulate
 
 PROFILES = {"np": bm3d.BM3DProfile, "lc": bm3d.BM3DProfileLC}
 LOCAL = Compute(backend="local", scheduler=None)

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bonexray.config import Denoise
-from bonexray.data.images import bounded, read_image
-from bonexray.data.phantom import simulate
-from bonexray.outputs import whole_file, with_section
-from bonexray.preprocess.filters import FILTERS, filter_of
-from bonexray.preprocess.quality import psnr_db, ssim
+from bonexray.denoise.filters import FILTERS, filter_of
+from bonexray.denoise.quality import psnr_db, ssim
+from bonexray.denoise.settings import Denoise
+from bonexray.figures.canvas.canvas import figure, save
+from bonexray.files import atomic_file
+from bonexray.images.reading import bounded, read_image
+from bonexray.phantom.simulation import simulate
 from bonexray.progress import progress
-from bonexray.reporting.figures.canvas import figure, save
+from bonexray.results.markdown import with_section
 
 BEGIN, END = "<!-- filters: written by `python benchmarks/filters.py --into README.md` -->", "<!-- end of filters -->"
 PUBLISHED = "| BM3D as published, on knees | 21.3 → 31.7 | 0.65 → 0.91 | |"
@@ -127,10 +128,10 @@ def gallery(pictures: dict[str, np.ndarray], title: str, path: Path) -> None:
 def write(table: pd.DataFrame, pictures: dict[str, np.ndarray], options: argparse.Namespace) -> None:
     """Write the numbers, the page and the gallery."""
     of = f"images of {options.images.name} with added noise" if options.images else f"phantoms of {options.px} px"
-    with whole_file(options.out / "metrics" / "filters.csv") as partial:
+    with atomic_file(options.out / "metrics" / "filters.csv") as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     text = markdown(table, of)
-    with whole_file(options.out / "reports" / "filters.md") as partial:
+    with atomic_file(options.out / "reports" / "filters.md") as partial:
         partial.write_text(f"# Filters\n\n{text}\n\n![before and after](filters.png)\n", encoding="utf-8")
     gallery(pictures, f"Filters on {of}", options.out / "reports" / "filters.png")
     if options.into:

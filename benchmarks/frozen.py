@@ -12,16 +12,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from bonexray.config import Train, load_settings
+from bonexray.backbones.encoder import build_encoder
 from bonexray.data.arrays import ArrayFile, rows_of
-from bonexray.models.backbones import build_encoder
-from bonexray.models.heads import build_head
-from bonexray.models.registry import BACKBONES
-from bonexray.training.batches import Batches, Reader, images, stored
-from bonexray.training.features import FEATURES, extract_features
-from bonexray.training.fit import Phase, fit
-from bonexray.training.runtime import prepare_runtime
-from bonexray.training.train import HEAD, adapt
+from bonexray.data.paths import FEATURES
+from bonexray.features.extraction import extract_features
+from bonexray.networks.heads import build_head
+from bonexray.registry import BACKBONES
+from bonexray.runtime import prepare_runtime
+from bonexray.study import load_settings
+from bonexray.train.batches import Batches, Reader, images, stored
+from bonexray.train.fit import Phase, fit
+from bonexray.train.settings import Train
+from bonexray.train.training import HEAD, adapt
 
 CLASSES, SEED, ROOT = 3, 7, Path(__file__).parents[1]
 

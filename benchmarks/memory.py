@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from ruamel.yaml import YAML
 
-from bonexray.config import load_settings
-from bonexray.data.images import write_png16
 from bonexray.data.manifest import write_manifest
+from bonexray.images.reading import write_png16
+from bonexray.study import load_settings
 
 ROOT = Path(__file__).parents[1]
 BACKBONE, NETWORK = "mobilenet_v2", "compact_cnn"
@@ -96,7 +96,8 @@ def lay_out(folder: Path, count: int, px: int) -> None:
 
 def lay_out_weights() -> None:
     """The backbone's starting weights; Keras is loaded for nothing else here."""
-    from bonexray.models.weights import starting_body, weights_path
+    from bonexray.data.paths import weights_path
+    from bonexray.features.starting_weights import starting_body
 
     weights_path(BACKBONE).parent.mkdir()
     starting_body(BACKBONE, load_settings().weights).save_weights(weights_path(BACKBONE))

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.config import load_settings
-from bonexray.data.images import write_png16
+from bonexray.images.reading import write_png16
+from bonexray.networks.trained import empty_network
+from bonexray.runtime import prepare_runtime
 from bonexray.serving.bundle import Bundle, BundleCard
 from bonexray.serving.predictor import Predictor
-from bonexray.training.runtime import prepare_runtime
-from bonexray.training.trained import empty_network
+from bonexray.study import load_settings
 
 ROOT, CLASSES = Path(__file__).parents[1], ["normal", "osteopenia", "osteoporosis"]
 BATCHES, WARM, SINGLE, SEED = (8, 16, 32, 64, 128), 128, 50, 7

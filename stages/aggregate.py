@@ -1,4 +1,4 @@
-"""Put the study's models beside each other: ensembles, every pair, ranks, and one model chosen by validation."""
+"""Compare the models of the study: ensembles, every pair, ranks, and one model chosen on validation."""
 
 import logging
 from dataclasses import asdict
@@ -7,96 +7,120 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.aggregate.comparison import not_distinguishable
+from bonexray.aggregate.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
+from bonexray.aggregate.settings import Aggregate
+from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
+from bonexray.config import StageSettings
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
-from bonexray.data.predictions import PREDICTIONS, read_predictions
-from bonexray.evaluation.comparison import not_distinguishable
-from bonexray.evaluation.evaluate import evaluate
-from bonexray.evaluation.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
-from bonexray.models.published import starts_from
-from bonexray.outputs import HEADLINE, read_json, whole_file, whole_folder, write_json
-from bonexray.reporting.figures.one_model import draw_evaluation
-from bonexray.reporting.figures.study import draw_study
-from bonexray.reporting.tables import (
+from bonexray.data.paths import (
     COMPARISON,
+    COMPARISON_REPORTS,
     DATA,
+    ENSEMBLE_REPORTS,
+    ENSEMBLES,
+    EVALUATED,
+    HEADLINE,
+    HISTORY,
+    IMAGES,
+    MODEL_CARD,
     MODELS,
     PAIRS,
+    PREDICTIONS,
     RANKS,
-    best_on_test,
-    chosen_on_validation,
-    comparison_table,
-    headline_of,
-    title_of,
 )
+from bonexray.data.predictions import read_predictions
+from bonexray.dataset.settings import Dataset
+from bonexray.evaluate.evaluation import evaluate
+from bonexray.evaluate.settings import Evaluate
+from bonexray.figures.comparison.study import draw_study
+from bonexray.figures.model.evaluation import draw_evaluation
+from bonexray.files import atomic_file, atomic_folder, read_json, write_json
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
 
 
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    evaluate: Evaluate
+    aggregate: Aggregate
+    dataset: Dataset
+
+
 def main(settings: Settings) -> None:
-    """Write metrics/{models,headline,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
-    classes = read_classes()
-    folders = {name: Path(settings.trained[name]) for name in settings.models}
+    """Write metrics/{headline,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
+    classes, scores = read_classes(), read_json(MODELS)
+    folders = {name: EVALUATED / name for name in scores}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
-    scores = {name: read_json(settings.evaluated[name]) for name in settings.models}
     chosen = chosen_on_validation(scores)  # ensembles were fitted on validation: what they score there is no test
     members = list(panel.probabilities)
-    made = made_of(panel, settings, classes)
-    panel = panel.with_members({name: probabilities for name, (probabilities, _) in made.items()})
-    scores |= evaluated(panel, list(made), settings, classes)
+    ensembles = fitted_ensembles(panel, settings, classes)
+    panel = panel.with_members({name: probabilities for name, (probabilities, _) in ensembles.items()})
+    of_ensembles = evaluate_ensembles(panel, list(ensembles), settings, classes)
+    scores |= of_ensembles
     pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
-    confusions = {name: scores[name].pop("confusion") for name in scores}
     best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
-    starts = {name: starts_from(name, settings.weights) for name in settings.models}
+    starts = {name: read_json(folder / MODEL_CARD)["starts_from"] for name, folder in folders.items()}
     table = comparison_table(scores, starts, [best, *alike])
-    write_json(MODELS, scores)
-    ensembles = {name: {"members": members, "fitted": fitted} for name, (_, fitted) in made.items()}
-    write_json("metrics/ensembles.json", ensembles)
+    write_json(
+        ENSEMBLES,
+        {
+            name: {"members": members, "fitted": fitted, "scores": without_confusion(of_ensembles[name])}
+            for name, (_, fitted) in ensembles.items()
+        },
+    )
     write_json(RANKS, asdict(ranks) if ranks else {"blocks": 1})
     write_table(table, COMPARISON)
     write_table(pairs, PAIRS)
     headline = headline_of(chosen, scores, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
-    of_all = {"confidence": settings.evaluate.confidence, "models": len(settings.models), **trainings}
+    of_all = {"confidence": settings.evaluate.confidence, "models": len(folders), **trainings}
     write_json(HEADLINE, {**headline, **of_all})
-    histories = {name: pd.read_csv(folder / "history.csv") for name, folder in folders.items()}
-    with whole_folder("reports/comparison") as folder:
+    histories = {name: pd.read_csv(folder / HISTORY) for name, folder in folders.items()}
+    confusions = {name: of_model["confusion"] for name, of_model in scores.items()}
+    with atomic_folder(COMPARISON_REPORTS) as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder)
-    log.info(
-        "chosen on validation: %s; highest on test: %s; not told from it: %s", chosen, best, ", ".join(alike) or "none"
-    )
+    log.info("chosen on validation: %s; highest on test: %s", chosen, best)
+    log.info("not distinguishable from %s: %s", best, ", ".join(alike) or "none")
 
 
-def made_of(panel: Panel, settings: Settings, classes: list[str]) -> dict[str, tuple[np.ndarray, dict]]:
-    """Each ensemble's probabilities and what was fitted for it; one model makes none."""
+def fitted_ensembles(panel: Panel, settings: Settings, classes: list[str]) -> dict[str, tuple[np.ndarray, dict]]:
+    """Return the probabilities of each ensemble and what was fitted for it; a study of one model has none."""
     kinds = settings.aggregate.ensembles if len(panel.probabilities) > 1 else []
     return {f"{PREFIX}{kind}": ensemble(kind, panel, classes) for kind in kinds}
 
 
-def evaluated(panel: Panel, names: list[str], settings: Settings, classes: list[str]) -> dict[str, dict]:
-    """Ensembles' scores but those on validation, on which they were fitted; their figures go to reports/ensembles/."""
+def evaluate_ensembles(
+    panel: Panel, names: list[str], settings: Settings, classes: list[str]
+) -> dict[str, dict[str, object]]:
+    """Score the ensembles on test and draw their figures; they were fitted on validation and have no score there."""
     scores = {}
-    with whole_folder("reports/ensembles") as folder:
+    with atomic_folder(ENSEMBLE_REPORTS) as folder:
         for name in names:
-            probabilities = panel.probabilities[name]
-            found = evaluate(panel.rows, probabilities, classes, settings.evaluate, settings.dataset.ordered)
-            seen = {key: value for key, value in found.scores.items() if not key.startswith("val_")}
-            scores[name] = {**seen, "leak_suspect": read_leak_suspect()}
+            options = settings.evaluate
+            evaluation = evaluate(panel.rows, panel.probabilities[name], classes, options, settings.dataset.ordered)
+            on_test = {key: value for key, value in evaluation.scores.items() if not key.startswith("val_")}
+            scores[name] = {**on_test, "leak_suspect": read_leak_suspect()}
             (folder / name).mkdir()
-            draw_evaluation(
-                found, name, title_of(name), classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder / name
-            )
+            images, title = ArrayFile(IMAGES), title_of(name)
+            draw_evaluation(evaluation, name, title, classes, options.confidence, images, folder / name)
     return scores
+
+
+def without_confusion(scores: dict[str, object]) -> dict[str, object]:
+    """Return scores without the counts of the confusion matrix."""
+    return {name: value for name, value in scores.items() if name != "confusion"}
 
 
 def write_table(table: pd.DataFrame, target: Path) -> None:
     """Write a CSV whole or not at all."""
-    with whole_file(target) as partial:
+    with atomic_file(target) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -1,14 +1,22 @@
 """Draw what augmentation does to a training image of each class."""
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.augment.settings import Augment
+from bonexray.augment.views import EPOCH, random_view
+from bonexray.config import StageSettings
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes, read_manifest
-from bonexray.outputs import whole_folder
-from bonexray.reporting.figures.galleries import image_gallery
+from bonexray.data.paths import IMAGES
+from bonexray.figures.images.galleries import image_gallery
+from bonexray.files import atomic_folder
 from bonexray.stage import run_stage
-from bonexray.training.augment import EPOCH, random_view
 
 VIEWS = 6
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    augment: Augment
 
 
 def main(settings: Settings) -> None:
@@ -20,10 +28,10 @@ def main(settings: Settings) -> None:
         row = int(train.index[train["label"] == name][0])
         views = [random_view(images[row], settings.augment, EPOCH, epoch, row) for epoch in range(VIEWS)]
         gallery[name] = [images[row], *views]
-    with whole_folder("reports/augmentation") as folder:
+    with atomic_folder("reports/augmentation") as folder:
         title = f"A training image of each class (left), and what a network sees of it in its first {VIEWS} epochs"
         image_gallery(gallery, title, folder / "views.png")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -3,24 +3,25 @@
 import numpy as np
 import pandas as pd
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.config import StageSettings
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.folds import folds_of
 from bonexray.data.manifest import read_classes, read_manifest
-from bonexray.data.sources import SPLITS
-from bonexray.outputs import whole_folder
-from bonexray.reporting.figures.cohort import class_counts
-from bonexray.reporting.figures.galleries import image_gallery
+from bonexray.data.paths import IMAGES
+from bonexray.data.manifest import SPLITS
+from bonexray.figures.images.cohort import class_counts
+from bonexray.figures.images.galleries import image_gallery
+from bonexray.files import atomic_folder
 from bonexray.stage import run_stage
 
 SAMPLES = 6
 
 
-def main(settings: Settings) -> None:
+def main(settings: StageSettings) -> None:
     """Write reports/cohort/class_counts.png and sample_gallery.png."""
     manifest, classes = read_manifest(), read_classes()
     images = ArrayFile(IMAGES)
-    with whole_folder("reports/cohort") as folder:
+    with atomic_folder("reports/cohort") as folder:
         class_counts(count_classes(manifest, classes), folder / "class_counts.png")
         samples = {name: images[first_of(manifest, name)] for name in classes}
         image_gallery(samples, "Samples of each class, as the networks see them", folder / "sample_gallery.png")
@@ -41,4 +42,4 @@ def first_of(manifest: pd.DataFrame, label: str) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, StageSettings)

@@ -3,16 +3,27 @@
 import logging
 from pathlib import Path
 
-from bonexray.config import Settings
+from bonexray.compute import Compute
+from bonexray.config import StageSettings
 from bonexray.data.manifest import read_manifest
-from bonexray.data.sources import dataset_root
-from bonexray.outputs import whole_folder, write_json
-from bonexray.preprocess.denoise import denoise_images
-from bonexray.preprocess.quality import added_noise_quality, phantom_quality
-from bonexray.preprocess.store import store_folder, trim
+from bonexray.dataset.settings import Dataset
+from bonexray.dataset.sources import dataset_root
+from bonexray.denoise.denoising import denoise_images
+from bonexray.denoise.quality import added_noise_quality, phantom_quality
+from bonexray.denoise.settings import Denoise
+from bonexray.denoise.store import store_folder, trim
+from bonexray.files import atomic_folder, write_json
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    dataset: Dataset
+    denoise: Denoise
+    compute: Compute
 
 
 def main(settings: Settings) -> None:
@@ -20,7 +31,7 @@ def main(settings: Settings) -> None:
     manifest = read_manifest()
     images = dict(zip(manifest["id"], manifest["path"], strict=True))
     root = dataset_root(settings.dataset)
-    with whole_folder("data/denoised") as folder:
+    with atomic_folder("data/denoised") as folder:
         anew = denoise_images(root, images, folder, settings.denoise, settings.compute)
     if settings.dataset.reference:
         reference = Path(settings.dataset.reference)
@@ -35,4 +46,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

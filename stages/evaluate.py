@@ -1,51 +1,118 @@
-"""Turn one model's probabilities into numbers and figures; no network is needed."""
+"""Turn the probabilities of every model into scores and figures; no network is needed."""
 
 import logging
+import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
+from joblib import Parallel, delayed
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.config import StageSettings
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
-from bonexray.data.predictions import PREDICTIONS, read_predictions
-from bonexray.evaluation.evaluate import evaluate
-from bonexray.models.registry import model_row
-from bonexray.outputs import read_json, whole_folder, write_json
-from bonexray.reporting.figures.curves import learning_curves
-from bonexray.reporting.figures.one_model import draw_evaluation
+from bonexray.data.paths import (
+    EVALUATED,
+    HISTORY,
+    IMAGES,
+    MODEL_CARD,
+    MODEL_REPORTS,
+    MODELS,
+    PLOTS,
+    PREDICTIONS,
+    model_folder,
+)
+from bonexray.data.predictions import read_predictions
+from bonexray.dataset.settings import Dataset
+from bonexray.evaluate.evaluation import evaluate
+from bonexray.evaluate.settings import Evaluate
+from bonexray.figures.model.curves import learning_curves
+from bonexray.figures.model.evaluation import draw_evaluation
+from bonexray.files import atomic_folder, read_json, write_json
+from bonexray.progress import progress
+from bonexray.registry import model_row
 from bonexray.stage import run_stage
 
 COSTS = ("parameters", "multiply_adds", "file_mb")
 log = logging.getLogger("bonexray")
 
 
-def main(settings: Settings, name: str) -> None:
-    """Write metrics/models/<name>.json, and the figures and tables in reports/models/<name>/."""
-    source, classes, title = Path(f"models/{name}"), read_classes(), model_row(name).title
-    card, history = read_json(source / "model.json"), pd.read_csv(source / "history.csv")
-    evaluation = evaluate(
-        *read_predictions(source / PREDICTIONS, classes), classes, settings.evaluate, settings.dataset.ordered
-    )
-    scores = {
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    models: dict[str, dict]
+    evaluate: Evaluate
+    dataset: Dataset
+
+
+def main(settings: Settings) -> None:
+    """Write metrics/models.json, figures and tables in reports/models/, data/evaluated/ and reports/plots/.
+
+    data/evaluated/ holds the card, history and predictions of each model once more, so that later stages depend on one
+    folder and not on every model.
+    """
+    names = list(settings.models)
+    with atomic_folder(MODEL_REPORTS) as reports, atomic_folder(EVALUATED) as evaluated:
+        work = Parallel(n_jobs=min(len(names), os.cpu_count() or 1), return_as="generator")
+        calls = (delayed(evaluate_model)(name, settings, reports / name, evaluated / name) for name in names)
+        scores = dict(zip(names, progress(work(calls), "evaluating", len(names)), strict=True))
+        write_plots(names, reports, evaluated)
+    write_json(MODELS, scores)
+    for name, of_model in scores.items():
+        log.info("%-22s %s", name, in_one_line(of_model))
+
+
+def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path) -> dict[str, object]:
+    """Score one model and draw its figures.
+
+    Args:
+        name: of the model.
+        settings: of the stage.
+        reports: the folder for figures and tables.
+        evaluated: the folder for the files that later stages read.
+
+    Returns:
+        Its scores, under their names.
+    """
+    source, classes, title = model_folder(name), read_classes(), model_row(name).title
+    for folder in (reports, evaluated):
+        folder.mkdir()
+    for file in (MODEL_CARD, HISTORY, PREDICTIONS):
+        shutil.copyfile(source / file, evaluated / file)
+    card, history = read_json(source / MODEL_CARD), pd.read_csv(source / HISTORY)
+    predictions = read_predictions(source / PREDICTIONS, classes)
+    evaluation = evaluate(*predictions, classes, settings.evaluate, settings.dataset.ordered)
+    draw_evaluation(evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), reports)
+    learning_curves(history, title, reports / f"{name}_evaluation_figure.png")
+    return {
         **evaluation.scores,
         **{cost: card[cost] for cost in COSTS},
         "epochs": len(history),
         "leak_suspect": read_leak_suspect(),
     }
-    with whole_folder(f"reports/models/{name}") as folder:
-        draw_evaluation(evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), folder)
-        learning_curves(history, title, folder / f"{name}_evaluation_figure.png")
-    write_json(f"metrics/models/{name}.json", scores)
-    log.info(
-        "balanced accuracy %.3f (%.3f to %.3f), n = %d%s",
-        scores["balanced_accuracy"],
-        scores["balanced_accuracy_low"],
-        scores["balanced_accuracy_high"],
-        scores["n"],
-        "; COLLAPSED: one answer to everything" if scores["collapsed"] else "",
-    )
+
+
+def write_plots(names: list[str], reports: Path, evaluated: Path) -> None:
+    """Write the tables that `dvc plots` draws: of all models, one below the other."""
+    sources = {
+        "learning_curves": (evaluated, HISTORY, ["epoch", "loss", "val_loss"]),
+        "confusion": (reports, "results_{name}.csv", ["actual", "prediction"]),
+        "roc": (reports, "{name}_roc.csv", ["false_positive_rate", "macro_average"]),
+        "calibration": (reports, "{name}_reliability.csv", ["confidence", "accuracy"]),
+    }
+    with atomic_folder(PLOTS) as folder:
+        for plot, (root, file, columns) in sources.items():
+            tables = [pd.read_csv(root / name / file.format(name=name))[columns].assign(model=name) for name in names]
+            pd.concat(tables).to_csv(folder / f"{plot}.csv", index=False, lineterminator="\n")
+
+
+def in_one_line(scores: dict[str, object]) -> str:
+    """Return the score that the study compares, with its interval."""
+    score = "balanced_accuracy"
+    interval = f"{scores[score]:.3f} ({scores[f'{score}_low']:.3f} to {scores[f'{score}_high']:.3f})"
+    collapsed = "; COLLAPSED: one answer to everything" if scores["collapsed"] else ""
+    return f"balanced accuracy {interval}, n = {scores['n']}{collapsed}"
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -6,21 +6,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.config import StageSettings
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes
-from bonexray.data.predictions import PREDICTIONS, first_training, read_predictions
-from bonexray.explanation.explain import Explanation, choose, explain
-from bonexray.models.blocks import diagram_of
-from bonexray.models.registry import model_row
-from bonexray.outputs import whole_folder, write_json
-from bonexray.reporting.figures.architecture import architecture
-from bonexray.reporting.figures.heatmaps import Explained, heat_maps
+from bonexray.data.paths import IMAGES, PREDICTIONS
+from bonexray.data.predictions import first_training, read_predictions
+from bonexray.explain.diagram import diagram_of
+from bonexray.explain.explanation import Explanation, choose, explain
+from bonexray.explain.settings import Explain
+from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.heatmaps import Explained, heat_maps
+from bonexray.files import atomic_folder, write_json
+from bonexray.networks.trained import trained_network
+from bonexray.runtime import prepare_runtime
 from bonexray.stage import run_stage
-from bonexray.training.runtime import prepare_runtime
-from bonexray.training.trained import trained_network
 
 log = logging.getLogger("bonexray")
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    explain: Explain
 
 
 def main(settings: Settings, name: str) -> None:
@@ -31,12 +38,12 @@ def main(settings: Settings, name: str) -> None:
     shown = choose(rows, probabilities, classes, options.right, options.wrong)
     answers, images = probabilities[shown.index], ArrayFile(IMAGES)[shown.index.to_numpy()]
     network = trained_network(source)
-    title, px = model_row(name).title, images.shape[1]
-    with whole_folder(f"reports/explained/{name}") as folder:
-        architecture(diagram_of(network, name), f"{title} on {px} px", folder / f"{name}_architecture.png")
+    px = images.shape[1]
+    with atomic_folder(f"reports/explained/{name}") as folder:
+        architecture(diagram_of(network, name), f"{name} on {px} px", folder / f"{name}_architecture.png")
         found = explain(network, name, images, shown, answers, classes, options.seed)
         panels = panels_of(images, shown, answers, classes, found)
-        heat_maps(panels, f"{title}: what speaks for a class (Grad-CAM)", folder / f"{name}_gradcam.png")
+        heat_maps(panels, f"{name}: what speaks for a class (Grad-CAM)", folder / f"{name}_gradcam.png")
         table_of(shown, found).to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
     right = int((shown["label"] == shown["predicted"]).sum())
     scores = {
@@ -67,4 +74,4 @@ def table_of(shown: pd.DataFrame, found: Explanation) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

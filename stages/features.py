@@ -1,32 +1,70 @@
-"""Run every prepared image through one frozen backbone, once for all models that use it."""
+"""Pin the starting weights of one backbone, and run every prepared image through it, once for all models that use it."""
 
 import numpy as np
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.augment.settings import Augment
+from bonexray.backbones.cost import multiply_adds
+from bonexray.backbones.encoder import build_encoder
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.config import StageSettings
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.features_card import write_features_card
 from bonexray.data.folds import learners
 from bonexray.data.manifest import read_manifest
-from bonexray.models.backbones import build_encoder
-from bonexray.models.weights import load_starting_weights, weights_path
-from bonexray.outputs import whole_folder
+from bonexray.data.paths import FEATURES, IMAGES, VIEWS, features_folder, weights_path
+from bonexray.features.extraction import extract_features, extract_views
+from bonexray.features.published import origin
+from bonexray.features.settings import BackboneRow, Features, Weights
+from bonexray.features.starting_weights import starting_body
+from bonexray.files import atomic_file, atomic_folder
+from bonexray.hashing import sha256_of
+from bonexray.runtime import prepare_runtime, start_anew
 from bonexray.stage import run_stage
-from bonexray.training.features import FEATURES, VIEWS, extract_features, extract_views, write_features_card
-from bonexray.training.runtime import prepare_runtime
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    weights: Weights
+    features: Features
+    augment: Augment
+    backbones: dict[str, BackboneRow]
 
 
 def main(settings: Settings, backbone: str) -> None:
-    """Write data/features/<backbone>/: features.npy, with augmented copies views.npy, and the weights' hash."""
+    """Write weights/<backbone>.weights.h5, and data/features/<backbone>/: features.npy, with copies views.npy, a card."""
+    write_weights(settings.weights, backbone)
     prepare_runtime(seed=0, deterministic=True)
-    images, batch, copies = ArrayFile(IMAGES), settings.features.batch_images, settings.augment.copies
+    start_anew(seed=0)
+    images, batch, copies = ArrayFile(IMAGES), settings.features.batch_images, settings.features.copies
     encoder = build_encoder(backbone, images.shape[1])
     load_starting_weights(encoder.get_layer(backbone), backbone)
-    with whole_folder(f"data/features/{backbone}") as folder:
+    with atomic_folder(features_folder(backbone)) as folder:
         extract_features(encoder, images, folder / FEATURES, batch)
         if copies:
             rows = np.flatnonzero(learners(read_manifest()))
-            extract_views(encoder, images, rows, settings.augment, folder / VIEWS, batch)
-        write_features_card(folder, encoder, backbone, weights_path(backbone), copies)
+            extract_views(encoder, images, rows, settings.augment, copies, folder / VIEWS, batch)
+        weights = weights_path(backbone)
+        card = {
+            "backbone": backbone,
+            "row": settings.backbones[backbone].row,
+            "starts_from": origin(backbone, settings.weights),
+            "weights_sha256": sha256_of(weights),
+            "weights_bytes": weights.stat().st_size,
+            "img_px": encoder.input_shape[1],
+            "copies": copies,
+            "parameters": encoder.count_params(),
+            "multiply_adds": multiply_adds(encoder),
+        }
+        write_features_card(folder, card)
+
+
+def write_weights(settings: Weights, backbone: str) -> None:
+    """Write weights/<backbone>.weights.h5."""
+    body = starting_body(backbone, settings)
+    with atomic_file(weights_path(backbone)) as partial:
+        body.save_weights(partial)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -4,15 +4,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.config import Settings
-from bonexray.data.images import write_png16
-from bonexray.data.phantom import CLASSES, Radiograph, simulate
-from bonexray.outputs import whole_folder
+from bonexray.config import StageSettings
+from bonexray.figures.images.galleries import image_gallery
+from bonexray.files import atomic_folder
+from bonexray.images.reading import write_png16
+from bonexray.phantom.settings import Phantom
+from bonexray.phantom.simulation import CLASSES, Radiograph, simulate
 from bonexray.progress import progress
-from bonexray.reporting.figures.galleries import image_gallery
 from bonexray.stage import run_stage
 
 SAMPLES = 5
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    phantom: Phantom
 
 
 def main(settings: Settings) -> None:
@@ -20,7 +27,7 @@ def main(settings: Settings) -> None:
     options = settings.phantom
     samples: dict[str, list] = {f"{name}\n{kind}": [] for name in CLASSES for kind in ("clean", "noisy")}
     truth = []
-    with whole_folder("data/phantom") as folder:
+    with atomic_folder("data/phantom") as folder:
         cohort = simulate(options.patients, options.img_px, options.photons, options.readout_sigma, options.seed)
         for patient in progress(_by_patient(cohort), "simulating", options.patients):
             truth += [write_radiograph(folder, image) for image in patient]
@@ -62,4 +69,4 @@ def _by_patient(cohort):
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -2,18 +2,27 @@
 
 from pathlib import Path
 
-from bonexray.config import Settings
+from bonexray.compute import Compute
+from bonexray.config import StageSettings
 from bonexray.data.manifest import read_manifest
-from bonexray.outputs import whole_folder
-from bonexray.preprocess.prepare import prepare_images
+from bonexray.files import atomic_folder
+from bonexray.prepare.resizing import prepare_images
+from bonexray.prepare.settings import Prepare
 from bonexray.stage import run_stage
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    prepare: Prepare
+    compute: Compute
 
 
 def main(settings: Settings) -> None:
     """Write data/prepared/images.npy, in the manifest's order, and its index."""
-    with whole_folder("data/prepared") as folder:
+    with atomic_folder("data/prepared") as folder:
         prepare_images(Path("data/denoised"), list(read_manifest()["id"]), folder, settings.prepare, settings.compute)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -2,12 +2,12 @@
 
 import logging
 
-from bonexray.config import Settings
-from bonexray.outputs import whole_file, whole_folder
-from bonexray.reporting.report.contents import report_page, summary_page
-from bonexray.reporting.report.data import Choices, read_study
-from bonexray.reporting.report.model_card import model_card_page
-from bonexray.reporting.report.provenance import provenance
+from bonexray.config import StageSettings
+from bonexray.files import atomic_file, atomic_folder
+from bonexray.report.contents import report_page, summary_page
+from bonexray.report.data import Choices, read_study
+from bonexray.report.model_card import model_card_page
+from bonexray.report.provenance import provenance
 from bonexray.stage import run_stage
 from bonexray.tracking.sync import try_to_sync
 
@@ -15,31 +15,34 @@ REPORT, SUMMARY, CARDS = "reports/report.html", "reports/summary.md", "reports/c
 log = logging.getLogger("bonexray")
 
 
+class Settings(StageSettings):
+    """What the stage reads of params.yaml: the sections that the report states, as they are."""
+
+    dataset: dict
+    split: dict
+    audit: dict
+    denoise: dict
+    prepare: dict
+    weights: dict
+    features: dict
+    augment: dict
+    train: dict
+    evaluate: dict
+
+
 def main(settings: Settings) -> None:
-    """Write reports/report.html, reports/summary.md and a card a model in reports/cards/ from what the study left."""
-    study = read_study(
-        Choices(
-            dataset=settings.dataset,
-            split=settings.split,
-            audit=settings.audit,
-            denoise=settings.denoise,
-            prepare=settings.prepare,
-            weights=settings.weights,
-            augment=settings.augment,
-            train=settings.train,
-            evaluate=settings.evaluate,
-        )
-    )
-    with whole_folder(CARDS) as folder:
+    """Write reports/report.html, reports/summary.md and a card for each model in reports/cards/."""
+    study = read_study(Choices(settings.model_dump()))
+    with atomic_folder(CARDS) as folder:
         for name, card in study.cards.items():
             text = model_card_page(name, study.titles[name], card, study.scores[name], study.data, study.settings)
             (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="\n")
-    for path, text in ((REPORT, report_page(study, provenance())), (SUMMARY, summary_page(study))):
-        with whole_file(path) as partial:
+    for path, text in ((REPORT, report_page(study, provenance(study.cards))), (SUMMARY, summary_page(study))):
+        with atomic_file(path) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
         log.info("%s: %.1f MB", path, len(text.encode()) / 1e6)
-    try_to_sync(settings)
+    try_to_sync()
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

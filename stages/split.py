@@ -5,20 +5,33 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.config import Settings
-from bonexray.data.allocation import build_manifest
-from bonexray.data.audit import Examined, examine
-from bonexray.data.grouping import find_copies, groups_of
-from bonexray.data.lookalikes import Pair
+from bonexray.compute import Compute
+from bonexray.config import StageSettings
 from bonexray.data.manifest import write_manifest
-from bonexray.data.sources import SPLITS, class_order, dataset_root, list_sources
-from bonexray.data.summary import summarise
+from bonexray.dataset.settings import Dataset
+from bonexray.dataset.sources import class_order, dataset_root, list_sources
+from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
-from bonexray.outputs import whole_file, whole_folder, write_json
-from bonexray.reporting.audit import Finding, audit_page, pairs_figure
+from bonexray.files import atomic_file, atomic_folder, write_json
+from bonexray.split.allocation import build_manifest
+from bonexray.split.audit import Examined, examine
+from bonexray.split.grouping import find_copies, groups_of
+from bonexray.split.lookalikes import Pair
+from bonexray.split.page import Finding, audit_page, pairs_figure
+from bonexray.split.settings import Audit, Split
+from bonexray.split.summary import summarise
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
+
+
+class Settings(StageSettings):
+    """What the stage reads of params.yaml."""
+
+    dataset: Dataset
+    split: Split
+    audit: Audit
+    compute: Compute
 
 
 def main(settings: Settings) -> None:
@@ -49,7 +62,7 @@ def main(settings: Settings) -> None:
 def write_quarantine(examined: list[Examined]) -> None:
     """List the images that are not used, each with its reason."""
     bad = [(item.source.path, item.source.label, item.reason) for item in examined if item.reason is not None]
-    with whole_file("data/split/quarantine.csv") as partial:
+    with atomic_file("data/split/quarantine.csv") as partial:
         pd.DataFrame(bad, columns=["path", "label", "reason"]).to_csv(partial, index=False, lineterminator="\n")
     for path, _, reason in bad:
         log.info("quarantined: %s: %s", path, reason)
@@ -72,9 +85,9 @@ def write_report(usable: list[Examined], pairs: list[Pair], summary: dict[str, o
     findings = sorted((finding(usable[p.one], usable[p.other], p.likeness) for p in pairs), key=lambda f: f.badness)[
         ::-1
     ]
-    with whole_file("reports/audit.md") as partial:
+    with atomic_file("reports/audit.md") as partial:
         partial.write_text(audit_page(summary, findings, policy), encoding="utf-8")
-    with whole_folder("reports/audit") as folder:
+    with atomic_folder("reports/audit") as folder:
         rows = [(f"{f.likeness:.4f}", *f.paths, *f.labels, *f.splits) for f in findings]
         columns = ["likeness", "one", "other", "label_one", "label_other", "split_one", "split_other"]
         pd.DataFrame(rows, columns=columns).to_csv(folder / "pairs.csv", index=False, lineterminator="\n")
@@ -94,4 +107,4 @@ def finding(one: Examined, other: Examined, likeness: float) -> Finding:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Settings)

@@ -6,16 +6,23 @@ import keras
 import numpy as np
 import pandas as pd
 
-from bonexray.config import Augment, FineTune, Model, Train, Weights
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.augment.settings import Augment
+from bonexray.train.settings import FineTune, ModelRow, Train
+from bonexray.features.settings import Weights
+from bonexray.data.paths import IMAGES
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import write_manifest
-from bonexray.models.backbones import build_encoder
-from bonexray.models.registry import BACKBONES, FULL, SCRATCH, model_row
-from bonexray.models.weights import load_starting_weights, starting_body, weights_path
-from bonexray.outputs import write_json
-from bonexray.training.cohort import Cohort, open_cohort
-from bonexray.training.features import FEATURES, VIEWS, extract_features, write_features_card
-from bonexray.training.train import train_model
+from bonexray.backbones.encoder import build_encoder
+from bonexray.registry import BACKBONES, FULL, SCRATCH, model_row
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.features.starting_weights import starting_body
+from bonexray.data.paths import weights_path
+from bonexray.files import write_json
+from bonexray.train.cohort import Cohort, open_cohort
+from bonexray.data.paths import FEATURES, VIEWS
+from bonexray.features.extraction import extract_features
+from bonexray.data.features_card import write_features_card
+from bonexray.train.training import train_model
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
 SETTINGS = Train(
@@ -55,7 +62,7 @@ def with_settings(**changes: object) -> Train:
     return SETTINGS.model_copy(update=changes)
 
 
-def row_of(name: str, mode: str, **tuning: object) -> Model:
+def row_of(name: str, mode: str, **tuning: object) -> ModelRow:
     """A model of the study in a mode, fed from where the stages leave its inputs.
 
     Args:
@@ -67,7 +74,7 @@ def row_of(name: str, mode: str, **tuning: object) -> Model:
     features = [NOTHING] if mode in (SCRATCH, FULL) else [f"data/features/{b}" for b in backbones]
     weights = [f"weights/{b}.weights.h5" for b in backbones] or [NOTHING]
     tuned = TUNING.model_copy(update=tuning) if backbones else None
-    return Model(mode=mode, images=IMAGES.parent.as_posix(), features=features, weights=weights, fine_tune=tuned)
+    return ModelRow(mode=mode, images=IMAGES.parent.as_posix(), features=features, weights=weights, fine_tune=tuned)
 
 
 def cohort_of(name: str, mode: str, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object) -> Cohort:

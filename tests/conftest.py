@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
-from bonexray.data.images import write_png16
+from bonexray.images.reading import write_png16
 
 settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine is no failure
 settings.load_profile("bonexray")

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bonexray.config import Audit, Compute, Split
-from bonexray.data.allocation import build_manifest
-from bonexray.data.audit import Examined
-from bonexray.data.grouping import groups_of
-from bonexray.data.lookalikes import Pair
-from bonexray.data.sources import Source
+from bonexray.split.settings import Audit, Split
+from bonexray.compute import Compute
+from bonexray.split.allocation import build_manifest
+from bonexray.split.audit import Examined
+from bonexray.split.grouping import groups_of
+from bonexray.split.lookalikes import Pair
+from bonexray.dataset.sources import Source
 
 CLASSES = ["normal", "osteopenia"]
 LOCAL = Compute(backend="local", scheduler=None)

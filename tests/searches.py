@@ -5,7 +5,7 @@ from collections.abc import Callable
 from cohorts import AUGMENT, SETTINGS, lay_out_features, lay_out_images, row_of
 from conftest import REPOSITORY
 
-from bonexray.config import Settings, load_settings
+from bonexray.study import Settings, load_settings
 from bonexray.tuning.search import open_search
 from bonexray.tuning.space import Changes, Searched
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bonexray.config import Settings, load_settings
-from bonexray.models.registry import REGISTRY, model_row
-from bonexray.outputs import write_json
+from bonexray.study import Settings, load_settings
+from bonexray.registry import REGISTRY, model_row
+from bonexray.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = (

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bonexray.config import Augment
-from bonexray.training.augment import COPY, EPOCH, random_view, random_views
+from bonexray.augment.settings import Augment
+from bonexray.augment.views import COPY, EPOCH, random_view, random_views
 
 PX = 48
 CENTRE = (PX - 1) / 2

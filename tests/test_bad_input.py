@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bonexray.cli import main
-from bonexray.data.images import write_png16
+from bonexray.images.reading import write_png16
 
 CSV = {"dataset.csv": "data/raw/index.csv", "dataset.inputs": ["data/raw", "data/raw/index.csv"]}
 ROWS = [

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from cohorts import AUGMENT, CLASSES, cohort_of, lay_out_features, lay_out_images
 
-from bonexray.data.arrays import IMAGES, ArrayFile
-from bonexray.training.augment import EPOCH, random_view
-from bonexray.training.batches import Batches, Reader, augmented_features, augmented_images, images, stored
-from bonexray.training.features import FEATURES, VIEWS
+from bonexray.data.paths import IMAGES
+from bonexray.data.arrays import ArrayFile
+from bonexray.augment.views import EPOCH, random_view
+from bonexray.train.batches import Batches, Reader, augmented_features, augmented_images, images, stored
+from bonexray.data.paths import FEATURES, VIEWS
 
 ROWS = 20
 

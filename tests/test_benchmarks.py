@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bonexray.preprocess.filters import FILTERS
+from bonexray.denoise.filters import FILTERS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {

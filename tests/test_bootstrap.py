@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bonexray.evaluation import bootstrap
-from bonexray.evaluation.bootstrap import (
+from bonexray.evaluate.bootstrap import (
     BLOCKS,
     Draws,
     bounds,
@@ -19,7 +19,7 @@ from bonexray.evaluation.bootstrap import (
     resampled_metrics,
     standard_error,
 )
-from bonexray.evaluation.metrics import all_metrics, balanced_accuracy
+from bonexray.evaluate.metrics import all_metrics, balanced_accuracy
 
 QUANTILES = [0.025, 0.25, 0.5, 0.75, 0.975]
 NAMES = ["normal", "osteopenia", "osteoporosis"]

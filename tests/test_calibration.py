@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from bonexray.evaluation.bootstrap import draw
-from bonexray.evaluation.calibration import (
+from bonexray.evaluate.bootstrap import draw
+from bonexray.evaluate.calibration import (
     HIGHEST,
     LOWEST,
     at_bound,
@@ -15,8 +15,8 @@ from bonexray.evaluation.calibration import (
     reliability,
     with_temperature,
 )
-from bonexray.evaluation.curves import GRID, MACRO, precision_recall_curves, reliability_curve, roc_curves
-from bonexray.evaluation.metrics import all_metrics
+from bonexray.evaluate.curves import GRID, MACRO, precision_recall_curves, reliability_curve, roc_curves
+from bonexray.evaluate.metrics import all_metrics
 
 NAMES = ["normal", "osteopenia", "osteoporosis"]
 few_examples = settings(max_examples=20, deadline=None, derandomize=True)

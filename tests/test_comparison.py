@@ -10,8 +10,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from bonexray.evaluation.bootstrap import Draws, draw
-from bonexray.evaluation.comparison import (
+from bonexray.evaluate.bootstrap import Draws, draw
+from bonexray.aggregate.comparison import (
     bootstrap_p,
     compare_pairs,
     delong_p,

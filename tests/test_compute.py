@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from bonexray.compute import spread
-from bonexray.config import Compute, Denoise, Prepare
-from bonexray.data.audit import examine
-from bonexray.data.images import write_png16
-from bonexray.data.sources import Source
+from bonexray.compute import Compute
+from bonexray.denoise.settings import Denoise
+from bonexray.prepare.settings import Prepare
+from bonexray.split.audit import examine
+from bonexray.images.reading import write_png16
+from bonexray.dataset.sources import Source
 from bonexray.errors import BonexrayError
-from bonexray.preprocess.denoise import denoise_images
-from bonexray.preprocess.prepare import prepare_images
+from bonexray.denoise.denoising import denoise_images
+from bonexray.prepare.resizing import prepare_images
 
 LOCAL = Compute(backend="local", scheduler=None)
 DENOISE = Denoise(

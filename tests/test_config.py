@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bonexray.config import load_settings, setting_findings
+from bonexray.study import load_settings, setting_findings
 from bonexray.errors import BonexrayError
 
 ROOT = Path(__file__).resolve().parents[1]

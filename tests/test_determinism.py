@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bonexray.models.registry import REGISTRY
+from bonexray.registry import REGISTRY
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parent
@@ -31,13 +31,13 @@ TRAINING = """
 import hashlib, json, shutil, sys
 from pathlib import Path
 mode, whole, steps = json.loads(sys.argv[1])
-from bonexray.training.runtime import prepare_runtime
+from bonexray.runtime import prepare_runtime
 prepare_runtime(7, deterministic=True, mode=mode)
 import keras
 from cohorts import SETTINGS, cohort_of, lay_out_backbone, lay_out_images, numbers, trained, with_settings
-from bonexray.models.networks import build_trainable
-from bonexray.models.registry import model_row
-from bonexray.training.objective import loss_of, optimizer_of
+from bonexray.networks.trainable import build_trainable
+from bonexray.registry import model_row
+from bonexray.train.objective import loss_of, optimizer_of
 
 def side_of(name):
     row = model_row(name)

@@ -14,8 +14,8 @@ import pytest
 from cohorts import lay_out_features, lay_out_images, trained, with_settings
 
 from bonexray.training import runtime
-from bonexray.training.fit import probabilities
-from bonexray.training.runtime import prepare_runtime
+from bonexray.train.fit import probabilities
+from bonexray.runtime import prepare_runtime
 
 TESTS = Path(__file__).parent
 
@@ -42,7 +42,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from pathlib import Path
 from cohorts import lay_out_backbone, lay_out_images, numbers, trained, with_settings
 from bonexray.training import runtime
-from bonexray.training.fit import probabilities
+from bonexray.train.fit import probabilities
 
 names = [device.name for device in tf.config.list_logical_devices("CPU")]
 assert len(names) == devices
@@ -160,7 +160,7 @@ def test_a_model_trained_in_16_bit_numbers_answers_with_32_bit_probabilities(
 
 THREADS = """
 import json, sys
-from bonexray.training.runtime import prepare_runtime
+from bonexray.runtime import prepare_runtime
 import tensorflow as tf
 from tensorflow.python.framework.config import is_op_determinism_enabled
 found = []
@@ -194,11 +194,11 @@ ANOTHER_BACKEND = """
 import sys, os
 from pathlib import Path
 os.chdir(sys.argv[1])
-from bonexray.training.runtime import prepare_runtime
+from bonexray.runtime import prepare_runtime
 prepare_runtime(7, deterministic=True, mode="frozen", mixed_precision=True)
 import keras
 from cohorts import lay_out_features, lay_out_images, trained, with_settings
-from bonexray.training.fit import probabilities
+from bonexray.train.fit import probabilities
 assert keras.backend.backend() == "jax"
 lay_out_images(16)
 lay_out_features("densenet121")

@@ -15,9 +15,9 @@ from PIL import Image
 from pydicom import uid
 from xrays import SECRET_ID, SECRET_NAME, dicom_file, encoded, lookup_table, written
 
-from bonexray.data.images import read_radiograph
-from bonexray.data.quiet import quiet
-from bonexray.data.radiograph import UnreadableImage
+from bonexray.images.reading import read_radiograph
+from bonexray.images.silence import quiet
+from bonexray.images.radiograph import UnreadableImage
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (24, 32), np.uint8)
@@ -238,7 +238,7 @@ def test_no_warning_names_the_patient(tmp_path: Path) -> None:
     odd = dicom_file(GRAY, PixelData=GRAY.tobytes() + b"beyond", PatientID=SECRET_ID, NumberOfFrames=1)
     odd = odd.replace(b"LO\x0a\x00SECRET-123", b"UI\x0a\x00SECRET-123")
     path = written(tmp_path / "x.dcm", odd)
-    script = f"from bonexray.data.images import read_radiograph; read_radiograph({str(path)!r}, b'salt')"
+    script = f"from bonexray.images.reading import read_radiograph; read_radiograph({str(path)!r}, b'salt')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -9,8 +9,10 @@ from dvc.repo import Repo
 from dvc.utils.hydra import compose_and_dump
 from ruamel.yaml import YAML
 
-from bonexray.config import Augment, Settings, Train, load_settings
-from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, REGISTRY
+from bonexray.augment.settings import Augment
+from bonexray.study import Settings, load_settings
+from bonexray.train.settings import Train
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, REGISTRY
 from bonexray.wiring import NOTHING, registry_files
 
 ROOT = Path(__file__).parents[1]

@@ -15,14 +15,15 @@ from ruamel.yaml import YAML
 
 import bonexray
 from bonexray import XRayClassifier
-from bonexray.config import load_settings
+from bonexray.study import load_settings
 from bonexray.errors import BonexrayError
 from bonexray.experiment import classifier, process, steps
 from bonexray.experiment.evaluation import Evaluation, read_evaluation
 from bonexray.experiment.keys import CHOSEN
-from bonexray.outputs import HEADLINE, write_json
+from bonexray.data.paths import HEADLINE
+from bonexray.files import write_json
 from bonexray.reporting import tables
-from bonexray.reporting.wording import with_interval
+from bonexray.results.wording import with_interval
 from bonexray.tracking.store import git_commit
 
 ROOT = Path(__file__).parents[1]

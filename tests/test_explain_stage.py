@@ -13,22 +13,25 @@ from cohorts import AUGMENT, CLASSES, cohort_of, lay_out_backbone, lay_out_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonexray.config import load_settings
-from bonexray.data.arrays import IMAGES
+from bonexray.study import load_settings
+from bonexray.data.paths import IMAGES
 from bonexray.data.folds import FIRST
 from bonexray.data.predictions import write_predictions
 from bonexray.errors import BonexrayError
-from bonexray.explanation.explain import choose
-from bonexray.models.blocks import Block, Diagram, diagram_of
-from bonexray.models.cost import multiply_adds
-from bonexray.models.networks import HEAD, body_of, build_trainable
-from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
-from bonexray.models.weights import load_starting_weights, weights_path
-from bonexray.outputs import read_json, sha256_of, write_json
-from bonexray.reporting.figures.architecture import architecture
-from bonexray.reporting.figures.heatmaps import Explained, heat_maps, verdict
-from bonexray.training.train import WEIGHTS, cost, model_card
-from bonexray.training.trained import trained_network
+from bonexray.explain.explanation import choose
+from bonexray.explain.diagram import Block, Diagram, diagram_of
+from bonexray.backbones.cost import multiply_adds
+from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.data.paths import weights_path
+from bonexray.files import read_json, write_json
+from bonexray.hashing import sha256_of
+from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
+from bonexray.data.paths import MODEL_WEIGHTS
+from bonexray.train.training import cost, model_card
+from bonexray.networks.trained import trained_network
 
 PX, BODY = 32, "vgg16"
 MODES = {FROZEN: BODY, FINE_TUNE: BODY, FULL: BODY, SCRATCH: "compact_cnn"}
@@ -47,8 +50,8 @@ def store(name: str, mode: str) -> keras.Model:
     if mode == FROZEN:
         load_starting_weights(body_of(network, BODY), BODY)
     stored = network.get_layer(HEAD) if mode == FROZEN else network
-    stored.save_weights(folder / WEIGHTS)
-    write_json(folder / "model.json", {**model_card(name, cohort), **cost(stored, cohort, folder / WEIGHTS)})
+    stored.save_weights(folder / MODEL_WEIGHTS)
+    write_json(folder / "model.json", {**model_card(name, cohort), **cost(stored, cohort, folder / MODEL_WEIGHTS)})
     answers = numbers(network(np.load(IMAGES)[..., None], training=False))
     write_predictions(folder / "predictions.csv", cohort.manifest, {FIRST: answers}, cohort.classes)
     return network

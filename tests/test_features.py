@@ -9,20 +9,15 @@ from cohorts import AUGMENT, SETTINGS, cohort_of, lay_out_features, lay_out_imag
 
 from bonexray.data.arrays import ArrayFile
 from bonexray.errors import BonexrayError
-from bonexray.models.cost import multiply_adds
-from bonexray.models.heads import STANDARDIZE
-from bonexray.models.networks import head_of
-from bonexray.models.standardize import Standardize
-from bonexray.training.augment import COPY, random_views
-from bonexray.training.features import (
-    FEATURES,
-    VIEWS,
-    extract_features,
-    extract_views,
-    read_features_card,
-    write_features_card,
-)
-from bonexray.training.train import adapt
+from bonexray.backbones.cost import multiply_adds
+from bonexray.networks.heads import STANDARDIZE
+from bonexray.networks.trainable import head_of
+from bonexray.networks.standardize import Standardize
+from bonexray.augment.views import COPY, random_views
+from bonexray.data.paths import FEATURES, VIEWS
+from bonexray.features.extraction import extract_features, extract_views
+from bonexray.data.features_card import read_features_card, write_features_card
+from bonexray.train.training import adapt
 
 PX, WIDTH = 8, 5
 

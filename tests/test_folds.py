@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonexray.data.folds import FIRST, Run, folds_of, learners, runs_of, split_in
-from bonexray.data.manifest import MANIFEST, read_manifest
+from bonexray.data.paths import MANIFEST
+from bonexray.data.manifest import read_manifest
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
-from bonexray.data.sources import SPLITS
+from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import FROZEN
+from bonexray.registry import FROZEN
 
 GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p1", "p2", "p3"])), max_size=20)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bonexray.cli import main
 from bonexray.errors import BonexrayError
-from bonexray.reporting.gate import Results, Verdict, gate_page, judge
+from bonexray.results.gate import Results, Verdict, gate_page, judge
 
 SCORES = {"balanced_accuracy": 0.7, "balanced_accuracy_low": 0.55, "balanced_accuracy_high": 0.85}
 HEADLINE = {"model": "vgg16", "dataset": "phantom", "n": 36, "leak_suspect": False, **SCORES}

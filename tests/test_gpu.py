@@ -8,14 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bonexray.config import Compute, Denoise
-from bonexray.data.images import write_png16
-from bonexray.data.phantom import simulate
+from bonexray.compute import Compute
+from bonexray.denoise.settings import Denoise
+from bonexray.images.reading import write_png16
+from bonexray.phantom.simulation import simulate
 from bonexray.errors import BonexrayError
 from bonexray.preprocess import gpu, store
-from bonexray.preprocess.denoise import denoise_images
-from bonexray.preprocess.filters import FILTERS, options_of
-from bonexray.preprocess.quality import psnr_db
+from bonexray.denoise.denoising import denoise_images
+from bonexray.denoise.filters import FILTERS, options_of
+from bonexray.denoise.quality import psnr_db
 
 LOCAL = Compute(backend="local", scheduler=None)
 

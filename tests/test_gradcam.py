@@ -11,15 +11,15 @@ from keras import layers
 from small_networks import build, every_model, images, numbers, same_weights, with_settings
 
 from bonexray.errors import BonexrayError
-from bonexray.explanation.gradcam import class_scores, heat_maps
-from bonexray.explanation.halves import Halves, halve, halve_at
-from bonexray.explanation.sanity import STATISTICS, likeness, randomise
+from bonexray.explain.gradcam import class_scores, heat_maps
+from bonexray.explain.feature_maps import Halves, halve, halve_at
+from bonexray.explain.sanity import STATISTICS, likeness, randomise
 from bonexray.models import networks
-from bonexray.models.backbones import build_encoder
-from bonexray.models.networks import HEAD
-from bonexray.models.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
-from bonexray.models.standardize import Standardize
-from bonexray.training.runtime import gradients
+from bonexray.backbones.encoder import build_encoder
+from bonexray.networks.trainable import HEAD
+from bonexray.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
+from bonexray.networks.standardize import Standardize
+from bonexray.runtime import gradients
 
 PX, CORNER = 16, 4
 SEEN_IN_OTHERS = {"densenet169", "vgg19", "inception_v3_xception", "resnet50_densenet121"}  # a second pass adds nothing

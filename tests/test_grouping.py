@@ -11,15 +11,16 @@ from examined import CLASSES, LOCAL, built, image, settings, splits_of
 from PIL import Image
 from xrays import dicom_file, written
 
-from bonexray.config import Audit
-from bonexray.data.audit import Examined, examine
-from bonexray.data.grouping import find_copies, groups_of
-from bonexray.data.images import write_png16
-from bonexray.data.lookalikes import Pair
-from bonexray.data.phantom import simulate
-from bonexray.data.sources import SPLITS, Source
+from bonexray.split.settings import Audit
+from bonexray.split.audit import Examined, examine
+from bonexray.split.grouping import find_copies, groups_of
+from bonexray.images.reading import write_png16
+from bonexray.split.lookalikes import Pair
+from bonexray.phantom.simulation import simulate
+from bonexray.dataset.sources import Source
+from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
-from bonexray.outputs import read_json
+from bonexray.files import read_json
 
 # Groups
 

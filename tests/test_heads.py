@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from small_networks import CLASSES, SETTINGS, build, every_model, first_mode, kinds, network_of, numbers, with_settings
 
-from bonexray.models.heads import HEADS, STANDARDIZE, build_head
-from bonexray.models.networks import HEAD, build_trainable, head_of
-from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, REGISTRY, SCRATCH, model_row
+from bonexray.networks.heads import HEADS, STANDARDIZE, build_head
+from bonexray.networks.trainable import HEAD, build_trainable, head_of
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, REGISTRY, SCRATCH, model_row
 
 PLAIN = with_settings(standardize=False)
 every_kind = pytest.mark.parametrize("kind", HEADS)

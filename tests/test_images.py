@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from xrays import encoded, png_header, png_of, written
 
-from bonexray.data.images import UnreadableImage, bounded, read_image, read_radiograph, resized, write_png16
+from bonexray.images.reading import UnreadableImage, bounded, read_image, read_radiograph, resized, write_png16
 
 GRAY = np.random.default_rng(0).integers(0, 256, (24, 32), np.uint8)
 DEEP = np.random.default_rng(1).integers(0, 65_536, (24, 32), np.uint16)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonexray.errors import BonexrayError
-from bonexray.reporting.figures.canvas import ink
-from bonexray.reporting.figures.captions import CAPTIONS, words_of
-from bonexray.reporting.figures.labels import fitted, fitted_apart, height_of, width_of
+from bonexray.figures.canvas.canvas import ink
+from bonexray.figures.captions import CAPTIONS, words_of
+from bonexray.figures.canvas.labels import fitted, fitted_apart, height_of, width_of
 
 
 @pytest.mark.parametrize("name", ["Blues", "PuOr"])

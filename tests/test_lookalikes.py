@@ -9,11 +9,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.transform import AffineTransform, warp
 
-from bonexray.config import Audit, Compute
-from bonexray.data.candidates import HASH_PX, candidates, perceptual_hashes
-from bonexray.data.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
-from bonexray.data.phantom import simulate
-from bonexray.data.thumbnails import ORIENTATIONS, VIEWS, oriented, thumbnail, viewed
+from bonexray.split.settings import Audit
+from bonexray.compute import Compute
+from bonexray.split.candidates import HASH_PX, candidates, perceptual_hashes
+from bonexray.split.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
+from bonexray.phantom.simulation import simulate
+from bonexray.split.thumbnails import ORIENTATIONS, VIEWS, oriented, thumbnail, viewed
 
 LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Audit(neighbours=8, likeness=0.7, crossing="regroup")

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.training.batches import Batches
-from bonexray.training.machines import Share
-from bonexray.training.runtime import Machine, this_machine
+from bonexray.train.batches import Batches
+from bonexray.train.machines import Share
+from bonexray.runtime import Machine, this_machine
 
 TRAINING = """
 import sys
 import keras, numpy as np
 from pathlib import Path
 from bonexray.config import load_settings
-from bonexray.training.batches import Batches
-from bonexray.training.fit import Phase, fit
-from bonexray.training.runtime import prepare_runtime
+from bonexray.train.batches import Batches
+from bonexray.train.fit import Phase, fit
+from bonexray.runtime import prepare_runtime
 
 root, folder = Path(sys.argv[1]), Path(sys.argv[2])
 settings = load_settings(root / "params.yaml").train.model_copy(update={"batch_images": 8})

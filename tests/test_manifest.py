@@ -8,10 +8,11 @@ from examined import CLASSES, built, cohort, image, settings, splits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonexray.data.allocation import regrouped, require_disjoint
-from bonexray.data.audit import Examined
+from bonexray.split.allocation import regrouped, require_disjoint
+from bonexray.split.audit import Examined
 from bonexray.data.manifest import read_classes, read_manifest, write_manifest
-from bonexray.data.sources import SPLITS, Source
+from bonexray.dataset.sources import Source
+from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
 
 # The manifest

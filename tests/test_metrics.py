@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from bonexray.evaluation.metrics import (
+from bonexray.evaluate.metrics import (
     BINS,
     METRICS,
     all_metrics,
@@ -19,7 +19,7 @@ from bonexray.evaluation.metrics import (
     confusion_counts,
     scores_of,
 )
-from bonexray.evaluation.sample import Sample
+from bonexray.evaluate.sample import Sample
 
 NAMES = ["normal", "osteopenia", "osteoporosis", "frattura è"]
 few_examples = settings(max_examples=25, deadline=None, derandomize=True)

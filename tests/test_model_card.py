@@ -17,12 +17,14 @@ from cohorts import (
     with_settings,
 )
 
-from bonexray.config import Augment, Train
-from bonexray.data.arrays import IMAGES
-from bonexray.models.weights import weights_path
-from bonexray.outputs import read_json, sha256_of, write_json
-from bonexray.training.features import VIEWS
-from bonexray.training.train import model_card
+from bonexray.augment.settings import Augment
+from bonexray.train.settings import Train
+from bonexray.data.paths import IMAGES
+from bonexray.data.paths import weights_path
+from bonexray.files import read_json, write_json
+from bonexray.hashing import sha256_of
+from bonexray.data.paths import VIEWS
+from bonexray.train.training import model_card
 
 PX = 8
 FEATURES = Path("data/features/densenet121")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.outputs import PARTIAL, digest, read_json, sha256_of, whole_file, whole_folder, write_json
+from bonexray.files import PARTIAL, read_json, atomic_file, atomic_folder, write_json
+from bonexray.hashing import digest, sha256_of
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -18,14 +19,14 @@ def content(folder: Path) -> dict[str, str]:
 def test_a_whole_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
-    with whole_folder(tmp_path / "out") as folder:
+    with atomic_folder(tmp_path / "out") as folder:
         (folder / "new").write_text("new")
         assert content(tmp_path / "out") == {"old": "old"}
     assert content(tmp_path) == {"out/new": "new"}
 
 
 def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
-    with whole_folder(tmp_path / "a" / "b") as folder:
+    with atomic_folder(tmp_path / "a" / "b") as folder:
         (folder / "x").write_text("x")
     assert content(tmp_path) == {"a/b/x": "x"}
 
@@ -33,14 +34,14 @@ def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_folder_in_place(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
-    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "out") as folder:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out") as folder:
         (folder / "half").write_text("half")
         raise KeyboardInterrupt
     assert content(tmp_path / "out") == {"old": "old"}
 
 
 def test_an_error_makes_no_folder_where_none_was(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), whole_folder(tmp_path / "out"):
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out"):
         raise RuntimeError
     assert not (tmp_path / "out").exists()
 
@@ -49,7 +50,7 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     left = tmp_path / f"out{PARTIAL}"
     left.mkdir()
     (left / "half").write_text("half")
-    with whole_folder(tmp_path / "out") as folder:
+    with atomic_folder(tmp_path / "out") as folder:
         (folder / "new").write_text("new")
     assert content(tmp_path) == {"out/new": "new"}
     assert not left.exists()
@@ -58,7 +59,7 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
 def test_a_whole_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "weights.h5"
     for text in ("old", "new"):
-        with whole_file(target) as partial:
+        with atomic_file(target) as partial:
             assert partial.suffix == ".h5"
             partial.write_text(text)
     assert content(tmp_path) == {"deep/weights.h5": "new"}
@@ -67,7 +68,7 @@ def test_a_whole_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_in_place(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(target) as partial:
+    with pytest.raises(RuntimeError), atomic_file(target) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert target.read_text() == "old"

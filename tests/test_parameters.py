@@ -6,9 +6,9 @@ import keras
 import pytest
 from small_networks import CLASSES, SETTINGS, encoder_of, every_backbone
 
-from bonexray.models.backbones import build_body
-from bonexray.models.networks import build_trainable
-from bonexray.models.registry import BACKBONES, SCRATCH
+from bonexray.backbones.encoder import build_body
+from bonexray.networks.trainable import build_trainable
+from bonexray.registry import BACKBONES, SCRATCH
 
 MILLIONS_WITH_TOP = {  # https://keras.io/api/applications/
     "vgg16": 138.4,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bonexray.data.phantom import CLASSES, Radiograph, simulate, who_label
+from bonexray.phantom.simulation import CLASSES, Radiograph, simulate, who_label
 
 PX = 32
 

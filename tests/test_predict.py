@@ -22,7 +22,7 @@ from xrays import SECRET_ID, SECRET_NAME, dicom_file
 from bonexray.cli import app
 from bonexray.data.predictions import read_predictions
 from bonexray.errors import BonexrayError
-from bonexray.serving.ahead import ahead, in_batches, workers
+from bonexray.serving.prefetch import ahead, in_batches, workers
 from bonexray.serving.files import image_files, overlay
 
 PROBABILITIES = ["prob_osteoporosis", "prob_normal"]

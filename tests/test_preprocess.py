@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bonexray.config import Compute, Denoise, Prepare
+from bonexray.compute import Compute
+from bonexray.denoise.settings import Denoise
+from bonexray.prepare.settings import Prepare
 from bonexray.data.arrays import ArrayFile
-from bonexray.data.images import bounded, read_image, write_png16
-from bonexray.data.phantom import Radiograph, simulate
+from bonexray.images.reading import bounded, read_image, write_png16
+from bonexray.phantom.simulation import Radiograph, simulate
 from bonexray.errors import BonexrayError
-from bonexray.preprocess.denoise import denoise_images
-from bonexray.preprocess.filters import FILTERS, bm3d, estimated_sigma, filter_of, options_of, unfiltered
-from bonexray.preprocess.prepare import prepare_image, prepare_images
-from bonexray.preprocess.quality import added_noise_quality, phantom_quality, psnr_db, ssim
+from bonexray.denoise.denoising import denoise_images
+from bonexray.denoise.filters import FILTERS, bm3d, estimated_sigma, filter_of, options_of, unfiltered
+from bonexray.prepare.resizing import prepare_image, prepare_images
+from bonexray.denoise.quality import added_noise_quality, phantom_quality, psnr_db, ssim
 
 
 def prepare(img_px: int, resize: str = "pad") -> Prepare:

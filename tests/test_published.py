@@ -15,11 +15,11 @@ import keras
 import pytest
 import requests
 
-from bonexray.config import Weights
+from bonexray.features.settings import Weights
 from bonexray.errors import BonexrayError
-from bonexray.models.published import origin, pins_path, published_file, require_mirrored, starts_from
-from bonexray.models.registry import BACKBONES
-from bonexray.outputs import read_json
+from bonexray.features.published import origin, pins_path, published_file, require_mirrored, starts_from
+from bonexray.registry import BACKBONES
+from bonexray.files import read_json
 
 PUBLISHED = {name: row.published for name, row in BACKBONES.items() if row.published}
 every_published = pytest.mark.parametrize("name", PUBLISHED)
@@ -107,7 +107,7 @@ def test_a_file_of_anothers_is_refused_by_the_registrys_hash(name: str, study_fo
 def test_where_there_is_no_hash_the_first_file_is_pinned_and_another_refused(
     name: str, study_folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bonexray.models.published.log.propagate", True)
+    monkeypatch.setattr("bonexray.features.published.log.propagate", True)
     file = lay(name, study_folder, b"weights")
     pin = hashlib.sha256(b"weights").hexdigest()
     assert published_file(name, str(study_folder)) == file

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bonexray.evaluation.ranks import compare_ranks, critical_difference
+from bonexray.aggregate.friedman import compare_ranks, critical_difference
 
 
 def scores(seed: int, blocks: int, models: int, spread: float = 0.0) -> pd.DataFrame:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.outputs import HEADLINE, read_json, with_section
+from bonexray.data.paths import HEADLINE
+from bonexray.files import read_json
+from bonexray.results.markdown import with_section
 from bonexray.reporting import tables
 
 ROOT = Path(__file__).parents[1]

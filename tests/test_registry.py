@@ -27,9 +27,9 @@ from small_networks import (
 )
 
 from bonexray.errors import BonexrayError
-from bonexray.models.backbones import CONVENTION, CONVENTIONS, build_body, to_convention
-from bonexray.models.networks import HEAD, body_of, build_trainable
-from bonexray.models.registry import (
+from bonexray.backbones.encoder import CONVENTION, CONVENTIONS, build_body, to_convention
+from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.registry import (
     BACKBONES,
     FINE_TUNE,
     FULL,

@@ -16,16 +16,16 @@ from PIL import Image
 from studies import ROOT, SHAPES, Shape, card_of, data_of, rewritten, scores_of, settings_of, write_study
 
 from bonexray.errors import BonexrayError
-from bonexray.outputs import read_json
+from bonexray.files import read_json
 from bonexray.reporting.report import images as report_images
-from bonexray.reporting.report.contents import model_details, report_page, summary_page
-from bonexray.reporting.report.data import Study, read_study
-from bonexray.reporting.report.images import picture
-from bonexray.reporting.report.model_card import model_card_page
-from bonexray.reporting.report.pages import markdown_text
-from bonexray.reporting.report.provenance import Provenance
-from bonexray.reporting.report.tables import models_table
-from bonexray.reporting.report.text import answer
+from bonexray.report.contents import model_details, report_page, summary_page
+from bonexray.report.data import Study, read_study
+from bonexray.report.images import picture
+from bonexray.report.model_card import model_card_page
+from bonexray.report.pages import markdown_text
+from bonexray.report.provenance import Provenance
+from bonexray.report.tables import models_table
+from bonexray.report.text import answer
 
 MADE_OF = Provenance(
     "c0ffee" * 6 + "c0ff", (), {"Python": "3.11.1", "bonexray": "0.1.0"}, (("models/vgg16", "ab" * 16, 12),)

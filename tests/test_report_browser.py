@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from studies import SHAPES, write_study
 
-from bonexray.reporting.report.contents import report_page
-from bonexray.reporting.report.data import read_study
-from bonexray.reporting.report.provenance import Provenance
+from bonexray.report.contents import report_page
+from bonexray.report.data import read_study
+from bonexray.report.provenance import Provenance
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'bonexray[dev]'")

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from studies import SHAPES, rewritten, write_study
 
-from bonexray.reporting.report.checklists import CLAIM, TRIPOD, checklist, statements
-from bonexray.reporting.report.data import Study, read_study
-from bonexray.reporting.report.provenance import lock_hashes, provenance
-from bonexray.reporting.report.questions import best_network, pair_of, preprocessing, transfer
-from bonexray.reporting.report.sources import reported, wilson
-from bonexray.reporting.report.tables import pairs_table, sources_table
-from bonexray.reporting.report.text import answer, limitations, study_warnings
-from bonexray.reporting.wording import large, p_value
+from bonexray.report.checklists import CLAIM, TRIPOD, checklist, statements
+from bonexray.report.data import Study, read_study
+from bonexray.report.provenance import lock_hashes, provenance
+from bonexray.report.questions import best_network, pair_of, preprocessing, transfer
+from bonexray.report.sources import reported, wilson
+from bonexray.report.tables import pairs_table, sources_table
+from bonexray.report.text import answer, limitations, study_warnings
+from bonexray.results.wording import large, p_value
 
 every_shape = pytest.mark.parametrize("name", SHAPES)
 

@@ -11,18 +11,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bonexray.cli import app
-from bonexray.models.registry import REGISTRY, Model
-from bonexray.reporting.grid import FILTERS, filter_grid
-from bonexray.reporting.tables import (
-    COLUMNS,
-    best_on_test,
-    chosen_on_validation,
-    comparison_table,
-    markdown_table,
-    terminal_table,
-    told_apart,
-    warnings_of,
-)
+from bonexray.registry import REGISTRY, Model
+from bonexray.results.grid import FILTERS, filter_grid
+from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation, comparison_table
+from bonexray.results.tables import markdown_table, terminal_table, comparison_sentence, warnings_of
 
 ELSEWHERE = [
     "macro_specificity",
@@ -175,11 +167,11 @@ def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() ->
     ],
 )
 def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alike: list[str], expected: str) -> None:
-    assert told_apart(comparison_table(MODELS, STARTS, alike)).startswith(expected)
+    assert comparison_sentence(comparison_table(MODELS, STARTS, alike)).startswith(expected)
     one, two = ({name: MODELS[name] for name in names} for names in (["resnet50"], ["resnet50", "xception"]))
-    assert "the other cannot be told from it" in told_apart(comparison_table(two, STARTS, two))
-    assert "can be told from the other (" in told_apart(comparison_table(two, STARTS, ["xception"]))
-    assert told_apart(comparison_table(one, STARTS, ["resnet50"])) == "One model, compared with no other."
+    assert "the other cannot be told from it" in comparison_sentence(comparison_table(two, STARTS, two))
+    assert "can be told from the other (" in comparison_sentence(comparison_table(two, STARTS, ["xception"]))
+    assert comparison_sentence(comparison_table(one, STARTS, ["resnet50"])) == "One model, compared with no other."
 
 
 # The choice

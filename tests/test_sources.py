@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonexray.config import Dataset
+from bonexray.dataset.settings import Dataset
 from bonexray.data.manifest import class_numbers
-from bonexray.data.sources import SPLITS, Source, class_order, escaped, list_sources, name_fault
+from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_fault
+from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
 
 

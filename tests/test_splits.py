@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bonexray.data.splits import assign_groups, require_enough_groups
+from bonexray.split.group_counts import assign_groups, require_enough_groups
 from bonexray.errors import BonexrayError
 
 RATIOS = st.lists(st.integers(1, 8), min_size=2, max_size=4).map(lambda parts: np.array(parts) / sum(parts))

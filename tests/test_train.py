@@ -19,15 +19,15 @@ from cohorts import (
     with_settings,
 )
 
-from bonexray.config import Augment
+from bonexray.augment.settings import Augment
 from bonexray.models import backbones, hub, networks
-from bonexray.models.networks import HEAD, body_of, build_trainable
-from bonexray.models.registry import BACKBONES, REGISTRY
-from bonexray.models.weights import load_starting_weights
-from bonexray.training.fit import balanced_weights, fit, probabilities
-from bonexray.training.objective import loss_of
-from bonexray.training.runtime import prepare_runtime
-from bonexray.training.train import train_model
+from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.registry import BACKBONES, REGISTRY
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.train.fit import balanced_weights, fit, probabilities
+from bonexray.train.objective import loss_of
+from bonexray.runtime import prepare_runtime
+from bonexray.train.training import train_model
 
 PX, BODY = 32, "mobilenet_v2"
 NETWORKS = {"frozen": BODY, "fine_tune": BODY, "full": BODY, "scratch": "compact_cnn"}
@@ -76,7 +76,7 @@ class Training:
     def __init__(self, name: str, mode: str, folder: Path, *options: object, **tuning: object) -> None:
         self.mode, self.folder, self.phases = mode, folder, Phases()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bonexray.training.train.fit", self.phases)
+            patch.setattr("bonexray.train.training.fit", self.phases)
             self.network, self.history, self.cohort = trained(name, mode, folder, *options, **tuning)
 
     def loss_of(self, network: keras.Model) -> float:

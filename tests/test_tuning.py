@@ -13,14 +13,14 @@ from conftest import REPOSITORY
 from dvc.utils.hydra import compose_and_dump
 from searches import MODEL, SCRATCH, lay_out, quick, searched, settings_with
 
-from bonexray.config import Settings, load_settings
-from bonexray.data.manifest import MANIFEST
+from bonexray.study import Settings, load_settings
+from bonexray.data.paths import MANIFEST
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import FINE_TUNE
-from bonexray.training.cohort import open_cohort
-from bonexray.training.features import FEATURES, VIEWS
-from bonexray.training.runtime import start_anew
-from bonexray.training.train import train_model
+from bonexray.registry import FINE_TUNE
+from bonexray.train.cohort import open_cohort
+from bonexray.data.paths import FEATURES, VIEWS
+from bonexray.runtime import start_anew
+from bonexray.train.training import train_model
 from bonexray.tuning import search
 from bonexray.tuning.search import open_search
 from bonexray.tuning.space import Searched, suggest

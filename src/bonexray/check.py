@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.config import PARAMS, Settings, load_settings, setting_findings
-from bonexray.data.sources import SPLITS, class_order, list_sources
-from bonexray.data.splits import require_enough_groups
+from bonexray.config import PARAMS
+from bonexray.dataset.sources import class_order, list_sources
+from bonexray.data.manifest import SPLITS
+from bonexray.denoise.filters import options_of
 from bonexray.errors import BonexrayError
-from bonexray.models.published import require_mirrored
-from bonexray.models.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
-from bonexray.preprocess.filters import options_of
+from bonexray.features.published import require_mirrored
+from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
+from bonexray.split.group_counts import require_enough_groups
+from bonexray.study import Settings, load_settings, setting_findings
+from bonexray.wiring import derived
 
 
 def require_sound_settings(settings: Settings) -> None:
@@ -49,7 +52,9 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _raised(options_of, settings.denoise)
     if settings.dataset.classes:
         yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
-    for name, model in settings.models.items():
+    derivation = list(_raised(_require_derived, settings))
+    yield from derivation
+    for name, model in () if derivation else settings.models.items():
         wrong = list(_raised(require_px, name, settings.prepare.img_px))
         yield from wrong or _raised(_require_mode, name, model.mode)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
@@ -72,6 +77,21 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
         yield error
 
 
+def _require_derived(settings: Settings) -> None:
+    """Refuse `models`, `backbones` and `panel` that do not follow from the choices: a hand edit of one of both."""
+    content = settings.model_dump(exclude_unset=True)
+    for part, expected in derived(settings.model_dump()).items():
+        if content[part] != expected:
+            names = {*expected, *content[part]}
+            key = next(name for name in sorted(names) if expected.get(name) != content[part].get(name))
+            raise BonexrayError(
+                f"{PARAMS}: {part}.{key}",
+                expected=f"what follows from model, mode, modes, weights and fine_tune: {expected.get(key)}",
+                received=content[part].get(key),
+                do="change those with `dvc exp run -S`, or in conf/config.yaml and run `bonexray registry`",
+            )
+
+
 def _require_mode(name: str, mode: str) -> None:
     row = model_row(name)
     if mode not in row.modes:
@@ -79,7 +99,9 @@ def _require_mode(name: str, mode: str) -> None:
             f"models.{name}.mode",
             expected=f"one of {', '.join(row.modes)}",
             received=repr(mode),
-            do=f"correct modes.{name}; a network from scratch has no other mode" if row.builder else "correct it",
+            do=f"correct mode or modes.{name}"
+            if row.backbones
+            else f"take {name} out of modes: it is trained from scratch",
         )
 
 

@@ -27,7 +27,7 @@ def check() -> None:
 @app.command()
 def sync() -> None:
     """Create the MLflow runs that are missing, from the files; twice creates nothing twice."""
-    from bonexray.config import load_settings
+    from bonexray.study import load_settings
     from bonexray.tracking.store import tracking_uri, without_secret
     from bonexray.tracking.sync import sync as sync_runs
 
@@ -45,15 +45,17 @@ def table(
     import pandas as pd
     from rich.console import Console
 
-    from bonexray.outputs import HEADLINE, read_json, with_section
-    from bonexray.reporting import tables
+    from bonexray.data.paths import COMPARISON, DENOISE, HEADLINE
+    from bonexray.files import read_json
+    from bonexray.results import tables
+    from bonexray.results.markdown import with_section
 
-    if not tables.COMPARISON.exists():
-        what = str(tables.COMPARISON)
+    if not COMPARISON.exists():
+        what = str(COMPARISON)
         raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
-    comparison, headline = pd.read_csv(tables.COMPARISON), read_json(HEADLINE)
+    comparison, headline = pd.read_csv(COMPARISON), read_json(HEADLINE)
     if into:
-        results = tables.markdown_table(comparison, headline, read_json(tables.DENOISE))
+        results = tables.markdown_table(comparison, headline, read_json(DENOISE))
         into.write_text(
             with_section(into.read_text(encoding="utf-8"), tables.BEGIN, tables.END, results), encoding="utf-8"
         )
@@ -70,8 +72,8 @@ def gate(
     ] = None,
 ) -> None:
     """Say in Markdown whether the numbers here may follow those of a revision; exit with 1 where they may not."""
-    from bonexray.reporting.gate import gate_page, judge
-    from bonexray.reporting.revisions import results_at, results_here
+    from bonexray.results.gate import gate_page, judge
+    from bonexray.results.revisions import results_at, results_here
 
     here, other = results_here(), results_at(against)
     verdict = judge(here, other, tolerance)
@@ -89,33 +91,41 @@ def grid(
     """Collect the experiments of this commit: each model with each filter, one row a pair."""
     import dvc.api
 
-    from bonexray.outputs import whole_file
-    from bonexray.reporting.grid import FILTERS, filter_grid
+    from bonexray.files import atomic_file
+    from bonexray.results.grid import FILTERS, filter_grid
 
     table = filter_grid(dvc.api.exp_show())
     if table.empty:
         do = "run `dvc repro`, or queue experiments and wait for them"
         raise BonexrayError("the experiments", expected="finished ones", received="none", do=do)
-    with whole_file(out or FILTERS) as partial:
+    with atomic_file(out or FILTERS) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     counts = f"{len(table)} rows, {table['Model'].nunique()} models, {table['Filter'].nunique()} filters"
     typer.echo(f"grid: {counts}: {out or FILTERS}")
     if out is None:
-        typer.echo("`dvc repro -f -s report` takes it up into the report")
+        typer.echo("`dvc repro` takes it up into the report")
 
 
 @app.command()
-def registry() -> None:
-    """Write what follows from the table of models: conf/model/, params.yaml, lines of dvc.yaml, the README's table."""
-    from dvc.utils.hydra import compose_and_dump
-
+def registry(
+    names: Annotated[
+        bool, typer.Option("--list", help="print the models' names, one a line, and write nothing")
+    ] = False,
+) -> None:
+    """Write what follows from the table of models: params.yaml, lines of dvc.yaml, and docs/models.md."""
+    from bonexray.composition import compose
     from bonexray.config import PARAMS
-    from bonexray.wiring import registry_files
+    from bonexray.generated import generated_files
+    from bonexray.registry import REGISTRY
 
-    for path, text in registry_files(Path.cwd()).items():
+    if names:
+        typer.echo("\n".join(REGISTRY))
+        return
+    files = generated_files(Path.cwd())
+    for path, text in files.items():
         path.write_text(text, encoding="utf-8")
-    compose_and_dump(str(PARAMS), str(Path("conf").resolve()), None, "config", "", [])
-    typer.echo("registry: wrote conf/model/, conf/registry.yaml, params.yaml, dvc.yaml and README.md")
+    compose(PARAMS, Path("conf"))
+    typer.echo(f"registry: wrote {PARAMS}, {', '.join(path.relative_to(Path.cwd()).as_posix() for path in files)}")
 
 
 @app.command()
@@ -143,8 +153,8 @@ def _tune(model: str, trials: int) -> None:
             "bonexray tune", expected="Optuna", received="it is not installed", do="pip install 'bonexray[tune]'"
         )
     from bonexray.check import require_sound_settings
-    from bonexray.config import load_settings
     from bonexray.progress import progress
+    from bonexray.study import load_settings
     from bonexray.tracking.search import search_run
     from bonexray.tuning.search import open_search
     from bonexray.tuning.winner import command_of, differences, improvement, trials_table, write_override
@@ -243,8 +253,8 @@ def _bundle(model: str | None):
         from bonexray.tracking.registered import fetched_bundle
 
         return fetched_bundle(model)
-    from bonexray.config import load_settings
     from bonexray.serving.study import chosen_model, study_bundle
+    from bonexray.study import load_settings
 
     return study_bundle(load_settings(), model or chosen_model())
 

@@ -2,18 +2,32 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import cv2
 from joblib import Parallel, delayed, parallel_config
+from pydantic import model_validator
 from threadpoolctl import threadpool_limits
 
-from bonexray.config import Compute
+from bonexray.config import Section
 from bonexray.errors import BonexrayError
 from bonexray.progress import progress
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 10
+
+
+class Compute(Section):
+    """Where work on many images is done: the section `compute` of the settings."""
+
+    backend: Literal["local", "dask"] = "local"
+    scheduler: str | None = None
+
+    @model_validator(mode="after")
+    def _scheduler_is_named(self) -> "Compute":
+        if self.backend == "dask" and not self.scheduler:
+            raise ValueError("compute.scheduler to be an address, as tcp://10.0.0.5:8786, where the backend is dask")
+        return self
 
 
 def spread(

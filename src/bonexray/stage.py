@@ -7,22 +7,28 @@ from datetime import datetime
 from pathlib import Path
 
 from bonexray.check import require_sound_settings
-from bonexray.config import Section, Settings, load_settings
+from bonexray.config import Section, StageSettings, load
 from bonexray.errors import BonexrayError
-from bonexray.outputs import main_repository
+from bonexray.repository import main_repository
+from bonexray.study import Settings, load_settings
 
 log = logging.getLogger("bonexray")
 
 
-def run_stage(main: Callable[..., None]) -> None:
-    """Call `main(settings, *arguments of the command line)` and exit, with 1 where the user has to act."""
+def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
+    """Call `main(settings, *arguments of the command line)`, and exit with 1 where the user has to act.
+
+    Args:
+        main: of the stage.
+        kind: the class of its settings.
+    """
     script, *arguments = sys.argv
     name = Path(script).stem
     try:
         settings = load_settings()
         require_sound_settings(settings)
         _start_log("@".join([name, *arguments]), name, settings)
-        main(settings, *arguments)
+        main(load(kind), *arguments)
     except BonexrayError as error:
         log.debug("stopped", exc_info=True)
         print(f"{name}: {error}", file=sys.stderr)

@@ -1,124 +1,85 @@
-"""What follows from the registry: conf/model/, conf/registry.yaml, lines of dvc.yaml, the README's table of models."""
+"""What follows from the table of models: the part of `params.yaml` that DVC needs besides the user's choices.
 
-import re
-from pathlib import Path
+`models` and `backbones` hold a row for each that takes part in the study, and a changed row runs its stages again.
+`panel` names, for every model of the table, a model of the study: itself, or the first one where it takes no part,
+because DVC takes no list for a dependency and needs a path in each line.
+"""
 
-from bonexray.evaluation.curves import MACRO
-from bonexray.models.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone, Model
-from bonexray.outputs import with_section
+import difflib
+from collections.abc import Iterable, Mapping
 
-BEGIN, END = "<!-- models: written by `bonexray registry` -->", "<!-- end of models -->"
-NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
-HEADER = "# Written by `bonexray registry` from src/bonexray/models/registry.py."
-LINES = r"(?:^ +- \$\{{{kind}\.\w+\}}\n)+"
-# What later stages need of every model of the study, file by file: DVC takes no list for a dependency.
-OUTPUTS = {
-    "evaluated": "metrics/models/{name}.json",
-    "trained": "models/{name}",
-    "drawn": "reports/models/{name}",
-    "explained": "reports/explained/{name}",
-}
+from bonexray.errors import BonexrayError
+from bonexray.registry import BACKBONES, FINE_TUNE, REGISTRY, SCRATCH, Backbone, model_row
+
+ALL = "all"
+ENCODER = "src/bonexray/backbones/encoder.py"
 
 
-def registry_files(root: Path) -> dict[Path, str]:
-    """The files that follow from the registry, as they should be.
+def derived(choices: Mapping[str, object]) -> dict[str, dict]:
+    """Return `models`, `backbones` and `panel` for a study.
 
     Args:
-        root: of the repository, for the files of which only a part follows.
+        choices: of `params.yaml` `model`, `mode`, `modes`, `fine_tune` and `weights`.
+
+    Raises:
+        BonexrayError: `model` names no model of the table.
     """
-    models = {root / f"conf/model/{name}.yaml": _model(name, row) for name, row in REGISTRY.items()}
-    everything = "\n".join(["# @package _global_", HEADER, "defaults:", *(f"  - {name}" for name in REGISTRY), ""])
-    dvc, readme = root / "dvc.yaml", root / "README.md"
+    names = chosen_models(choices["model"])
+    backbones = dict.fromkeys(backbone for name in names for backbone in REGISTRY[name].backbones)
     return {
-        **models,
-        root / "conf/model/all.yaml": everything,
-        root / "conf/registry.yaml": _outside_the_study(),
-        dvc: _with_dependencies(dvc.read_text(encoding="utf-8")),
-        readme: with_section(readme.read_text(encoding="utf-8"), BEGIN, END, models_table()),
+        "models": {name: _model(name, choices) for name in names},
+        "backbones": {name: _backbone(name, choices["weights"]["files"]) for name in backbones},
+        "panel": {name: name if name in names else names[0] for name in REGISTRY},
     }
 
 
-def _model(name: str, row: Model) -> str:
-    mode = f"models.{name}.mode"
-    read = (
-        ["    mode: scratch", "    images: data/prepared", f"    features: [{NOTHING}]", f"    weights: [{NOTHING}]"]
-        if row.builder
-        else [
-            f"    mode: ${{oc.select:modes.{name},${{train.mode}}}}",
-            f"    images: {_unless_unread(mode, 'images', 'data/prepared')}",
-            "    features:",
-            *(f"      - {_unless_unread(mode, 'features', f'data/features/{b}')}" for b in row.backbones),
-            "    weights:",
-            *(f"      - {_unless_unread(mode, 'weights', f'weights/{b}.weights.h5')}" for b in row.backbones),
-            "    fine_tune: ${fine_tune}",
-        ]
-    )
-    watched = [
-        f"  {b}:\n    watch: ${{oc.select:weights.files.{b},src/bonexray/models}}" for b in row.backbones
-    ]  # DVC needs a path: without a file of one's own, one that is a dependency anyway
-    stored = [f"weights/{b}.weights.h5" for b in row.backbones] or [NOTHING]
-    return "\n".join(
-        [
-            "# @package _global_",
-            HEADER,
-            "models:",
-            f"  {name}:",
-            *read,
-            *(["backbones:", *watched] if watched else []),
-            *(line for kind, path in OUTPUTS.items() for line in (f"{kind}:", f"  {name}: {path.format(name=name)}")),
-            "curves:",
-            f"  models/{name}/history.csv: [loss, val_loss]",
-            "confusion:",
-            f"  reports/models/{name}/results_{name}.csv: prediction",
-            "roc:",
-            f"  reports/models/{name}/{name}_roc.csv: {MACRO}",
-            "calibration:",
-            f"  reports/models/{name}/{name}_reliability.csv: accuracy",
-            "networks:",
-            f"  {name}:",
-            f"    weights: [{', '.join(stored)}]",
-            "",
-        ]
-    )
+def chosen_models(value: str | Iterable[str]) -> list[str]:
+    """Return the names of the models that `model` chooses: one, several, or `all`.
+
+    Raises:
+        BonexrayError: there is no such model, or none is named.
+    """
+    names = list(dict.fromkeys([value] if isinstance(value, str) else value))
+    if ALL in names:
+        return list(REGISTRY)
+    if not names:
+        raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
+    for name in names:
+        if name not in REGISTRY:
+            near = difflib.get_close_matches(str(name), REGISTRY, n=1)
+            hint = f"{near[0]!r}, perhaps, or another of " if near else "one of "
+            expected = f"{hint}{ALL}, {', '.join(REGISTRY)}"
+            raise BonexrayError("model", expected=expected, received=repr(name), do="correct the name")
+    return names
 
 
-def _unless_unread(mode: str, kind: str, path: str) -> str:
-    return f"${{oc.select:unread.${{{mode}}}.{kind},{path}}}"
+def _model(name: str, choices: Mapping) -> dict[str, object]:
+    row = model_row(name)
+    if not row.backbones:
+        return {"mode": SCRATCH, "inputs": [_builder_file(name)], "heat_map": row.heat_map}
+    mode = choices["modes"].get(name, choices["mode"])
+    content: dict[str, object] = {"mode": mode, "inputs": [f"data/features/{backbone}" for backbone in row.backbones]}
+    if row.head:
+        content["head"] = row.head
+    if mode == FINE_TUNE:
+        blocks = {b: choices["fine_tune"]["blocks"].get(b, BACKBONES[b].fine_tune_from) for b in row.backbones}
+        content["fine_tune"] = {**choices["fine_tune"], "blocks": blocks}
+    return content
 
 
-def _outside_the_study() -> str:
-    lines = [line for kind in OUTPUTS for line in (f"{kind}:", *(f"  {name}: {NOTHING}" for name in REGISTRY))]
-    why = "# A model outside the study stands with a file that is there anyway."
-    return "\n".join(["# @package _global_", HEADER, why, *lines, ""])
+def _backbone(name: str, files: Mapping[str, str]) -> dict[str, str]:
+    row = BACKBONES[name]
+    code = ENCODER if row.builder else _builder_file(name)
+    return {"row": in_words(name, row), "watch": files.get(name, code)}
 
 
-def _with_dependencies(text: str) -> str:
-    for kind in OUTPUTS:
-        lines = "".join(f"      - ${{{kind}.{name}}}\n" for name in REGISTRY)
-        text = re.sub(LINES.format(kind=kind), lines, text, flags=re.MULTILINE)
-    return text
+def in_words(name: str, row: Backbone) -> str:
+    """Return the facts of a backbone that decide its features and its heat maps."""
+    facts = [row.builder or name, row.convention, f"heat maps from {row.heat_map}"]
+    if row.published and row.published.hash:
+        facts.append(f"weights {row.published.hash[:8]}")
+    return ", ".join(facts)
 
 
-def models_table() -> str:
-    """The registry for a README: what each model is, what its images must be, and whose weights it starts from."""
-    lines = [
-        "| `model=` | network | smallest image | native | ImageNet weights (licence; hash) |",
-        "| --- | --- | --: | --: | --- |",
-    ]
-    for name, row in REGISTRY.items():
-        first = BACKBONES[row.backbones[0]] if row.backbones else None
-        step = f", a multiple of {row.multiple_of}" if row.multiple_of > 1 else ""
-        native = f"{max(BACKBONES[b].native_px for b in row.backbones)} px" if first else ""
-        weights = (
-            _weights(first) if first and len(row.backbones) == 1 else ("as its parts" if first else "from scratch")
-        )
-        lines.append(f"| `{name}` | {row.title} | {row.smallest_px} px{step} | {native} | {weights} |")
-    return "\n".join(lines)
-
-
-def _weights(row: Backbone) -> str:
-    if row.published is None:
-        return "none are published: random, or a file of your own"
-    if row.published.hash is None:
-        return f"{row.published.licence}; none published, pinned on the first download"
-    return f"{row.published.licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"
+def _builder_file(name: str) -> str:
+    return f"src/bonexray/builders/{name}.py"

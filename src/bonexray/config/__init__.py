@@ -1,40 +1,17 @@
-"""`params.yaml` as typed, validated, frozen settings."""
+"""Settings: the base class of their sections, and how `params.yaml` is read and refused."""
 
-from bonexray.config.sections import (
-    Aggregate,
-    Audit,
-    Augment,
-    Compute,
-    Dataset,
-    Denoise,
-    Evaluate,
-    FineTune,
-    Model,
-    Prepare,
-    Section,
-    Split,
-    Train,
-    Weights,
-)
-from bonexray.config.settings import PARAMS, Settings, load_settings, setting_findings
+from bonexray.config.params import PARAMS, StageSettings, findings_in, load, read_params
+from bonexray.config.section import Count, Positive, Section, Seed, Share
 
 __all__ = [
     "PARAMS",
-    "Aggregate",
-    "Audit",
-    "Augment",
-    "Compute",
-    "Dataset",
-    "Denoise",
-    "Evaluate",
-    "FineTune",
-    "Model",
-    "Prepare",
+    "Count",
+    "Positive",
     "Section",
-    "Settings",
-    "Split",
-    "Train",
-    "Weights",
-    "load_settings",
-    "setting_findings",
+    "Seed",
+    "Share",
+    "StageSettings",
+    "findings_in",
+    "load",
+    "read_params",
 ]

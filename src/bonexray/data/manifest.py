@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bonexray.outputs import read_json, whole_file, write_json
+from bonexray.files import atomic_file, read_json, write_json
 
 MANIFEST = Path("data/split/manifest.csv")
 CLASSES = Path("data/split/classes.json")
+SPLITS = ("train", "val", "test")
 COLUMNS = ["id", "path", "label", "group", "split", "fold", "sha256"]
 
 
@@ -20,7 +21,7 @@ def image_id(path: str) -> str:
 
 def write_manifest(rows: pd.DataFrame, classes: list[str], *, leak_suspect: bool = False) -> None:
     """Write the manifest and the class map, with a mark where copies or patients stand on both sides of the split."""
-    with whole_file(MANIFEST) as partial:
+    with atomic_file(MANIFEST) as partial:
         rows.to_csv(partial, index=False, lineterminator="\n")
     write_json(CLASSES, {"classes": classes, "leak_suspect": leak_suspect})
 

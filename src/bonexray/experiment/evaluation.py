@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from bonexray.data.paths import COMPARISON, DENOISE, ENSEMBLES, HEADLINE, MODELS
+from bonexray.data.scores import all_scores
 from bonexray.errors import BonexrayError
-from bonexray.outputs import HEADLINE, read_json
-from bonexray.reporting.tables import COMPARISON, DENOISE, MODELS, markdown_table, terminal_table
+from bonexray.files import read_json
+from bonexray.results.tables import markdown_table, terminal_table
 
 REPORT = Path("reports/report.html")
 COLUMNS = 120  # of the table as text
@@ -23,7 +25,7 @@ class Evaluation:
         folder: of the study: models, figures, and everything below.
         table: a row a model and ensemble, the highest balanced accuracy on test first (metrics/comparison.csv).
         headline: the model that validation chose, its scores, and what the study cannot tell from the best.
-        scores: by model and ensemble, score to value; null where it is not defined (metrics/models.json).
+        scores: by model and ensemble, score to value; null where it is not defined.
         quality: PSNR and SSIM before and after the filter (metrics/denoise.json).
         report: the whole study on one page.
     """
@@ -55,7 +57,9 @@ def read_evaluation(folder: Path | str) -> Evaluation:
         BonexrayError: the study is not finished.
     """
     folder = Path(folder).absolute()
-    missing = [path for path in (COMPARISON, HEADLINE, MODELS, DENOISE, REPORT) if not (folder / path).is_file()]
+    missing = [
+        path for path in (COMPARISON, HEADLINE, MODELS, ENSEMBLES, DENOISE, REPORT) if not (folder / path).is_file()
+    ]
     if missing:
         raise BonexrayError(
             str(folder), expected="a finished study", received=f"no {missing[0]}", do="run the study to its end"
@@ -64,7 +68,7 @@ def read_evaluation(folder: Path | str) -> Evaluation:
         folder=folder,
         table=pd.read_csv(folder / COMPARISON),
         headline=read_json(folder / HEADLINE),
-        scores=read_json(folder / MODELS),
+        scores=all_scores(read_json(folder / MODELS), read_json(folder / ENSEMBLES)),
         quality=read_json(folder / DENOISE),
         report=folder / REPORT,
     )

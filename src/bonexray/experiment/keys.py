@@ -4,9 +4,10 @@ import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bonexray.config import Section, Settings
+from bonexray.config import Section
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import REGISTRY
+from bonexray.registry import REGISTRY
+from bonexray.study import Settings
 
 CONF = Path(__file__).parents[1] / "conf"
 SHORT = {

@@ -5,10 +5,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from bonexray import composition
 from bonexray.check import settings_findings
-from bonexray.config import Settings, load_settings, setting_findings
 from bonexray.errors import BonexrayError
 from bonexray.experiment.keys import CONF, OPEN, full_names, shown
+from bonexray.study import Settings, load_settings, setting_findings
 
 DO = "correct it in the config"
 
@@ -22,7 +23,6 @@ def compose(config: Mapping[str, object]) -> tuple[str, Settings]:
     Raises:
         BonexrayError: a key is unknown, a value is refused, or the settings do not fit each other.
     """
-    from dvc.utils.hydra import compose_and_dump
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -30,7 +30,7 @@ def compose(config: Mapping[str, object]) -> tuple[str, Settings]:
     with tempfile.TemporaryDirectory() as place:
         target = Path(place) / "params.yaml"
         try:
-            compose_and_dump(str(target), str(CONF.resolve()), None, "config", "", chosen)
+            composition.compose(target, CONF, chosen)
         except (HydraException, OmegaConfBaseException) as error:
             received = " ".join(str(error).split())[:200]
             raise BonexrayError("config", expected="values that Hydra takes", received=received, do=DO) from None

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.config import PARAMS, Settings, load_settings
-from bonexray.data.arrays import IMAGES, ArrayFile
-from bonexray.data.manifest import MANIFEST, read_manifest
+from bonexray.config import PARAMS
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.manifest import read_manifest
+from bonexray.data.paths import COMPARISON, DENOISE, IMAGES, MANIFEST
 from bonexray.errors import BonexrayError
 from bonexray.experiment.evaluation import REPORT
 from bonexray.experiment.process import run_in
-from bonexray.outputs import read_json
-from bonexray.reporting.tables import COMPARISON, DENOISE
+from bonexray.files import read_json
+from bonexray.study import Settings, load_settings
 
 STAGES: dict[
     str, str | None

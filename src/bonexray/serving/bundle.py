@@ -13,10 +13,14 @@ from typing import Annotated, Literal
 import keras
 from pydantic import Field, ValidationError
 
-from bonexray.config import Denoise, Prepare, Section, Train
+from bonexray.config import Section
+from bonexray.denoise.settings import Denoise
 from bonexray.errors import BonexrayError
-from bonexray.outputs import digest, read_json, sha256_of, whole_folder, write_json
-from bonexray.training.trained import empty_network
+from bonexray.files import atomic_folder, read_json, write_json
+from bonexray.hashing import digest, sha256_of
+from bonexray.networks.trained import empty_network
+from bonexray.prepare.settings import Prepare
+from bonexray.train.settings import Train
 
 CARD, WEIGHTS, PAGE = "bundle.json", "network.weights.h5", "card.md"
 log = logging.getLogger("bonexray")
@@ -27,7 +31,7 @@ DO = "get the folder from where it was made once more, or make it anew with `bon
 class BundleCard(Section):
     """`bundle.json`: what the model is, what is done to an image before it, and the hashes of the other files."""
 
-    format: Literal[1]
+    format: Literal[2]
     model: str
     mode: Literal["scratch", "frozen", "fine_tune", "full"]
     classes: Annotated[list[str], Field(min_length=2)]
@@ -72,7 +76,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> BundleCard:
     Returns:
         The card as it was written, with the files' hashes.
     """
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         bundle.network.save_weights(partial / WEIGHTS)
         if bundle.page:
             (partial / PAGE).write_text(bundle.page, encoding="utf-8", newline="\n")

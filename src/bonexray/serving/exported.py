@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_manifest
+from bonexray.data.paths import IMAGES
 from bonexray.errors import BonexrayError
-from bonexray.models import export
-from bonexray.outputs import sha256_of, whole_folder, write_json
+from bonexray.files import atomic_folder, write_json
+from bonexray.hashing import sha256_of
+from bonexray.networks.heads import class_probabilities
+from bonexray.serving import conversion as export
 from bonexray.serving.bundle import Bundle
-from bonexray.training.objective import class_probabilities
 
 TYPICAL, TIMED = 100, 30  # training images that quantisation sees; single images that are timed
 # How far a probability may be from the original's: rounding of 32 bits, and what 8 bits cost.
@@ -61,7 +63,7 @@ def export_model(bundle: Bundle, kind: str, folder: Path, most: float | None = N
     """
     typical, validation = study_images(bundle.card.img_px)
     limit = LIMITS[kind] if most is None else most
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         file = partial / export.FORMATS[kind]
         if kind == "onnx":
             export.write_onnx(bundle.network, file)

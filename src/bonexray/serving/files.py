@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from bonexray.errors import BonexrayError
-from bonexray.outputs import whole_file
+from bonexray.files import atomic_file
 from bonexray.serving.predictor import Answer
 
 COLOURS, OPACITY = "cividis", 0.55  # as in the study's figures of heat maps
@@ -92,7 +92,7 @@ def _written(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
-    with whole_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         yield stream
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.explanation.gradcam import heat_maps
-from bonexray.explanation.halves import Halves, halve
-from bonexray.serving.ahead import ahead, in_batches, workers
+from bonexray.explain.feature_maps import Halves, halve
+from bonexray.explain.gradcam import heat_maps
+from bonexray.networks.heads import class_probabilities
 from bonexray.serving.bundle import Bundle, open_bundle
+from bonexray.serving.prefetch import ahead, in_batches, workers
 from bonexray.serving.reading import Reading, Source
-from bonexray.training.objective import class_probabilities
 
 BATCH_IMAGES = 32  # more is hardly faster on processors, and memory follows it
 

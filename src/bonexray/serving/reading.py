@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bonexray.config import Denoise, Prepare
-from bonexray.data.images import bounded, read_image
-from bonexray.data.radiograph import UnreadableImage, require_bounded
-from bonexray.preprocess.filters import filter_of
-from bonexray.preprocess.prepare import prepare_image
-from bonexray.preprocess.store import as_stored
+from bonexray.denoise.filters import filter_of
+from bonexray.denoise.settings import Denoise
+from bonexray.denoise.store import as_stored
+from bonexray.images.radiograph import UnreadableImage, require_bounded
+from bonexray.images.reading import bounded, read_image
+from bonexray.prepare.resizing import prepare_image
+from bonexray.prepare.settings import Prepare
 
 Source = Path | str | bytes | np.ndarray
 

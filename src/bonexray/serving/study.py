@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.config import Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
-from bonexray.data.predictions import PREDICTIONS, first_training, read_predictions
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.paths import HEADLINE, IMAGES, MODEL_CARD, PREDICTIONS
+from bonexray.data.predictions import first_training, read_predictions
 from bonexray.errors import BonexrayError
-from bonexray.outputs import HEADLINE, read_json
+from bonexray.files import read_json
+from bonexray.networks.trained import trained_network
 from bonexray.serving.bundle import Bundle, BundleCard, bundle_versions
 from bonexray.serving.predictor import Predictor
-from bonexray.training.trained import CARD, train_settings, trained_network
+from bonexray.study import Settings
+from bonexray.train.settings import Train
 
 CARDS = Path("reports/cards")
 TRIED, TOLERANCE, TOLERANCE_16_BIT = 2, 1e-3, 0.02  # images; the study's probabilities may come from another machine
@@ -47,15 +49,15 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
         BonexrayError: it is not trained, or it does not answer as its training recorded.
     """
     folder = Path("models") / name
-    if not (folder / CARD).is_file():
-        here = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{CARD}"))) or "none"
+    if not (folder / MODEL_CARD).is_file():
+        here = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{MODEL_CARD}"))) or "none"
         raise BonexrayError(
             f"--model {name}",
             expected=f"a trained model ({here}) or a bundle's folder",
             received="no such model",
             do="correct the name, or run `dvc repro`",
         )
-    card, page = read_json(folder / CARD), CARDS / f"{name}.md"
+    card, page = read_json(folder / MODEL_CARD), CARDS / f"{name}.md"
     if card["img_px"] != settings.prepare.img_px:
         raise BonexrayError(
             "prepare.img_px",
@@ -65,9 +67,9 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
         )
     known = {key: card[key] for key in ("model", "mode", "classes", "img_px", "leak_suspect", "fingerprint")}
     about = BundleCard(
-        format=1,
+        format=2,
         **known,
-        train=train_settings(card),
+        train=Train(**card["train"]),
         denoise=settings.denoise,
         prepare=settings.prepare,
         versions=bundle_versions(),

@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 from mlflow.entities import Dataset, DatasetInput, Param
 
-from bonexray.config import Settings
 from bonexray.data.folds import FIRST, Run
-from bonexray.outputs import digest
+from bonexray.hashing import digest
+from bonexray.study import Settings, load_settings
 from bonexray.tracking.store import (
     FAILURES,
     FINGERPRINT,
@@ -109,9 +109,9 @@ def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
 
 
 @contextmanager
-def live_run(settings: Settings, card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
+def live_run(card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
     """A run that is finished when the block ends and failed when the block raises."""
-    live = LiveRun(settings, card, run)
+    live = LiveRun(load_settings(), card, run)
     try:
         yield live
     except BaseException:

@@ -17,9 +17,10 @@ from mlflow.tracking import MlflowClient
 from mlflow.types.schema import Array, ColSpec, DataType, Schema
 from PIL import Image
 
-from bonexray.config import Settings
 from bonexray.errors import BonexrayError
-from bonexray.outputs import digest, read_json, sha256_of
+from bonexray.files import read_json
+from bonexray.hashing import digest, sha256_of
+from bonexray.study import Settings
 from bonexray.tracking.store import Store, tracking_uri, without_secret
 
 if TYPE_CHECKING:

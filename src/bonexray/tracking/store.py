@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from bonexray.outputs import main_repository
+from bonexray.repository import main_repository
 
 log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"

@@ -9,10 +9,25 @@ import pandas as pd
 from mlflow.entities import Param
 from mlflow.entities import Run as LoggedRun
 
-from bonexray.config import Settings
 from bonexray.data.folds import FIRST, Run
+from bonexray.data.paths import (
+    COMPARISON,
+    COMPARISON_REPORTS,
+    ENSEMBLE_REPORTS,
+    ENSEMBLES,
+    EXPLAINED_REPORTS,
+    HEADLINE,
+    HISTORY,
+    MODEL_CARD,
+    MODEL_REPORTS,
+    MODELS,
+    model_folder,
+)
+from bonexray.data.scores import all_scores
 from bonexray.errors import BonexrayError
-from bonexray.outputs import HEADLINE, digest, read_json, sha256_of
+from bonexray.files import read_json
+from bonexray.hashing import digest, sha256_of
+from bonexray.study import Settings, load_settings
 from bonexray.tracking.live import start_run, training_fingerprint
 from bonexray.tracking.store import (
     FAILURES,
@@ -58,10 +73,10 @@ def sync(settings: Settings) -> dict[str, int]:
         raise BonexrayError("MLflow", expected=expected, received=reason_of(error), do=do) from error
 
 
-def try_to_sync(settings: Settings) -> None:
+def try_to_sync() -> None:
     """Sync where it works; a store that does not answer costs one warning, because the numbers are in files."""
     with one_warning():
-        added = _sync(settings)
+        added = _sync(load_settings())
         log.info(
             "MLflow: %s; new: %s",
             without_secret(tracking_uri()),
@@ -74,13 +89,12 @@ def _sync(settings: Settings) -> dict[str, int]:
     with one_process_at("sync"):
         store = open_store(settings.track.experiment)
         for name in settings.models:
-            if Path(f"models/{name}/model.json").exists():
+            if (model_folder(name) / MODEL_CARD).exists():
                 run_id, trainings = _add_trainings(store, settings, name)
                 added["trainings"] += trainings
                 added["evaluations"] += _add_evaluation(store, run_id, name)
             else:
-                what = Path(f"models/{name}")
-                log.warning("%s is not here: `dvc repro` or `dvc pull` brings it; its run is left out", what)
+                log.warning("%s is missing; `dvc repro` or `dvc pull` brings it", model_folder(name))
         added["ensembles"] += _add_ensembles(store, settings)
         study, is_new = _add_study(store, settings)
         added["studies"] += is_new
@@ -118,8 +132,8 @@ def _delete(store: Store, runs: list[LoggedRun]) -> None:
 
 def _add_trainings(store: Store, settings: Settings, name: str) -> tuple[str, int]:
     """A model's trainings; the id of the first one, which carries the evaluation, and how many were added."""
-    folder, ids, added = Path(f"models/{name}"), {}, 0
-    card = read_json(folder / "model.json")
+    folder, ids, added = model_folder(name), {}, 0
+    card = read_json(folder / MODEL_CARD)
     for run in [Run(**item) for item in card["runs"]]:
         place = folder if run == FIRST else folder / run.name
         make = partial(_training_from_files, store, settings, card, run, place)
@@ -130,7 +144,7 @@ def _add_trainings(store: Store, settings: Settings, name: str) -> tuple[str, in
 
 def _training_from_files(store: Store, settings: Settings, card: Mapping[str, object], run: Run, folder: Path) -> str:
     run_id = start_run(store, settings, card, run)
-    for row in pd.read_csv(folder / "history.csv").to_dict("records"):
+    for row in pd.read_csv(folder / HISTORY).to_dict("records"):
         epoch = int(row.pop("epoch"))
         store.client.log_batch(run_id, metrics_of(row, step=epoch))
     store.client.set_terminated(run_id, FINISHED)
@@ -139,17 +153,17 @@ def _training_from_files(store: Store, settings: Settings, card: Mapping[str, ob
 
 def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
     """Test metrics, figures and heat maps onto a training's run, unless these very ones are there."""
-    file = Path(f"metrics/models/{model}.json")
-    if not file.exists():
+    scores = read_json(MODELS).get(model) if MODELS.exists() else None
+    if scores is None:
         return False
-    scores, heat_maps = read_json(file), Path(f"reports/explained/{model}")
+    heat_maps = EXPLAINED_REPORTS / model
     drawn = sorted(heat_maps.iterdir()) if heat_maps.exists() else []
     version = digest({**scores, "explained": {path.name: sha256_of(path) for path in drawn}})
     if store.client.get_run(run_id).data.tags.get(EVALUATION) == version:
         return False
     numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
     store.client.log_batch(run_id, metrics_of(numbers, step=0))
-    store.client.log_artifacts(run_id, f"reports/models/{model}", "evaluation")
+    store.client.log_artifacts(run_id, str(MODEL_REPORTS / model), "evaluation")
     if drawn:
         store.client.log_artifacts(run_id, str(heat_maps), "explained")
     store.client.set_tag(run_id, EVALUATION, version)
@@ -158,20 +172,19 @@ def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
 
 def _add_ensembles(store: Store, settings: Settings) -> int:
     """A run an ensemble."""
-    file = Path("metrics/ensembles.json")
-    ensembles = read_json(file) if file.exists() else {}
-    scores, added = read_json("metrics/models.json") if ensembles else {}, 0
-    for name, made in ensembles.items():
-        version = digest({"ensemble": name, "made": made, "scores": scores[name]})
-        make = partial(_ensemble_from_files, store, settings, name, made, scores[name], version)
+    added = 0
+    for name, ensemble in (read_json(ENSEMBLES) if ENSEMBLES.exists() else {}).items():
+        version = digest({"ensemble": name, **ensemble})
+        make = partial(_ensemble_from_files, store, settings, name, ensemble, version)
         added += _once(store, version, make)[1]
     return added
 
 
 def _ensemble_from_files(
-    store: Store, settings: Settings, name: str, made: Mapping[str, object], scores: Mapping[str, object], version: str
+    store: Store, settings: Settings, name: str, ensemble: Mapping[str, Mapping], version: str
 ) -> str:
     """What was fitted on validation, test metrics and figures."""
+    scores = ensemble["scores"]
     tags = {
         "model": name,
         "dataset": settings.dataset.name,
@@ -182,9 +195,9 @@ def _ensemble_from_files(
     }
     run_id = create_run(store, name, tags)
     numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
-    store.client.log_batch(run_id, metrics_of(numbers, step=0), [Param("members", ", ".join(made["members"]))])
-    store.client.log_dict(run_id, made["fitted"], "fitted.json")
-    store.client.log_artifacts(run_id, f"reports/ensembles/{name}", "evaluation")
+    store.client.log_batch(run_id, metrics_of(numbers, step=0), [Param("members", ", ".join(ensemble["members"]))])
+    store.client.log_dict(run_id, ensemble["fitted"], "fitted.json")
+    store.client.log_artifacts(run_id, str(ENSEMBLE_REPORTS / name), "evaluation")
     store.client.set_terminated(run_id, FINISHED)
     return run_id
 
@@ -193,7 +206,7 @@ def _add_study(store: Store, settings: Settings) -> tuple[str | None, bool]:
     """One run for the comparison as a whole, and on it the newest report; the run, and whether it is new."""
     if not HEADLINE.exists():
         return None, False
-    content, models = dict(flat(read_json(HEADLINE))), read_json("metrics/models.json")
+    content, models = dict(flat(read_json(HEADLINE))), all_scores(read_json(MODELS), read_json(ENSEMBLES))
     version = digest({"models": models, "headline": content})
     run_id, made = _once(store, version, partial(_study_from_files, store, settings, content, models, version))
     _add_report(store, run_id)
@@ -214,8 +227,8 @@ def _study_from_files(
     params = [Param("models", ", ".join(settings.models)), Param("chosen", str(headline.get("model")))]
     panel = {f"balanced_accuracy/{name}": scores.get("balanced_accuracy") for name, scores in models.items()}
     store.client.log_batch(run_id, metrics_of({**headline, **panel}, step=0), params)
-    store.client.log_artifact(run_id, "metrics/comparison.csv")
-    store.client.log_artifacts(run_id, "reports/comparison", "figures")
+    store.client.log_artifact(run_id, str(COMPARISON))
+    store.client.log_artifacts(run_id, str(COMPARISON_REPORTS), "figures")
     store.client.set_terminated(run_id, FINISHED)
     return run_id
 

@@ -3,20 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bonexray.config import Model, Settings
-from bonexray.data.arrays import IMAGES, ArrayFile
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import folds_of
-from bonexray.data.manifest import CLASSES, MANIFEST, read_manifest
+from bonexray.data.manifest import read_manifest
+from bonexray.data.paths import CLASSES, FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, weights_path
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import FINE_TUNE, FROZEN, model_row
-from bonexray.models.weights import weights_path
-from bonexray.outputs import sha256_of
-from bonexray.training.features import CARD, FEATURES, VIEWS, read_features_card
+from bonexray.hashing import sha256_of
+from bonexray.registry import FINE_TUNE, FROZEN, model_row
+from bonexray.study import Settings
+from bonexray.train.settings import ModelRow
 
 DVC_FOLDER = Path(".dvc")
 
 
-def searched_model(settings: Settings, name: str) -> Model:
+def searched_model(settings: Settings, name: str) -> ModelRow:
     """The row of the model that is to be searched for.
 
     Raises:
@@ -43,7 +44,7 @@ def require_inputs(settings: Settings, name: str) -> int:
         BonexrayError: naming the stage that makes them.
     """
     row = searched_model(settings, name)
-    inputs = list(_inputs(row, name, settings.augment.copies))
+    inputs = list(_inputs(row, name, settings.features.copies))
     for stage, file in inputs:
         if not file.is_file():
             raise _not_ready(stage, str(file), "no such file")
@@ -59,15 +60,15 @@ def require_inputs(settings: Settings, name: str) -> int:
     return cards[0]["copies"] if cards else 0
 
 
-def _backbones_on_features(row: Model, name: str) -> tuple[str, ...]:
+def _backbones_on_features(row: ModelRow, name: str) -> tuple[str, ...]:
     return model_row(name).backbones if row.mode in (FROZEN, FINE_TUNE) else ()
 
 
-def _inputs(row: Model, name: str, copies: int) -> Iterator[tuple[str, Path]]:
+def _inputs(row: ModelRow, name: str, copies: int) -> Iterator[tuple[str, Path]]:
     """Stages and the files of theirs that a training in a mode reads."""
     yield from (("split", file) for file in (MANIFEST, CLASSES))
     for backbone in _backbones_on_features(row, name):
-        files = (CARD, FEATURES, *([VIEWS] if copies else []))
+        files = (FEATURES_CARD, FEATURES, *([VIEWS] if copies else []))
         yield from ((f"features@{backbone}", _features_of(backbone) / file) for file in files)
     if row.mode != FROZEN:
         yield "prepare", IMAGES
@@ -81,7 +82,7 @@ def _features_of(backbone: str) -> Path:
 def _require_current(settings: Settings, name: str, backbone: str) -> dict:
     """Hold a backbone's features against the settings, the manifest and the weights."""
     folder, weights = _features_of(backbone), weights_path(backbone)
-    card, images, copies = read_features_card(folder), len(read_manifest()), settings.augment.copies
+    card, images, copies = read_features_card(folder), len(read_manifest()), settings.features.copies
     findings = [
         (card["img_px"], settings.prepare.img_px, "px"),
         (card["copies"], copies, "augmented copies"),

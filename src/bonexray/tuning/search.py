@@ -17,13 +17,14 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 import bonexray
-from bonexray.config import Settings
 from bonexray.errors import BonexrayError
-from bonexray.models.registry import FROZEN
-from bonexray.outputs import digest, main_repository, sha256_of
-from bonexray.training.objective import MONITOR
-from bonexray.training.runtime import prepare_runtime
-from bonexray.training.train import model_card
+from bonexray.hashing import digest, sha256_of
+from bonexray.registry import FROZEN
+from bonexray.repository import main_repository
+from bonexray.runtime import prepare_runtime
+from bonexray.study import Settings
+from bonexray.train.objective import MONITOR
+from bonexray.train.training import model_card
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.space import Searched, present_values, space_card, suggest
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, attempt, cohort_with
@@ -56,7 +57,7 @@ class Search:
         row, settings = self.searched.row, self.searched.settings
         notes = []
         if row.mode == FROZEN and not self.searched.copies:
-            how = "`-S augment.copies=8`, or the same in conf/config.yaml, encodes some"
+            how = "`-S features.copies=8`, or the same in conf/config.yaml, encodes some"
             notes.append(f"augmentation is not searched, because the features have no augmented copies: {how}")
         if settings.train.repeats > 1:
             notes.append("of the repeats only the first seed is searched with")

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from optuna.trial import Trial
 
-from bonexray.config import Augment, Model, Settings, Train
-from bonexray.models.heads import HEADS
-from bonexray.models.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
+from bonexray.augment.settings import Augment
+from bonexray.features.settings import Features
+from bonexray.networks.heads import HEADS
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
+from bonexray.study import Settings
+from bonexray.train.settings import ModelRow, Train
 
 Value = float | int | str
 Changes = Mapping[str, Value]  # a setting's full name to its value
@@ -29,7 +32,7 @@ class Searched:
     copies: int = 0
 
     @property
-    def row(self) -> Model:
+    def row(self) -> ModelRow:
         """The model in the study."""
         return self.settings.models[self.model]
 
@@ -99,7 +102,7 @@ def _has_copies(searched: Searched, chosen: Changes) -> bool:
 
 def _draws_views_itself(searched: Searched, chosen: Changes) -> bool:
     """Copies were drawn in the present ranges, and with others they would be other copies."""
-    return not chosen.get("augment.copies", 0)
+    return not chosen.get("features.copies", 0)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ SPACE = (
     Dimension("fine_tune.learning_rate", (FINE_TUNE,), Magnitudes(1e-5, 1e-3)),
     Dimension("train.dropout", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout")),
     Dimension("train.dropout_2", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout_2")),
-    Dimension("augment.copies", FROM_FEATURES, Choices((0,)), _has_copies),  # none, or as many as there are
+    Dimension("features.copies", FROM_FEATURES, Choices((0,)), _has_copies),  # none, or as many as there are
     Dimension("augment.rotation_deg", FROM_IMAGES, Steps(0.0, 15.0, 2.5), _draws_views_itself),
     Dimension("augment.shift", FROM_IMAGES, Steps(0.0, 0.1, 0.01), _draws_views_itself),
     Dimension("augment.zoom", FROM_IMAGES, Steps(0.0, 0.2, 0.02), _draws_views_itself),
@@ -157,8 +160,8 @@ def space_card(mode: str) -> dict[str, str]:
     return {dimension.setting: repr(dimension.values) for dimension in SPACE if mode in dimension.modes}
 
 
-def with_changes(searched: Searched, changes: Changes) -> tuple[Model, Train, Augment]:
-    """What a training with some settings changed is given."""
+def with_changes(searched: Searched, changes: Changes) -> tuple[ModelRow, Train, Augment, Features]:
+    """Return the settings of a training with some of them changed."""
     sections: dict[str, dict[str, Value]] = {}
     for setting, value in changes.items():
         section, key = setting.split(".")
@@ -168,4 +171,5 @@ def with_changes(searched: Searched, changes: Changes) -> tuple[Model, Train, Au
         tuned = row.fine_tune.model_copy(update=sections.get(FINE_TUNE, {}))
         row = row.model_copy(update={FINE_TUNE: tuned})
     train = settings.train.model_copy(update=sections.get("train", {}))
-    return row, train, settings.augment.model_copy(update=sections.get("augment", {}))
+    augment = settings.augment.model_copy(update=sections.get("augment", {}))
+    return row, train, augment, settings.features.model_copy(update=sections.get("features", {}))

@@ -10,11 +10,11 @@ import optuna
 
 from bonexray.data.folds import FIRST
 from bonexray.errors import BonexrayError
-from bonexray.training.cohort import Cohort, open_cohort
-from bonexray.training.fit import Diverged
-from bonexray.training.objective import MONITOR
-from bonexray.training.runtime import start_anew
-from bonexray.training.train import train_model
+from bonexray.runtime import start_anew
+from bonexray.train.cohort import Cohort, open_cohort
+from bonexray.train.fit import Diverged
+from bonexray.train.objective import MONITOR
+from bonexray.train.training import train_model
 from bonexray.tuning.space import Changes, Searched, Value, with_changes
 
 FINISHED, PRUNED = "finished", "pruned"
@@ -67,8 +67,8 @@ def best_of(trials: list[Trial]) -> Trial:
 
 def cohort_with(searched: Searched, changes: Changes) -> Cohort:
     """What the model's first training reads when some settings are changed."""
-    row, train, augment = with_changes(searched, changes)
-    return replace(open_cohort(row, train, augment), views=augment.copies > 0).in_run(FIRST)
+    row, train, augment, features = with_changes(searched, changes)
+    return replace(open_cohort(row, train, augment), views=features.copies > 0).in_run(FIRST)
 
 
 def attempt(searched: Searched, number: int, changes: Changes, is_hopeless: Callable[[int, float], bool]) -> Trial:

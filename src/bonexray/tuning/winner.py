@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from bonexray.config import Settings, load_settings
-from bonexray.outputs import whole_file
+from bonexray.files import atomic_file
+from bonexray.study import Settings, load_settings
 from bonexray.tuning.space import SPACE, Value
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, best_of
 
@@ -59,7 +59,7 @@ def write_override(model: str, trials: list[Trial]) -> Path:
     yaml = YAML(typ="safe")
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False
     yaml.dump(sections, body)
-    with whole_file(override_of(model)) as partial:
+    with atomic_file(override_of(model)) as partial:
         partial.write_text(head + body.getvalue(), encoding="utf-8")
     return override_of(model)
 

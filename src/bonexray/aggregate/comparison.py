@@ -1,0 +1,143 @@
+"""Whether two models differ by more than chance, for all pairs of a panel at once."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bonexray.evaluate.bootstrap import Draws, bounds, standard_error
+from bonexray.evaluate.sample import ratio
+
+TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
+
+
+def compare_pairs(
+    labels: np.ndarray,
+    draws: Draws,
+    models: Mapping[str, np.ndarray],
+    classes: list[str],
+    confidence: float,
+) -> pd.DataFrame:
+    """Compare every two models on the same images.
+
+    The bootstrap draws whole groups. McNemar's and DeLong's tests treat images as independent: where a group has many
+    images their p values are too small, and the bootstrap's is the one to quote.
+
+    Args:
+        labels: int (images,), places in the class map.
+        draws: of these images' groups.
+        models: float (images, classes) of each model.
+        classes: the class map.
+        confidence: of the intervals of the difference.
+
+    Returns:
+        A row for each pair, in the order of `models`: one, other; difference of balanced accuracy, one minus other,
+        with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error, groups
+        - 1 degrees of freedom), p_mcnemar (exact, of accuracy), p_delong (of the area under the ROC curve; NaN unless
+        there are two classes with images); and each p after Holm's correction over all pairs, as `<p>_holm`.
+
+    References:
+        McNemar, Psychometrika 12, 1947. DeLong et al., Biometrics 44, 1988. Holm, Scand. J. Statistics 6, 1979.
+    """
+    one, other = np.array(list(combinations(range(len(models)), 2)), int).reshape(-1, 2).T
+    right = np.stack([probabilities.argmax(axis=1) == labels for probabilities in models.values()])
+    resampled = resampled_balanced_accuracy(labels, right, draws.weights, len(classes))
+    difference = resampled[:, one] - resampled[:, other]
+    low, high = bounds(difference, draws, confidence)
+    names = np.array(list(models), object)
+    pairs = pd.DataFrame(
+        {
+            "one": names[one],
+            "other": names[other],
+            "difference": difference[0],
+            "difference_low": low,
+            "difference_high": high,
+            "p_bootstrap": bootstrap_p(difference, draws),
+            "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
+            "p_delong": _delong_of_two_classes(labels, models)[one, other],
+        }
+    )
+    return pairs.assign(**{f"{test}_holm": holm(pairs[test].to_numpy()) for test in TESTS})
+
+
+def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> list[str]:
+    """The models that the panel cannot tell from `best`: Holm's corrected p of the bootstrap is at least `alpha`.
+
+    A p that is not defined tells nothing apart.
+    """
+    with_best = pairs[(pairs["one"] == best) | (pairs["other"] == best)]
+    alike = with_best[~(with_best["p_bootstrap_holm"] < alpha)]
+    return [row.other if row.one == best else row.one for row in alike.itertuples()]
+
+
+def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """Float (rows, models) from bool `right` (models, images): mean recall over the classes a row holds."""
+    weights, truth = weights.astype(np.float32), np.eye(classes, dtype=np.float32)[labels]  # counts: exact to 2**24
+    total = (weights @ truth).astype(float)
+    hits = weights @ (truth[:, None] * right.T[:, :, None]).reshape(len(labels), -1)
+    recall = ratio(hits.reshape(len(weights), len(right), classes), total[:, None], otherwise=0.0)
+    return recall.sum(axis=2) / (total > 0).sum(axis=1)[:, None]
+
+
+def bootstrap_p(difference: np.ndarray, draws: Draws) -> np.ndarray:
+    """Two-sided p of float (rows of the draws, ...): the estimate over its standard error, as Student's t.
+
+    Counting resamples beyond 0 could give no p below 1 / draws, which no correction for many pairs would leave
+    significant. Where no resample varies, no difference gives 1, and one and the same difference in all groups gives
+    what turning the groups' signs would, 2^(1 - groups).
+    """
+    estimate, error = difference[0], standard_error(difference, draws)
+    steady = error < 1e-9
+    found = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(steady, 1, error))), max(draws.groups - 1, 1))
+    return np.where(steady, np.where(np.abs(estimate) < 1e-9, 1.0, 0.5 ** (draws.groups - 1)), found)
+
+
+def mcnemar_p(only_one: np.ndarray, only_other: np.ndarray) -> np.ndarray:
+    """Exact two-sided p from how many images only the one and only the other model has right."""
+    return np.minimum(1, 2 * stats.binom.cdf(np.minimum(only_one, only_other), only_one + only_other, 0.5))
+
+
+def delong_p(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Two-sided p of the difference in area under the ROC curve of every two models, in O(images x log images).
+
+    Args:
+        positive: bool (images,).
+        scores: float (models, images), high for positive.
+
+    Returns:
+        Float (models, models): 1 where the areas and their parts agree; NaN where a difference has no variance, as with
+        fewer than two positive or negative images.
+
+    References:
+        Sun and Xu, Fast Implementation of DeLong's Algorithm, IEEE Signal Processing Letters 21, 2014.
+    """
+    positives, negatives = scores[:, positive], scores[:, ~positive]
+    m, n = positives.shape[1], negatives.shape[1]
+    if min(m, n) < 2:
+        return np.full((len(scores), len(scores)), np.nan)
+    midranks = stats.rankdata(scores, axis=1)
+    of_positives = (midranks[:, positive] - stats.rankdata(positives, axis=1)) / n
+    of_negatives = 1 - (midranks[:, ~positive] - stats.rankdata(negatives, axis=1)) / m
+    area = of_positives.mean(axis=1)
+    covariance = np.atleast_2d(np.cov(of_positives)) / m + np.atleast_2d(np.cov(of_negatives)) / n
+    variance = np.diag(covariance)[:, None] + np.diag(covariance) - 2 * covariance
+    gap, none = np.abs(area[:, None] - area), variance < 1e-12
+    found = 2 * stats.norm.sf(ratio(gap, np.sqrt(np.where(none, 0, variance))))
+    return np.where(none & (gap < 1e-12), 1.0, found)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's correction over the p values that are defined; NaN stays NaN."""
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN sorts last
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    return corrected
+
+
+def _delong_of_two_classes(labels: np.ndarray, models: Mapping[str, np.ndarray]) -> np.ndarray:
+    probabilities = np.stack(list(models.values()))
+    if probabilities.shape[2] != 2:
+        return np.full((len(models), len(models)), np.nan)
+    return delong_p(labels == 1, probabilities[:, :, 1])

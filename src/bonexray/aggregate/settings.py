@@ -1,0 +1,15 @@
+"""The section `aggregate` of the settings."""
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from bonexray.config import Section
+
+Ensemble = Literal["mean", "weighted", "majority", "stacking"]
+
+
+class Aggregate(Section):
+    """The ensembles that are made of the study's models."""
+
+    ensembles: list[Ensemble] = Field(default_factory=lambda: list(get_args(Ensemble)))

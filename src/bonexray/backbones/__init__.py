@@ -1,0 +1,1 @@
+"""Backbones: convolutional networks and transformers without their top."""

@@ -1,0 +1,42 @@
+"""AlexNet in one tower, trained from scratch."""
+
+import keras
+from keras import layers
+
+
+def build(image: keras.KerasTensor) -> keras.KerasTensor:
+    """AlexNet in one tower, with batch normalisation in place of local response normalisation.
+
+    Convolutions of 96 11x11 stride 4, 256 5x5, 384, 384 and 256 3x3; 3x3 pools of stride 2 after the first, second
+    and fifth; two dense layers of 4096, each followed by dropout of 0.5.
+
+    Parameters, on one channel, with s the side of the last maps and k classes: convolutions 11 712 + 614 656 +
+    885 120 + 1 327 488 + 884 992, batch normalisation 4 (96 + 256) = 1 408, dense 256 s² 4096 + 4096 and
+    16 781 312, classes 4097 k; at 128 px (s = 2) and 3 classes 24 717 379.
+
+    Args:
+        image: side at least 67 px.
+
+    References:
+        Krizhevsky et al., ImageNet classification with deep convolutional neural networks, NeurIPS 2012.
+    """
+    x = _convolution(image, "conv1", 96, 11, strides=4, padding="valid")
+    x = layers.BatchNormalization(name="conv1_norm")(x)
+    x = layers.MaxPooling2D(3, 2, name="conv1_pool")(x)
+    x = _convolution(x, "conv2", 256, 5)
+    x = layers.BatchNormalization(name="conv2_norm")(x)
+    x = layers.MaxPooling2D(3, 2, name="conv2_pool")(x)
+    x = _convolution(x, "conv3", 384, 3)
+    x = _convolution(x, "conv4", 384, 3)
+    x = _convolution(x, "conv5", 256, 3)
+    x = layers.MaxPooling2D(3, 2, name="conv5_pool")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for name in ("dense1", "dense2"):
+        x = layers.Dense(4096, activation="relu", kernel_initializer="he_uniform", name=name)(x)
+        x = layers.Dropout(0.5, name=f"{name}_dropout")(x)
+    return x
+
+
+def _convolution(x, name: str, filters: int, side: int, **options: object) -> keras.KerasTensor:
+    options = {"padding": "same", "activation": "relu", "kernel_initializer": "he_uniform", **options}
+    return layers.Conv2D(filters, side, name=name, **options)(x)

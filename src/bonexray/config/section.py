@@ -1,0 +1,20 @@
+"""The base class of a section of `params.yaml`, and the types that sections share."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A section of the settings: frozen, strict about types, closed to unknown keys.
+
+    Each section lies in the package that reads it, with the default of every setting; `conf/config.yaml` explains the
+    settings and states the same defaults.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -1,0 +1,22 @@
+"""The card beside the features of a backbone: what they were extracted with."""
+
+from pathlib import Path
+
+from bonexray.data.paths import FEATURES_CARD
+from bonexray.files import read_json, write_json
+
+
+def write_features_card(folder: Path, card: dict[str, object]) -> None:
+    """Write a card.
+
+    Args:
+        folder: of the features.
+        card: backbone, row (its row in the table, in words), starts_from, weights_sha256, weights_bytes, img_px,
+            copies, parameters, multiply_adds.
+    """
+    write_json(folder / FEATURES_CARD, card)
+
+
+def read_features_card(folder: Path) -> dict:
+    """Return what `write_features_card` wrote."""
+    return read_json(folder / FEATURES_CARD)

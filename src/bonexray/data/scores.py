@@ -1,0 +1,13 @@
+"""The scores of a study as its stages write them."""
+
+from collections.abc import Mapping
+
+
+def all_scores(models: Mapping[str, Mapping], ensembles: Mapping[str, Mapping]) -> dict[str, dict]:
+    """Return the scores of every model and ensemble, by name.
+
+    Args:
+        models: the content of metrics/models.json.
+        ensembles: the content of metrics/ensembles.json.
+    """
+    return {**models, **{name: ensemble["scores"] for name, ensemble in ensembles.items() if "scores" in ensemble}}

@@ -1,0 +1,1 @@
+"""A dataset as its owner laid it out: folders or a CSV of images."""

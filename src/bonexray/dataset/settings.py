@@ -1,0 +1,37 @@
+"""The section `dataset` of the settings."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from bonexray.config import Section
+
+
+class Dataset(Section):
+    """Where the images are, and how the label, group and split of a file are known."""
+
+    name: str
+    root: str
+    csv: str | None = None
+    image_column: str = "image"
+    label_column: str = "label"
+    group_column: str | None = None
+    split_column: str | None = None
+    group_pattern: str | None = None
+    classes: list[str] | None = None
+    ordered: bool = False
+    reference: str | None = None
+    inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
+    simulated: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _captures_the_group(cls, pattern: str | None) -> str | None:
+        try:
+            captures = pattern is None or re.compile(pattern).groups > 0
+        except re.error:
+            captures = False
+        if not captures:
+            raise ValueError("a regular expression whose first parenthesis is the patient")
+        return pattern

@@ -1,0 +1,1 @@
+"""Noise filters, and the image quality that they reach."""

@@ -1,0 +1,281 @@
+"""The filters: one function each, `(pixels, sigma, *, options) -> pixels`, and one row each in `FILTERS`.
+
+Pixels are float32 (height, width) in [0, 1], before and after. Sigma is the standard deviation of the noise in the same
+units; None estimates it from the image where a filter needs it. Options have defaults, and their types are what
+`denoise.options` may hold.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from inspect import Parameter, signature
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from bonexray.denoise.gpu import bm3d_on_gpu
+from bonexray.denoise.settings import Denoise
+from bonexray.errors import BonexrayError
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+_LEVELS = 256  # of a histogram
+_BM3D_PROFILES = {"np": "BM3DProfile", "lc": "BM3DProfileLC", "vn": "BM3DProfileVN", "high": "BM3DProfileHigh"}
+
+
+def estimated_sigma(pixels: np.ndarray) -> float:
+    """Noise of an image, from the median absolute deviation of its finest wavelet coefficients.
+
+    Args:
+        pixels: float (height, width) in [0, 1].
+
+    Returns:
+        Standard deviation of the noise in the same units.
+
+    References:
+        Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 1994.
+    """
+    from skimage.restoration import estimate_sigma
+
+    return float(estimate_sigma(pixels))
+
+
+def unfiltered(pixels: np.ndarray, sigma: float | None) -> np.ndarray:
+    """The image as it is."""
+    return pixels
+
+
+def bm3d(
+    pixels: np.ndarray,
+    sigma: float | None,
+    *,
+    profile: Literal["np", "lc", "vn", "high"] = "np",
+    device: Literal["cpu", "gpu"] = "cpu",
+) -> np.ndarray:
+    """Block-matching and 3-D filtering, both stages: hard thresholding, then Wiener.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: of the noise; None estimates it.
+        profile: the package's own: `np` normal, `lc` low complexity, `vn` much noise, `high` quality.
+        device: `gpu` filters with another package, in the normal profile alone; see `gpu.py`.
+
+    References:
+        Dabov et al., Image denoising by sparse 3-D transform-domain collaborative filtering, IEEE TIP 2007.
+    """
+    sigma = estimated_sigma(pixels) if sigma is None else sigma
+    if sigma == 0:  # nothing to remove, and BM3D divides by it
+        return pixels
+    if device == "gpu":
+        return _clipped(bm3d_on_gpu(pixels, sigma))
+    import bm3d as package
+
+    settings = getattr(package, _BM3D_PROFILES[profile])()
+    settings.num_threads = 1  # the same bytes at every run, and the cores are busy with other images
+    return _clipped(package.bm3d(pixels, sigma, settings, stage_arg=package.BM3DStages.ALL_STAGES))
+
+
+def median(pixels: np.ndarray, sigma: float | None, *, window_px: Count = 3) -> np.ndarray:
+    """The median of a square window around each pixel.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: not used.
+        window_px: side of the window.
+    """
+    from scipy.ndimage import median_filter
+
+    return median_filter(pixels, size=window_px, mode="nearest")
+
+
+def bilateral(
+    pixels: np.ndarray,
+    sigma: float | None,
+    *,
+    window_px: Count = 9,
+    range_sigma: Positive = 75 / 255,
+    distance_sigma_px: Positive = 75.0,
+) -> np.ndarray:
+    """A mean over a window, weighted by nearness in place and in brightness, so that edges stay.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: not used.
+        window_px: diameter of the window.
+        range_sigma: of brightness, in shares of the range; 75 of 255 levels.
+        distance_sigma_px: of place.
+
+    References:
+        Tomasi and Manduchi, Bilateral filtering for gray and color images, ICCV 1998.
+    """
+    from skimage.restoration import denoise_bilateral
+
+    return _clipped(
+        denoise_bilateral(
+            pixels.copy(), win_size=window_px, sigma_color=range_sigma, sigma_spatial=distance_sigma_px, mode="edge"
+        )
+    )
+
+
+def clahe(pixels: np.ndarray, sigma: float | None, *, clip: Positive = 2.0, tiles: Count = 8) -> np.ndarray:
+    """Contrast-limited adaptive histogram equalisation: no denoiser, but published as one.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: not used.
+        clip: bound of a tile's histogram, in multiples of a flat one.
+        tiles: along each side.
+
+    References:
+        Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV, 1994.
+    """
+    from skimage.exposure import equalize_adapthist
+
+    kernel = tuple(max(1, side // tiles) for side in pixels.shape)
+    return _clipped(equalize_adapthist(pixels, kernel, clip_limit=clip / _LEVELS, nbins=_LEVELS))
+
+
+def clahe_median(
+    pixels: np.ndarray, sigma: float | None, *, clip: Positive = 2.0, tiles: Count = 8, window_px: Count = 3
+) -> np.ndarray:
+    """CLAHE, then a median.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: not used.
+        clip: as of `clahe`.
+        tiles: as of `clahe`.
+        window_px: as of `median`.
+    """
+    return median(clahe(pixels, sigma, clip=clip, tiles=tiles), sigma, window_px=window_px)
+
+
+def nlm(
+    pixels: np.ndarray, sigma: float | None, *, patch_px: Count = 5, search_px: Count = 6, strength: Positive = 0.8
+) -> np.ndarray:
+    """Non-local means: a mean over pixels whose surroundings look alike.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: of the noise; None estimates it.
+        patch_px: side of the surroundings.
+        search_px: how far away to look.
+        strength: cut-off of the likeness, in multiples of sigma.
+
+    References:
+        Buades, Coll and Morel, A non-local algorithm for image denoising, CVPR 2005.
+    """
+    from skimage.restoration import denoise_nl_means
+
+    sigma = estimated_sigma(pixels) if sigma is None else sigma
+    if sigma == 0:
+        return pixels
+    return _clipped(
+        denoise_nl_means(
+            pixels, patch_size=patch_px, patch_distance=search_px, h=strength * sigma, sigma=sigma, fast_mode=True
+        )
+    )
+
+
+def wavelet(pixels: np.ndarray, sigma: float | None, *, family: Literal["db1", "db2", "sym4"] = "db2") -> np.ndarray:
+    """Soft thresholding of wavelet coefficients at the BayesShrink threshold of each band.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: of the noise; None estimates it.
+        family: of wavelets.
+
+    References:
+        Chang, Yu and Vetterli, Adaptive wavelet thresholding for image denoising and compression, IEEE TIP 2000.
+    """
+    from skimage.restoration import denoise_wavelet
+
+    sigma = estimated_sigma(pixels) if sigma is None else sigma
+    return _clipped(denoise_wavelet(pixels, sigma=sigma, wavelet=family, rescale_sigma=False)) if sigma else pixels
+
+
+def tv(pixels: np.ndarray, sigma: float | None, *, weight: Positive = 1.2) -> np.ndarray:
+    """Total variation: the flattest image near the noisy one.
+
+    Args:
+        pixels: float32 (height, width) in [0, 1].
+        sigma: of the noise; None estimates it.
+        weight: of flatness against nearness, in multiples of sigma.
+
+    References:
+        Chambolle, An algorithm for total variation minimization and applications, J. Math. Imaging Vis. 2004.
+    """
+    from skimage.restoration import denoise_tv_chambolle
+
+    sigma = estimated_sigma(pixels) if sigma is None else sigma
+    return _clipped(denoise_tv_chambolle(pixels, weight=weight * sigma)) if sigma else pixels
+
+
+FILTERS: dict[str, Callable[..., np.ndarray]] = {
+    "none": unfiltered,
+    "bm3d": bm3d,
+    "median": median,
+    "bilateral": bilateral,
+    "clahe": clahe,
+    "clahe_median": clahe_median,
+    "nlm": nlm,
+    "wavelet": wavelet,
+    "tv": tv,
+}
+
+
+def filter_of(settings: Denoise) -> Callable[[np.ndarray], np.ndarray]:
+    """The settings' filter as a function of pixels alone.
+
+    Raises:
+        BonexrayError: the table does not have it, or it has no such option, or not of that value.
+    """
+    return partial(FILTERS[settings.method], sigma=settings.sigma, **options_of(settings))
+
+
+def options_of(settings: Denoise) -> dict[str, object]:
+    """All options of the settings' filter, those that are left at their defaults among them.
+
+    Raises:
+        BonexrayError: the table does not have the filter, or it has no such option, or not of that value.
+    """
+    if settings.method not in FILTERS:
+        raise BonexrayError(
+            "denoise.method",
+            expected=f"one of {', '.join(FILTERS)}",
+            received=repr(settings.method),
+            do="correct the name",
+        )
+    known = _options(FILTERS[settings.method])
+    try:
+        options = known.model_validate(settings.options).model_dump()
+    except ValidationError as error:
+        detail = error.errors()[0]
+        unknown = detail["type"] == "extra_forbidden"
+        names = ", ".join(known.model_fields) or "no option"
+        raise BonexrayError(
+            f"denoise.options.{'.'.join(map(str, detail['loc']))}, {settings.method}",
+            expected=names if unknown else detail["msg"].removeprefix("Input should be "),
+            received="an unknown option" if unknown else repr(detail["input"]),
+            do="correct it, or leave it out",
+        ) from None
+    if options.get("device") == "gpu" and options["profile"] != "np":
+        raise BonexrayError(
+            "denoise.options.profile, bm3d",
+            expected="np where device is gpu: bm3d-cupy has no other",
+            received=repr(options["profile"]),
+            do="leave the profile out, or set denoise.options.device=cpu",
+        )
+    return options
+
+
+def _options(function: Callable[..., np.ndarray]) -> type[BaseModel]:
+    """The options of a filter as its signature states them."""
+    stated = [item for item in signature(function).parameters.values() if item.kind is Parameter.KEYWORD_ONLY]
+    fields = {item.name: (item.annotation, item.default) for item in stated}
+    return create_model(function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def _clipped(pixels: np.ndarray) -> np.ndarray:
+    return np.clip(pixels, 0, 1).astype(np.float32)

@@ -1,0 +1,15 @@
+"""The section `evaluate` of the settings."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bonexray.config import Section, Seed
+
+
+class Evaluate(Section):
+    """How the uncertainty of a score is estimated."""
+
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    seed: Seed = 7

@@ -1,1 +1,0 @@
-"""Numbers from probabilities: no network, no TensorFlow."""

@@ -1,0 +1,1 @@
+"""Heat maps, and whether they follow from what a network has learnt."""

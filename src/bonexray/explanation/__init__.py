@@ -1,1 +1,0 @@
-"""What a trained network looked at, and whether that follows from what it learnt."""

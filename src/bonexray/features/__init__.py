@@ -1,0 +1,1 @@
+"""Starting weights of the backbones, and the features that frozen ones extract."""

@@ -1,0 +1,77 @@
+"""What a frozen backbone sees, computed once for all images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bonexray.augment.settings import Augment
+from bonexray.augment.views import COPY, random_views
+from bonexray.data.arrays import ArrayFile, rows_of
+from bonexray.errors import BonexrayError
+from bonexray.progress import progress
+
+
+def extract_features(encoder: keras.Model, images: ArrayFile, target: Path, batch_images: int) -> None:
+    """Run the images through an encoder, batch by batch, into an array in a file.
+
+    Args:
+        encoder: image (batch, px, px, 1) to features (batch, width).
+        images: float32 (images, px, px) in [0, 1].
+        target: the .npy file to write, float32 (images, width).
+        batch_images: images in one forward pass.
+
+    Raises:
+        BonexrayError: a feature is not a finite number.
+    """
+    starts = range(0, len(images), batch_images)
+    batches = (images[start : start + batch_images] for start in progress(starts, encoder.name, len(starts)))
+    _encode(encoder, batches, len(images), target, batch_images)
+
+
+def extract_views(
+    encoder: keras.Model,
+    images: ArrayFile,
+    rows: np.ndarray,
+    settings: Augment,
+    copies: int,
+    target: Path,
+    batch_images: int,
+) -> None:
+    """Run `copies` random views of the training images through an encoder.
+
+    Args:
+        encoder: image (batch, px, px, 1) to features (batch, width).
+        images: float32 (images, px, px) in [0, 1].
+        rows: int (training images,), which of them some training learns from.
+        settings: ranges of the views.
+        copies: views of each image.
+        target: the .npy file to write, float32 (copies x training images, width), copy by copy.
+        batch_images: images in one forward pass.
+
+    Raises:
+        BonexrayError: a feature is not a finite number.
+    """
+    parts = [rows[start : start + batch_images] for start in range(0, len(rows), batch_images)]
+    jobs = [(copy, part) for copy in range(copies) for part in parts]
+    shown = progress(jobs, f"{encoder.name}, augmented", len(jobs))
+    batches = (random_views(images[part], settings, COPY, copy, part) for copy, part in shown)
+    _encode(encoder, batches, copies * len(rows), target, batch_images)
+
+
+def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, target: Path, batch_images: int) -> None:
+    done = 0
+    with rows_of(target, (count, encoder.output_shape[-1])) as append:
+        for batch in batches:
+            filler = np.zeros((batch_images - len(batch), *batch.shape[1:]), batch.dtype)  # one shape: compiled once
+            seen = encoder.predict_on_batch(np.concatenate([batch, filler])[..., None])[: len(batch)]
+            if not np.isfinite(seen).all():
+                raise BonexrayError(
+                    encoder.name,
+                    expected="finite features",
+                    received=f"other values from image {done} on",
+                    do="use other weights for this backbone",
+                )
+            append(seen)
+            done += len(batch)

@@ -1,0 +1,1 @@
+"""Figures, by the stage that draws them."""

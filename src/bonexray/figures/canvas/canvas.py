@@ -1,0 +1,90 @@
+"""How every figure looks and is written: one colour-blind-safe style, the same bytes for the same numbers."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bonexray.figures.canvas.labels import fitted, height_of
+
+# Okabe and Ito's palette, told apart by colour-blind readers; what matters also differs by line, marker or hatch.
+BLUE, ORANGE, GREEN, VERMILION, GRAY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
+PALE = "#D4D4D4"
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "bonexray",
+}
+INCHES = 2.6  # side of one panel
+DPI = 150
+PAD = 0.12  # inches between a figure's edge and what is drawn
+HEAD, TEXT, SMALL = 11, 9, 8  # points
+
+
+def figure(
+    rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None
+) -> tuple[Figure, np.ndarray]:
+    """A figure without a display and its axes, (rows, columns), about `INCHES` a panel unless a size is given."""
+    with mpl.rc_context(STYLE):
+        canvas = FigureCanvasAgg(Figure(figsize=(width or INCHES * columns, height or INCHES * rows)))
+        return canvas.figure, canvas.figure.subplots(rows, columns, squeeze=False)
+
+
+def board(width: float, height: float) -> tuple[Figure, Axes]:
+    """A bare figure and its surface, whose coordinates are inches from the upper left corner.
+
+    What is placed by the inch stays where it was put: no layout is searched, and no label can push another aside.
+    """
+    with mpl.rc_context(STYLE):
+        drawing = FigureCanvasAgg(Figure(figsize=(width, height), dpi=DPI, layout="none")).figure
+        surface = drawing.add_axes((0, 0, 1, 1))
+    surface.set(xlim=(0, width), ylim=(height, 0))
+    surface.set_axis_off()
+    return drawing, surface
+
+
+def plot_at(drawing: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    """Axes on a board, the upper left corner of their inner rectangle at (x, y) inches."""
+    across, down = drawing.get_size_inches()
+    with mpl.rc_context(STYLE):
+        axis = drawing.add_axes((x / across, 1 - (y + height) / down, width / across, height / down))
+    axis.patch.set_visible(False)  # what is written on the board shows through
+    axis.tick_params(labelsize=TEXT)
+    return axis
+
+
+def headed(title: str, width: float, note: str = "") -> tuple[str, str, float]:
+    """A heading and a note, wrapped to a figure so wide, and the inches from its top that they take."""
+    head, small = fitted(title, width - 2 * PAD, HEAD, 3), fitted(note, width - 2 * PAD, TEXT, 6)
+    below = PAD + height_of(head, HEAD) * bool(head) + (0.04 + height_of(small, TEXT)) * bool(small)
+    return head, small, below + 0.1
+
+
+def write_head(surface: Axes, head: str, small: str) -> None:
+    """Write what `headed` made at the top of a board."""
+    surface.text(PAD, PAD, head, size=HEAD, va="top")
+    surface.text(PAD, PAD + 0.04 + height_of(head, HEAD) * bool(head), small, size=TEXT, va="top", color="#444444")
+
+
+def ink(colour: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever stands out more from a background of that colour, RGBA in [0, 1].
+
+    References:
+        Relative luminance and contrast: W3C, Web Content Accessibility Guidelines 2.1, 2018.
+    """
+    channels = np.array(colour[:3])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
+
+
+def save(drawing: Figure, path: Path) -> None:
+    """Write a figure as PNG without the date or version that would change its bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawing.savefig(path, dpi=DPI, metadata={"Software": None})

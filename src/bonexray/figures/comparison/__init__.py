@@ -1,0 +1,1 @@
+"""Figures of the models side by side."""

@@ -1,0 +1,55 @@
+"""The figures of a whole study."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from bonexray.aggregate.friedman import Ranks
+from bonexray.aggregate.table import title_of
+from bonexray.figures.comparison.cost import pareto
+from bonexray.figures.comparison.pairs import critical_difference, pair_matrix
+from bonexray.figures.comparison.panel import evaluation_grid, model_comparison
+from bonexray.figures.model.confusion import confusion_grid
+from bonexray.figures.model.curves import learning_overlay
+
+
+def draw_study(
+    table: pd.DataFrame,
+    confusions: Mapping[str, Mapping],
+    pairs: pd.DataFrame,
+    ranks: Ranks | None,
+    histories: Mapping[str, pd.DataFrame],
+    chosen: str,
+    folder: Path,
+) -> None:
+    """Draw the panel of models.
+
+    Args:
+        table: the comparison, ranked.
+        confusions: of each model, images by actual and predicted class.
+        pairs: every pair of models.
+        ranks: over folds or repeats, where there are any.
+        histories: of each network's first training.
+        chosen: the model that validation chose.
+        folder: is written to.
+    """
+    titles = dict(zip(table["model"], table["title"], strict=True))
+    alike = set(table.loc[table["not_distinguishable"] == 1, "title"])
+    ensembles = set(table.loc[table["kind"] == "ensemble", "title"])
+    model_comparison(table, titles[chosen], folder / "models_comparison.png", alike=alike, ensembles=ensembles)
+    evaluation_grid(table, folder / "models_evaluation_grid.png")
+    confusion_grid({titles[name]: confusions[name] for name in table["model"]}, folder / "models_confusion_grid.png")
+    named = {titles[name]: history for name, history in histories.items()}
+    learning_overlay(named, folder / "models_learning_curves.png", titles[chosen])
+    ends = {"balanced_accuracy_low": "low", "balanced_accuracy_high": "high"}
+    pareto(table[table["kind"] == "model"].rename(columns=ends), folder / "models_cost.png")
+    if len(table) > 1:
+        pair_matrix(pairs, list(table["model"]), titles, folder / "models_pairs.png")
+    if ranks:
+        critical_difference(
+            {title_of(name): rank for name, rank in ranks.mean_ranks.items()},
+            ranks.critical_difference,
+            [[title_of(name) for name in clique] for clique in ranks.cliques],
+            folder / "models_critical_difference.png",
+        )

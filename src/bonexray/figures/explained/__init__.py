@@ -1,0 +1,1 @@
+"""Heat maps and diagrams of architectures."""

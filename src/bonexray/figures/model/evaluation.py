@@ -1,0 +1,127 @@
+"""Figures and tables of one model's evaluation, of an ensemble as of a network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bonexray.data.arrays import ArrayFile
+from bonexray.evaluate import curves
+from bonexray.evaluate.evaluation import Evaluation
+from bonexray.evaluate.split_predictions import Answers
+from bonexray.figures.images import galleries
+from bonexray.figures.model import confusion, probability_curves
+
+SAMPLES = 8
+
+
+def draw_evaluation(
+    evaluation: Evaluation,
+    name: str,
+    title: str,
+    classes: list[str],
+    confidence: float,
+    images: ArrayFile,
+    folder: Path,
+) -> None:
+    """Draw everything that answers alone can show, and write the tables that it is drawn from.
+
+    Args:
+        evaluation: of the model.
+        name: of the model, with which every file begins.
+        title: as a reader knows it.
+        classes: the class map.
+        confidence: of the bands.
+        images: float32 (images, px, px) in [0, 1], in the manifest's order.
+        folder: is written to.
+    """
+    scores, test = evaluation.scores, evaluation.test
+    on_test = f"{title}: {scores['n']} test images"
+    confusion.confusion_matrix(scores["confusion"], on_test, folder / f"{name}_confusion_matrix.png")
+    rows = _with_probabilities(test, classes)
+    shown = _in_turn(rows)
+    galleries.sample_predictions(images[shown["place"]], shown, on_test, folder / f"{name}_sample_predictions.png")
+    galleries.misclassified(_Lazy(images, rows["place"]), rows, title, folder / f"{name}_misclassified.png")
+    _draw_curves(evaluation, name, title, classes, confidence, folder)
+    _draw_reliability(evaluation, name, title, confidence, folder)
+    _results(rows, classes).to_csv(
+        folder / f"results_{name}.csv", index=False, lineterminator="\n", float_format="%.6f"
+    )
+
+
+class _Lazy:
+    """Images of the rows of a table, read when they are asked for."""
+
+    def __init__(self, images: ArrayFile, places: pd.Series) -> None:
+        self._images, self._places = images, places.to_numpy()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return self._images[int(self._places[number])]
+
+
+def _draw_curves(
+    evaluation: Evaluation, name: str, title: str, classes: list[str], confidence: float, folder: Path
+) -> None:
+    test, scores = evaluation.test, evaluation.scores
+    inputs = (test.labels, test.probabilities, evaluation.draws, classes, confidence)
+    roc, precision = curves.roc_curves(*inputs), curves.precision_recall_curves(*inputs)
+    prevalence = {c: float((test.labels == number).mean()) for number, c in enumerate(classes)}
+    probability_curves.roc_curves(roc, _areas(scores, "roc_auc", classes), title, folder / f"{name}_roc.png")
+    probability_curves.precision_recall_curves(
+        precision,
+        _areas(scores, "average_precision", classes),
+        prevalence,
+        title,
+        folder / f"{name}_precision_recall.png",
+    )
+    for table, x, y, file in (
+        (roc, "false_positive_rate", "true_positive_rate", "roc"),
+        (precision, "recall", "precision", "precision_recall"),
+    ):
+        wide = table.pivot(index=x, columns="class", values=y)[[*classes, curves.MACRO]]
+        wide.to_csv(folder / f"{name}_{file}.csv", lineterminator="\n", float_format="%.6f")
+
+
+def _areas(scores: Mapping[str, object], score: str, classes: list[str]) -> dict[str, tuple[float, float, float]]:
+    return {c: tuple(float(scores[f"{score}_{c}{end}"]) for end in ("", "_low", "_high")) for c in classes}
+
+
+def _draw_reliability(evaluation: Evaluation, name: str, title: str, confidence: float, folder: Path) -> None:
+    before, after = (
+        curves.reliability_curve(a.labels, a.probabilities, evaluation.draws, confidence)
+        for a in (evaluation.test, evaluation.calibrated)
+    )
+    errors = tuple(float(evaluation.scores[f"{kind}expected_calibration_error"]) for kind in ("", "calibrated_"))
+    probability_curves.reliability_diagram(before, after, errors, title, folder / f"{name}_reliability.png")
+    filled = before[before["images"] > 0][["confidence", "accuracy", "images"]]
+    filled.to_csv(folder / f"{name}_reliability.csv", index=False, lineterminator="\n", float_format="%.6f")
+
+
+def _with_probabilities(test: Answers, classes: list[str]) -> pd.DataFrame:
+    probabilities = pd.DataFrame(test.probabilities, columns=[f"prob_{name}" for name in classes])
+    predicted = np.asarray(classes, dtype=object)[test.probabilities.argmax(axis=1)]
+    rows = test.rows.assign(predicted=predicted, probability=test.probabilities.max(axis=1))
+    return pd.concat([rows.reset_index(drop=True), probabilities], axis=1)
+
+
+def _in_turn(rows: pd.DataFrame) -> pd.DataFrame:
+    """The first images of each class in turn, up to `SAMPLES`."""
+    return rows.iloc[rows.groupby("label").cumcount().argsort(kind="stable")].head(SAMPLES)
+
+
+def _results(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Each test image's folder, file, answer, truth and probabilities."""
+    files = [Path(path) for path in rows["path"]]
+    return pd.DataFrame(
+        {
+            "directory": [file.parent.as_posix() for file in files],
+            "file": [file.name for file in files],
+            "prediction": rows["predicted"],
+            "actual": rows["label"],
+            **{f"prob_{name}": rows[f"prob_{name}"] for name in classes},
+        }
+    )

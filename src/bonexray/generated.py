@@ -1,0 +1,56 @@
+"""Files that are written from the table of models: lines of dvc.yaml, and the table in the documentation."""
+
+import re
+from pathlib import Path
+
+from bonexray.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone
+from bonexray.results.markdown import with_section
+
+BEGIN, END = "<!-- models: written by `bonexray registry` -->", "<!-- end of models -->"
+PAGE = Path("docs/models.md")
+DVC = Path("dvc.yaml")
+# What some stage reads of every model; a model outside the study stands for none, see `panel` in wiring.py.
+OUTPUTS = ("models", "reports/explained")
+
+
+def generated_files(root: Path) -> dict[Path, str]:
+    """Return the files that follow from the table, with their content as it should be.
+
+    Args:
+        root: of the repository, for the files of which only a part follows.
+    """
+    dvc, page = root / DVC, root / PAGE
+    return {
+        dvc: _with_dependencies(dvc.read_text(encoding="utf-8")),
+        page: with_section(page.read_text(encoding="utf-8"), BEGIN, END, models_table()),
+    }
+
+
+def _with_dependencies(text: str) -> str:
+    for folder in OUTPUTS:
+        lines = "".join(f"      - {folder}/${{panel.{name}}}\n" for name in REGISTRY)
+        text = re.sub(rf"(?:^ +- {folder}/\$\{{panel\.\w+\}}\n)+", lines, text, flags=re.MULTILINE)
+    return text
+
+
+def models_table() -> str:
+    """Return the table of models in Markdown: what each is, what its images must be, and whose weights it starts from."""
+    lines = [
+        "| `model=` | network | smallest image | native | ImageNet weights (licence; hash) |",
+        "| --- | --- | --: | --: | --- |",
+    ]
+    for name, row in REGISTRY.items():
+        backbones = [BACKBONES[backbone] for backbone in row.backbones]
+        step = f", a multiple of {row.multiple_of}" if row.multiple_of > 1 else ""
+        native = f"{max(backbone.native_px for backbone in backbones)} px" if backbones else ""
+        weights = {0: "from scratch", 1: backbones and _weights(backbones[0])}.get(len(backbones), "as its parts")
+        lines.append(f"| `{name}` | {row.title} | {row.smallest_px} px{step} | {native} | {weights} |")
+    return "\n".join(lines)
+
+
+def _weights(row: Backbone) -> str:
+    if row.published is None:
+        return "none are published: random, or a file of your own"
+    if row.published.hash is None:
+        return f"{row.published.licence}; none published, pinned on the first download"
+    return f"{row.published.licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"

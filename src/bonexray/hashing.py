@@ -1,0 +1,20 @@
+"""Hashes that name files and contents."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from bonexray.files import plain
+
+
+def sha256_of(path: Path | str) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read in blocks."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest(content: Mapping[str, object]) -> str:
+    """Return the SHA-256 of a mapping's content, whatever the order of its keys."""
+    text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

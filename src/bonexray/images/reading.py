@@ -1,0 +1,125 @@
+"""Any X-ray file into a grayscale array, and an array into a lossless file."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from bonexray.images.dicom import is_dicom, read_dicom
+from bonexray.images.radiograph import Radiograph, UnreadableImage, require_bounded
+from bonexray.images.silence import quiet
+
+_UINT16_MAX = 65_535
+_GIT_LFS = b"version https://git-lfs"
+_PAGED = ("TIFF", "GIF", "PNG", "WEBP")  # a JPEG's further pictures are its previews
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF 6.0
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """The pixels that `read_radiograph` gives: float32 (height, width) in [0, 1]."""
+    return read_radiograph(path).pixels
+
+
+def read_radiograph(path: Path | str, salt: bytes | None = None) -> Radiograph:
+    """Read an X-ray file as grayscale, upright, with what its file says about it.
+
+    Args:
+        path: a DICOM file, or any format Pillow knows, of 8 or 16 bits, in gray, colour, palette or with alpha. What
+            it is called does not matter.
+        salt: with it, a DICOM file's patient becomes a key; two keys compare under the same salt only.
+
+    Returns:
+        The radiograph; its 1 is the largest value the format can hold, or the top of a DICOM file's window.
+
+    Raises:
+        UnreadableImage: empty, truncated, no image, several images, too large, or every pixel has the same value.
+    """
+    try:
+        _require_content(Path(path))
+        radiograph = read_dicom(path, salt) if is_dicom(path) else _read_picture(path)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on bytes they do not understand
+        raise UnreadableImage(_reason(path, error)) from None
+    if radiograph.pixels.min() == radiograph.pixels.max():
+        raise UnreadableImage("every pixel has the same value")
+    return radiograph
+
+
+def write_png16(path: Path | str, pixels: np.ndarray) -> None:
+    """Write (height, width) in [0, 1] as a 16-bit grayscale PNG; what lies outside is clipped."""
+    levels = np.rint(np.clip(pixels, 0, 1) * _UINT16_MAX).astype(np.uint16)
+    Image.fromarray(levels).save(path, format="PNG", compress_level=1)
+
+
+def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize float32 (h, w) to (height, width) with an antialiased triangle filter, which cannot overshoot."""
+    if pixels.shape == (height, width):
+        return pixels
+    image = Image.fromarray(pixels.astype(np.float32))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def bounded(pixels: np.ndarray, longer_px: int) -> np.ndarray:
+    """Bring the longer side down to `longer_px`, keeping the aspect ratio; never enlarge."""
+    scale = longer_px / max(pixels.shape)
+    if scale >= 1:
+        return pixels
+    height, width = (max(1, round(side * scale)) for side in pixels.shape)
+    return resized(pixels, height, width)
+
+
+def _require_content(path: Path) -> None:
+    if not path.exists():
+        raise UnreadableImage("no such file, or a link to nothing")
+    if not path.is_file():  # a pipe would be waited for
+        raise UnreadableImage("not a file")
+    with path.open("rb") as stream:
+        head = stream.read(len(_GIT_LFS))
+    if not head:
+        raise UnreadableImage("empty file")
+    if head == _GIT_LFS:
+        raise UnreadableImage("a Git LFS pointer in place of the image; `git lfs pull` brings it")
+
+
+def _read_picture(path: Path | str) -> Radiograph:
+    with quiet(), Image.open(path) as image:
+        require_bounded(image.width, image.height)
+        if image.format in _PAGED and (pages := getattr(image, "n_frames", 1)) > 1:
+            raise UnreadableImage(f"{pages} pages or frames, one expected")
+        scale = _deep_scale(image)
+        pixels = _grayscale(ImageOps.exif_transpose(image), *scale)
+        return Radiograph(pixels, str(image.format), image.mode, None)
+
+
+def _deep_scale(image: Image.Image) -> tuple[int, int]:
+    """The values of black and of white where a pixel has more than 8 bits."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    largest = 2 ** min(16, tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
+    # Pillow inverts films whose white is 0 at 8 bits only.
+    return (largest, 0) if tags.get(_PHOTOMETRIC) == 0 else (0, largest)
+
+
+def _grayscale(image: Image.Image, black: int, white: int) -> np.ndarray:
+    """Float32 (height, width) in [0, 1]; `black` and `white` are for integers of more than 8 bits."""
+    if image.mode.startswith("I"):
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() > _UINT16_MAX:
+            raise UnreadableImage(f"values from {levels.min()} to {levels.max()}, beyond 16 bits")
+        return ((levels - black) / (white - black)).astype(np.float32)
+    if image.mode == "F":
+        pixels = np.asarray(image, dtype=np.float32)
+        if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+            raise UnreadableImage("floating-point values outside [0, 1]")
+        return pixels
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    return np.asarray(image.convert("L"), dtype=np.float32) / 255
+
+
+def _reason(path: Path | str, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "no permission to read the file"
+    # Pillow names the file's full path, which would differ from machine to machine.
+    return " ".join(str(error).replace(repr(str(path)), "the file").split()) or type(error).__name__

@@ -1,0 +1,65 @@
+"""A trained model as one network from an image to class probabilities, whatever its training stored."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.data.paths import MODEL_CARD, MODEL_WEIGHTS, weights_path
+from bonexray.errors import BonexrayError
+from bonexray.files import read_json
+from bonexray.hashing import sha256_of
+from bonexray.networks.settings import HeadSettings
+from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.registry import FINE_TUNE, FROZEN, model_row
+
+
+def trained_network(folder: Path) -> keras.Model:
+    """Rebuild what training left in a folder.
+
+    A model with frozen backbones stored its head alone; its backbones come from the weights that its card names.
+
+    Args:
+        folder: models/<name>, with model.json and model.weights.h5.
+
+    Returns:
+        Image (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1) of a sigmoid.
+
+    Raises:
+        BonexrayError: a backbone's weights are not those that the model was trained on.
+    """
+    card = read_json(folder / MODEL_CARD)
+    name, mode = card["model"], card["mode"]
+    network = empty_network(name, mode, card["img_px"], len(card["classes"]), head_settings(card))
+    if mode != FROZEN:
+        network.load_weights(folder / MODEL_WEIGHTS)
+        return network
+    for backbone in model_row(name).backbones:
+        _require_same_weights(name, backbone, card["backbones"][backbone])
+        load_starting_weights(body_of(network, backbone), backbone)
+    network.get_layer(HEAD).load_weights(folder / MODEL_WEIGHTS)
+    return network
+
+
+def empty_network(name: str, mode: str, img_px: int, classes: int, settings: HeadSettings) -> keras.Model:
+    """The layers from image to classes of a model that was trained in a mode, whose weights are still to be read."""
+    complete = FINE_TUNE if mode == FROZEN else mode  # the same layers: a head that may standardise, on its backbones
+    return build_trainable(name, complete, img_px, classes, settings)
+
+
+def head_settings(card: Mapping[str, object]) -> HeadSettings:
+    """Return the settings of the head that a model was trained with, from its card."""
+    return HeadSettings(**{key: card["train"][key] for key in HeadSettings.model_fields})
+
+
+def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
+    path = weights_path(backbone)
+    found = sha256_of(path)
+    if found != trained_on:
+        raise BonexrayError(
+            str(path),
+            expected=f"the weights that {name} was trained on, {trained_on[:12]}",
+            received=found[:12],
+            do="run `dvc repro`",
+        )

@@ -1,0 +1,1 @@
+"""The built-in cohort: simulated radiographs whose truth is known."""

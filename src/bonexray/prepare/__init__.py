@@ -1,0 +1,1 @@
+"""Denoised images into one array, of one size and range."""

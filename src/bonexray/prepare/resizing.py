@@ -1,0 +1,58 @@
+"""One array of what the networks see: square, min-max normalised, in the order of the manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bonexray.compute import Compute, spread
+from bonexray.data.arrays import rows_of
+from bonexray.data.paths import IMAGES
+from bonexray.images.reading import read_image, resized
+from bonexray.prepare.settings import Prepare
+
+
+def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
+    """Min-max to [0, 1], then to a square; padding, where the aspect ratio is kept, is black.
+
+    Args:
+        pixels: float (height, width); what a filter left without any contrast becomes black.
+        settings: side in pixels, and whether to pad or to stretch.
+
+    Returns:
+        float32 (img_px, img_px) in [0, 1].
+    """
+    low, high = float(pixels.min()), float(pixels.max())
+    pixels = ((pixels - low) / ((high - low) or 1.0)).astype(np.float32)
+    side = settings.img_px
+    if settings.resize == "stretch":
+        return resized(pixels, side, side)
+    scale = side / max(pixels.shape)
+    height, width = (min(side, max(1, round(length * scale))) for length in pixels.shape)
+    square = np.zeros((side, side), np.float32)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = resized(pixels, height, width)
+    return square
+
+
+def prepare_images(source: Path, names: Sequence[str], target: Path, settings: Prepare, compute: Compute) -> None:
+    """Write the prepared images as one array and its index.
+
+    Args:
+        source: folder with `<id>.png`.
+        names: ids, in the order of the array's rows.
+        target: an existing folder; gets images.npy, float32 (images, img_px, img_px), and index.csv.
+        settings: side in pixels, and whether to pad or to stretch.
+        compute: where the work is done.
+    """
+    items = [((source / f"{name}.png").resolve(), settings) for name in names]
+    shape = (len(names), settings.img_px, settings.img_px)
+    with rows_of(target / IMAGES.name, shape) as append:
+        for square in spread(_prepare_file, items, "preparing", compute, threads=True):
+            append(square)
+    lines = ["row,id", *(f"{row},{name}" for row, name in enumerate(names))]
+    (target / "index.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _prepare_file(path: Path, settings: Prepare) -> np.ndarray:
+    return prepare_image(read_image(path), settings)

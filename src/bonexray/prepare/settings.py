@@ -1,0 +1,14 @@
+"""The section `prepare` of the settings."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bonexray.config import Section
+
+
+class Prepare(Section):
+    """The size and shape of the images that networks see."""
+
+    img_px: Annotated[int, Field(ge=8)] = 128
+    resize: Literal["pad", "stretch"] = "pad"

@@ -1,1 +1,0 @@
-"""What every image goes through before a network sees it."""

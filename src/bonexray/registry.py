@@ -1,0 +1,361 @@
+"""The table of networks, the only one: what each is built from, what it expects, and what it is known to be.
+
+Reading it imports no Keras. A row reaches DVC as a parameter, `models.<name>` or `backbones.<name>` of `params.yaml`, so
+that a change of one row runs the stages of one network.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import PurePosixPath
+from types import ModuleType
+from typing import Literal
+from urllib.parse import urlparse
+
+from bonexray.errors import BonexrayError
+
+SCRATCH, FROZEN, FINE_TUNE, FULL = "scratch", "frozen", "fine_tune", "full"
+MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; one without is trained from scratch
+Convention = Literal["caffe", "torch", "tf", "0-255"]
+HASH_KINDS = {32: "md5", 64: "sha256"}  # by the number of digits
+
+
+@dataclass(frozen=True)
+class Published:
+    """ImageNet weights without top, as their publisher offers them.
+
+    Attributes:
+        url: the address of the file, or a `kaggle://` handle with the file's name behind `#`.
+        hash: MD5 or SHA-256 by the publisher; None where there is none.
+        licence: of the weights.
+    """
+
+    url: str
+    hash: str | None
+    licence: str
+
+    @property
+    def file(self) -> str:
+        """The file's name in a mirror: Keras's own; for a handle, the name of the weights before the file's."""
+        address = urlparse(self.url)
+        if address.scheme == "kaggle":
+            return f"{PurePosixPath(address.path).parent.name}/{address.fragment}"
+        return PurePosixPath(address.path).name
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its top.
+
+    Attributes:
+        convention: what its weights expect of an image (see `backbones.encoder`).
+        features: length of the globally average-pooled output.
+        parameters: how many it has at `min_px`, by its publication or its publisher.
+        heat_map: the layer whose feature maps a heat map is computed from.
+        fine_tune_from: the layer at which the first fine-tuned block begins; earlier layers stay frozen.
+        builder: name of the function in `keras.applications` that builds it; None where `builders/<name>.py` does.
+        module: in `keras.applications`, whose `preprocess_input` belongs to the published weights; None elsewhere.
+        published: its ImageNet weights; None where nobody publishes any.
+        native_px: side of the images that the published weights were trained on.
+        min_px: smallest side of an image; every side is a multiple of `multiple_of`.
+        multiple_of: see `min_px`.
+    """
+
+    convention: Convention
+    features: int
+    parameters: int
+    heat_map: str
+    fine_tune_from: str
+    builder: str | None = None
+    module: str | None = None
+    published: Published | None = None
+    native_px: int = 224
+    min_px: int = 32
+    multiple_of: int = 1
+
+    @property
+    def stored_px(self) -> int:
+        """Side of the images of the network that a weights file fits: a transformer's holds one embedding a place."""
+        return self.native_px if self.multiple_of > 1 else self.min_px
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the comparison: a head on one or two backbones, or a network trained from scratch.
+
+    Attributes:
+        title: its name in figures and tables.
+        backbones: names in `BACKBONES`; none for a network from scratch, which `builders/<name>.py` builds.
+        head: its own head, a key of `networks.heads.HEADS`, in place of `train.head`.
+        heat_map: of a network from scratch, the layer whose feature maps a heat map is computed from.
+        min_px: of a network from scratch, the smallest side of an image.
+        parameters: of a network from scratch, how many it has on 128 px with three classes, by its definition.
+    """
+
+    title: str
+    backbones: tuple[str, ...] = ()
+    head: str | None = None
+    heat_map: str | None = None
+    min_px: int = 1
+    parameters: int | None = None
+
+    @property
+    def smallest_px(self) -> int:
+        """The smallest side of an image that every part of it accepts."""
+        return max([self.min_px, *(BACKBONES[name].min_px for name in self.backbones)])
+
+    @property
+    def multiple_of(self) -> int:
+        """What the side of an image must be a multiple of."""
+        return max([1, *(BACKBONES[name].multiple_of for name in self.backbones)])
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """How it can be trained."""
+        return MODES if self.backbones else (SCRATCH,)
+
+
+BACKBONES: dict[str, Backbone] = {
+    "vgg16": Backbone(
+        builder="VGG16",
+        module="vgg16",
+        convention="caffe",
+        features=512,
+        parameters=14_714_688,
+        heat_map="block5_conv3",
+        fine_tune_from="block5_conv1",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "6d6bbae143d832006294945121d1f1fc",
+            "CC BY 4.0",
+        ),
+    ),
+    "vgg19": Backbone(
+        builder="VGG19",
+        module="vgg19",
+        convention="caffe",
+        features=512,
+        parameters=20_024_384,
+        heat_map="block5_conv4",
+        fine_tune_from="block5_conv1",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "253f8cb515780f3b799900260a226db6",
+            "CC BY 4.0",
+        ),
+    ),
+    "inception_v3": Backbone(
+        builder="InceptionV3",
+        module="inception_v3",
+        convention="tf",
+        features=2_048,
+        parameters=21_802_784,
+        heat_map="mixed10",
+        fine_tune_from="mixed8",
+        native_px=299,
+        min_px=75,
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "bcbd6486424b2319ff4ef7d526e38f63",
+            "Apache 2.0",
+        ),
+    ),
+    "resnet50": Backbone(
+        builder="ResNet50",
+        module="resnet",
+        convention="caffe",
+        features=2_048,
+        parameters=23_587_712,
+        heat_map="conv5_block3_out",
+        fine_tune_from="conv5_block1_1_conv",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "4d473c1dd8becc155b73f8504c6f6626",
+            "MIT",
+        ),
+    ),
+    "xception": Backbone(
+        builder="Xception",
+        module="xception",
+        convention="tf",
+        features=2_048,
+        parameters=20_861_480,
+        heat_map="block14_sepconv2_act",
+        fine_tune_from="block13_sepconv1_act",
+        native_px=299,
+        min_px=71,
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/xception/xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "b0042744bf5b25fce3cb969f33bebb97",
+            "MIT",
+        ),
+    ),
+    "mobilenet_v2": Backbone(
+        builder="MobileNetV2",
+        module="mobilenet_v2",
+        convention="tf",
+        features=1_280,
+        parameters=2_257_984,
+        heat_map="out_relu",
+        fine_tune_from="block_13_expand",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+            None,
+            "Apache 2.0",
+        ),
+    ),
+    "densenet121": Backbone(
+        builder="DenseNet121",
+        module="densenet",
+        convention="torch",
+        features=1_024,
+        parameters=7_037_504,
+        heat_map="relu",
+        fine_tune_from="conv5_block1_0_bn",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "30ee3e1110167f948a6b9946edeeb738",
+            "BSD 3-clause",
+        ),
+    ),
+    "densenet169": Backbone(
+        builder="DenseNet169",
+        module="densenet",
+        convention="torch",
+        features=1_664,
+        parameters=12_642_880,
+        heat_map="relu",
+        fine_tune_from="conv5_block1_0_bn",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/densenet/densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "b8c4d4c20dd625c148057b9ff1c1176b",
+            "BSD 3-clause",
+        ),
+    ),
+    "convnext_tiny": Backbone(
+        module="convnext",
+        convention="0-255",
+        features=768,
+        parameters=27_820_128,
+        heat_map="maps",
+        fine_tune_from="convnext_tiny_downsampling_block_2",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/convnext/convnext_tiny_notop.h5",
+            "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+            "MIT",
+        ),
+    ),
+    "efficientnet_b0": Backbone(
+        builder="EfficientNetB0",
+        module="efficientnet",
+        convention="0-255",
+        features=1_280,
+        parameters=4_049_571,
+        heat_map="top_activation",
+        fine_tune_from="block6a_expand_conv",
+        published=Published(
+            "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
+            "50bc09e76180e00e4465e1a485ddc09d",
+            "Apache 2.0",
+        ),
+    ),
+    "resnet18": Backbone(
+        convention="torch",
+        features=512,
+        parameters=11_186_112,
+        heat_map="stack3_block1_out",
+        fine_tune_from="stack3_block0_1_conv",
+        published=Published(
+            "kaggle://keras/resnetv1/keras/resnet_18_imagenet/3#model.weights.h5",
+            None,
+            "Apache 2.0",
+        ),
+    ),
+    "vit_tiny": Backbone(
+        convention="tf",
+        features=192,
+        parameters=5_487_552,
+        heat_map="patch_maps",
+        fine_tune_from="transformer_block_10",
+        multiple_of=16,
+    ),
+}
+
+REGISTRY: dict[str, Model] = {
+    "vgg16": Model("VGG16", backbones=("vgg16",)),
+    "vgg19": Model("VGG19", backbones=("vgg19",)),
+    "inception_v3": Model("InceptionV3", backbones=("inception_v3",)),
+    "resnet50": Model("ResNet50", backbones=("resnet50",)),
+    "xception": Model("Xception", backbones=("xception",)),
+    "mobilenet_v2": Model("MobileNetV2", backbones=("mobilenet_v2",)),
+    "densenet121": Model("DenseNet121", backbones=("densenet121",)),
+    "densenet169": Model("DenseNet169", backbones=("densenet169",)),
+    "convnext_tiny": Model("ConvNeXt-Tiny", backbones=("convnext_tiny",)),
+    "efficientnet_b0": Model("EfficientNet-B0", backbones=("efficientnet_b0",)),
+    "resnet18": Model("ResNet18", backbones=("resnet18",)),
+    "alexnet": Model("AlexNet", heat_map="conv5", min_px=67, parameters=24_717_379),
+    "custom_cnn": Model("Custom CNN", heat_map="conv8", min_px=77, parameters=9_744_771),
+    "compact_cnn": Model("Compact CNN", heat_map="conv4_relu", min_px=16, parameters=17_171_075),
+    "late_fusion": Model("Late fusion (VGG16, InceptionV3)", backbones=("vgg16", "inception_v3"), head="late_fusion"),
+    "vgg16_vgg19": Model("VGG16 + VGG19", backbones=("vgg16", "vgg19")),
+    "inception_v3_xception": Model("InceptionV3 + Xception", backbones=("inception_v3", "xception")),
+    "resnet50_densenet121": Model("ResNet50 + DenseNet121", backbones=("resnet50", "densenet121")),
+    "vit_tiny": Model("ViT-Tiny", backbones=("vit_tiny",)),
+}
+
+
+def builder_of(name: str) -> ModuleType | None:
+    """Return the module that builds a network which Keras lacks, `builders/<name>.py`; None for a network of Keras.
+
+    Args:
+        name: a key of `BACKBONES`, or of a model from scratch.
+    """
+    if name in BACKBONES and BACKBONES[name].builder:
+        return None
+    return import_module(f"bonexray.builders.{name}")
+
+
+def model_row(name: str) -> Model:
+    """The registry's row of a model.
+
+    Raises:
+        BonexrayError: no such model.
+    """
+    if name not in REGISTRY:
+        raise BonexrayError(
+            "model", expected=f"one of {', '.join(REGISTRY)}", received=repr(name), do="correct the name"
+        )
+    return REGISTRY[name]
+
+
+def require_px(name: str, img_px: int) -> None:
+    """Refuse an image side that does not fit a model.
+
+    Raises:
+        BonexrayError: naming the model and a side that fits.
+    """
+    row = model_row(name)
+    step = row.multiple_of
+    if img_px < row.smallest_px or img_px % step:
+        fitting = max(row.smallest_px, round(img_px / step) * step)
+        of = f", a multiple of {step}" if step > 1 else ""
+        raise BonexrayError(
+            "prepare.img_px",
+            expected=f"at least {row.smallest_px}{of} for {name}",
+            received=img_px,
+            do=f"set prepare.img_px={fitting} or leave {name} out of the study",
+        )
+
+
+def require_output(output: str, classes: int) -> None:
+    """Refuse a sigmoid for other than two classes.
+
+    Raises:
+        BonexrayError: naming the number of classes.
+    """
+    if output == "sigmoid" and classes != 2:
+        raise BonexrayError(
+            "train.output",
+            expected=f"softmax for {classes} classes",
+            received="'sigmoid', which is for two",
+            do="set train.output=softmax",
+        )

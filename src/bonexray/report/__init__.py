@@ -1,0 +1,1 @@
+"""The report of a study: one page, a summary, and a card for each model."""

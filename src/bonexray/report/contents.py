@@ -1,0 +1,152 @@
+"""The report: one page that opens anywhere without a network, and its summary for a pull request."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from joblib import Parallel, delayed
+
+from bonexray.registry import MODES
+from bonexray.report.checklists import CLAIM, TRIPOD, checklist
+from bonexray.report.data import Study
+from bonexray.report.images import model_pictures, picture
+from bonexray.report.pages import page
+from bonexray.report.provenance import Provenance
+from bonexray.report.questions import questions
+from bonexray.report.sources import SOURCES
+from bonexray.report.tables import (
+    CALIBRATION,
+    COST,
+    FURTHER,
+    ORDERED,
+    class_table,
+    cost_cell,
+    models_table,
+    pairs_table,
+    score_table,
+    sources_table,
+    split_table,
+)
+from bonexray.report.text import answer, limitations, study_warnings
+from bonexray.results.wording import number
+
+FIGURES = (
+    "confusion_matrix",
+    "sample_predictions",
+    "misclassified",
+    "evaluation_figure",
+    "roc",
+    "precision_recall",
+    "reliability",
+)
+EXPLANATIONS = ("gradcam", "architecture")
+Made = TypeVar("Made")
+MODE_WORDS = dict(zip(MODES, ("frozen backbone", "upper layers fine-tuned", "all layers fine-tuned"), strict=True))
+
+
+def report_page(study: Study, made_of: Provenance) -> str:
+    """The whole report as HTML: pictures, style and script inside, no address is asked for anything.
+
+    Args:
+        study: what is reported.
+        made_of: its versions and hashes.
+    """
+    return page("report.html", **_common(study), **_pictures(study), **_tables(study), **_closing(study, made_of))
+
+
+def summary_page(study: Study) -> str:
+    """The result in Markdown, short enough for a pull request."""
+    rows = [(row["rank"], row["model"], study.scores[row["model"]]) for row in study.table.to_dict("records")]
+    table = models_table(study)
+    marks = {name: [text for _, text in line[0].marks] for name, line in zip(study.titles, table.rows, strict=True)}
+    return page("summary.md", **_common(study), rows=rows, marks=marks)
+
+
+def model_details(study: Study, name: str) -> dict[str, object]:
+    """What stands in a model's fold: facts, scores by class and figures."""
+    card, scores = study.cards.get(name, {}), study.scores[name]
+    reports = study.root / "reports"
+    folder, explained = reports / ("models" if card else "ensembles") / name, reports / "explained" / name
+    facts = {
+        "Training": MODE_WORDS.get(card.get("mode"), "from scratch") if card else "",
+        "Starts from": study.starts[name] if card else "",
+        "Epochs": f"{scores['epochs']:.0f}" if scores.get("epochs") else "",
+        "Fingerprint": str(card.get("fingerprint", ""))[:16],
+    }
+    likeness = study.explained.get(name, {}).get("randomised_likeness")
+    return {
+        "name": name,
+        "title": study.titles[name],
+        "score": number(scores["balanced_accuracy"]),
+        "facts": {label: fact for label, fact in facts.items() if fact},
+        "classes": class_table(study, name),
+        "figures": model_pictures(folder, FIGURES, name, study.titles[name]),
+        "explained": model_pictures(explained, EXPLANATIONS, name, study.titles[name]),
+        "likeness": None if likeness is None else number(likeness, 2),
+    }
+
+
+def _common(study: Study) -> dict[str, object]:
+    return {
+        "study": study,
+        "settings": study.settings,
+        "head": study.headline,
+        "answer": answer(study),
+        "warnings": study_warnings(study),
+        "alike": [study.titles[name] for name in study.alike],
+        "questions": questions(study),
+        "limitations": limitations(study),
+    }
+
+
+def _pictures(study: Study) -> Mapping[str, object]:
+    reports = study.root / "reports"
+    named = {
+        "counts": "cohort/class_counts.png",
+        "gallery": "cohort/sample_gallery.png",
+        "audit": "audit/pairs.png",
+        "comparison": "comparison/models_comparison.png",
+        "pairs": "comparison/models_pairs.png",
+        "ranks": "comparison/models_critical_difference.png",
+        "cost": "comparison/models_cost.png",
+        "scores": "comparison/models_evaluation_grid.png",
+        "confusions": "comparison/models_confusion_grid.png",
+        "curves": "comparison/models_learning_curves.png",
+        "views": "augmentation/views.png",
+    }
+    if not study.data.get("lookalike_pairs"):
+        del named["audit"]  # the picture says only that there is none
+    found = _on_all_cores(picture, (reports / file for file in named.values()))
+    return {"pictures": {"audit": None, **dict(zip(named, found, strict=True))}}
+
+
+def _tables(study: Study) -> Mapping[str, object]:
+    after = "Scores before and after temperature scaling, which is fitted on validation"
+    ordered = {**ORDERED, "balanced_accuracy": "Balanced accuracy"}
+    costs = {"balanced_accuracy": "Balanced accuracy", **COST}
+    return {
+        "models": models_table(study),
+        "pairs": pairs_table(study),
+        "split": split_table(study),
+        "further": score_table(study, "further", "Further scores on the test images", FURTHER),
+        "calibration": score_table(study, "calibration", after, CALIBRATION),
+        "costs": score_table(study, "costs", "Size and work for one image, beside the score", costs, cost_cell)
+        if any(study.has(score) for score in COST)
+        else None,
+        "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
+        "sources": sources_table(study),
+        "details": _on_all_cores(lambda name: model_details(study, name), study.titles),
+    }
+
+
+def _on_all_cores(function: Callable[[object], Made], items: Iterable) -> list[Made]:
+    """What a function gives for each item, in their order; encoding pictures needs no lock of Python's."""
+    return Parallel(n_jobs=-1, prefer="threads")(delayed(function)(item) for item in items)
+
+
+def _closing(study: Study, made_of: Provenance) -> Mapping[str, object]:
+    return {
+        "made_of": made_of,
+        "caveats": {source.name: source.caveat for source in SOURCES},
+        "claim": checklist(CLAIM, study),
+        "tripod": checklist(TRIPOD, study),
+    }

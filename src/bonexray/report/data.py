@@ -1,0 +1,221 @@
+"""Everything the report says comes from here: the study's files, read once and held against what they must contain."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bonexray.data.paths import (
+    COMPARISON,
+    DATA,
+    DENOISE,
+    ENSEMBLES,
+    EVALUATED,
+    EXPLAINED,
+    HEADLINE,
+    MODEL_CARD,
+    MODELS,
+    PAIRS,
+    RANKS,
+)
+from bonexray.data.scores import all_scores
+from bonexray.errors import BonexrayError
+from bonexray.files import read_json
+from bonexray.results.grid import FILTERS
+from bonexray.results.wording import NONE, percent
+
+REQUIRED = {
+    HEADLINE: {
+        "model",
+        "dataset",
+        "confidence",
+        "best",
+        "not_distinguishable",
+        "balanced_accuracy",
+        "baseline_accuracy",
+        "baseline_balanced_accuracy",
+        "n",
+        "leak_suspect",
+        "shortcut_balanced_accuracy",
+    },
+    DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
+}
+COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
+
+
+class Choices(dict):
+    """Sections of params.yaml whose settings are read as attributes; one that is not there is None."""
+
+    def __getattr__(self, name: str) -> object:
+        """Return a setting, or a section."""
+        value = self.get(name)
+        return Choices(value) if isinstance(value, dict) else value
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study.
+
+    Attributes:
+        settings: how the study was made.
+        headline: the chosen model and its scores.
+        scores: model to flat scores, NaN as None.
+        table: one row a model and ensemble, the best on test first.
+        data: the audit and the images by split and class.
+        quality: PSNR and SSIM before and after the filter.
+        cards: model to its card; ensembles have none.
+        pairs: paired comparisons, no row with one model.
+        ranks: Friedman and Nemenyi over folds or repeats, None without them.
+        explained: model to what its heat maps were tried on; empty where none were drawn.
+        filters: accuracy by model and filter, no row where only one filter was tried.
+        root: the repository that the figures are read from.
+    """
+
+    settings: Choices
+    headline: dict
+    scores: dict[str, dict]
+    table: pd.DataFrame
+    data: dict
+    quality: dict
+    cards: dict[str, dict]
+    pairs: pd.DataFrame
+    ranks: dict | None
+    explained: dict[str, dict]
+    filters: pd.DataFrame
+    root: Path
+
+    @property
+    def classes(self) -> list[str]:
+        """In the order of the class map."""
+        return list(self.data["test"])
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Model to its name in text, by rank."""
+        return dict(zip(self.table["model"], self.table["title"], strict=True))
+
+    @property
+    def networks(self) -> list[str]:
+        """The models that were trained, by rank: all but the ensembles."""
+        return list(self.table.loc[self.table["kind"] == "model", "model"])
+
+    @property
+    def starts(self) -> dict[str, str]:
+        """Model to what its training started from; a dash for ensembles, which start from models."""
+        return {
+            row["model"]: NONE if pd.isna(row["starts_from"]) else str(row["starts_from"])
+            for _, row in self.table.iterrows()
+        }
+
+    @property
+    def n(self) -> int:
+        """Test images."""
+        return int(self.headline["n"])
+
+    @property
+    def confidence(self) -> str:
+        """Of the intervals, as `95 %`."""
+        return percent(self.headline["confidence"])
+
+    @property
+    def repeats(self) -> int:
+        """Trainings of each model with other seeds."""
+        return int(self.headline.get("repeats") or 1)
+
+    @property
+    def folds(self) -> int:
+        """Parts of a cross-validation, 1 for a single split."""
+        return int(self.headline.get("folds") or 1)
+
+    @property
+    def rounds(self) -> list[str]:
+        """What each model was trained over more than once: repeats, folds, both or neither."""
+        return [name for name, many in (("repeats", self.repeats), ("folds", self.folds)) if many > 1]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the images are simulated and show no patient."""
+        return bool(self.settings.dataset.simulated)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the classes are grades of one scale."""
+        return self.has("quadratic_weighted_kappa")
+
+    @property
+    def alike(self) -> list[str]:
+        """Models that the tests do not tell from the best on test, which is not among them."""
+        return [name for name in self.headline["not_distinguishable"] if name != self.headline["best"]]
+
+    def has(self, score: str) -> bool:
+        """Whether any model has this score."""
+        return any(scores.get(score) is not None for scores in self.scores.values())
+
+
+def read_study(settings: Choices, root: Path | str = ".") -> Study:
+    """Read a study's files below a folder.
+
+    Raises:
+        BonexrayError: a file is missing, or lacks what the report needs.
+    """
+    root = Path(root)
+    table = _table(root / COMPARISON)
+    scores = all_scores(_json(root, MODELS), _json(root, ENSEMBLES))
+    names = list(table["model"])
+    if missing := sorted(set(names) - set(scores)):
+        raise _unfit(MODELS, "the models of metrics/comparison.csv", f"none named {', '.join(missing)}")
+    return Study(
+        settings=settings,
+        headline=_json(root, HEADLINE),
+        scores=scores,
+        table=table,
+        data=_json(root, DATA),
+        quality=_json(root, DENOISE),
+        cards={name: _json(root, EVALUATED / name / MODEL_CARD) for name in table.query("kind == 'model'")["model"]},
+        pairs=_pairs(root, several=len(names) > 1),
+        ranks=_ranks(root),
+        explained={name: _json(root, path) for name in names if (root / (path := EXPLAINED / f"{name}.json")).exists()},
+        filters=pd.read_csv(root / FILTERS) if (root / FILTERS).exists() else pd.DataFrame(columns=["Model", "Filter"]),
+        root=root,
+    )
+
+
+def _json(root: Path, path: Path) -> dict:
+    try:
+        content = read_json(root / path)
+    except FileNotFoundError:
+        raise _unfit(path, "a file of a finished study", "no such file") from None
+    except json.JSONDecodeError as error:
+        raise _unfit(path, "JSON", str(error)) from None
+    if missing := sorted(REQUIRED.get(path, set()) - set(content)):
+        raise _unfit(path, f"the keys {', '.join(sorted(REQUIRED[path]))}", f"none named {', '.join(missing)}")
+    return content
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise _unfit(COMPARISON, "a file of a finished study", "no such file") from None
+    if missing := sorted(COLUMNS - set(table)):
+        raise _unfit(COMPARISON, f"the columns {', '.join(sorted(COLUMNS))}", f"none named {', '.join(missing)}")
+    return table
+
+
+def _pairs(root: Path, several: bool) -> pd.DataFrame:
+    """Only a study of one model has no pairs."""
+    if (root / PAIRS).exists():
+        return pd.read_csv(root / PAIRS)
+    if several:
+        raise _unfit(PAIRS, "a row for each pair of models", "no such file")
+    return pd.DataFrame(columns=["one", "other", "p_bootstrap_holm"])
+
+
+def _ranks(root: Path) -> dict | None:
+    ranks = _json(root, RANKS) if (root / RANKS).exists() else {}
+    return ranks if ranks.get("mean_ranks") else None
+
+
+def _unfit(path: Path, expected: str, received: str) -> BonexrayError:
+    return BonexrayError(str(path), expected=expected, received=received, do="run `dvc repro`, which writes it")

@@ -1,0 +1,276 @@
+"""The report's tables as plain cells, which one template draws."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bonexray.registry import REGISTRY
+from bonexray.report.data import Study
+from bonexray.report.questions import ALPHA
+from bonexray.report.sources import reported
+from bonexray.results.wording import NONE, large, missing, number, p_value, signed, span
+
+FURTHER = {
+    "macro_precision": "Precision, macro",
+    "macro_recall": "Recall, macro",
+    "macro_specificity": "Specificity, macro",
+    "macro_average_precision": "Average precision, macro",
+    "cohen_kappa": "Cohen's kappa",
+    "matthews_correlation": "Matthews correlation",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+}
+CALIBRATION = {
+    "temperature": "Temperature",
+    "expected_calibration_error": "Calibration error",
+    "calibrated_expected_calibration_error": "Calibration error, after",
+    "log_loss": "Log loss",
+    "calibrated_log_loss": "Log loss, after",
+    "brier": "Brier score",
+}
+COST = {"parameters": "Parameters", "multiply_adds": "Multiply-adds", "file_mb": "File, MB"}
+ORDERED = {
+    "quadratic_weighted_kappa": "Quadratic-weighted kappa",
+    "mean_absolute_grade_error": "Mean error in grades",
+}
+PER_CLASS = {
+    "precision": "Precision",
+    "recall": "Recall (sensitivity)",
+    "specificity": "Specificity",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "support": "Test images",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its text, a smaller line beneath, what it is sorted by, marks, and an interval to draw."""
+
+    text: str
+    sub: str = ""
+    order: float | str | None = None
+    marks: tuple[tuple[str, str], ...] = ()
+    bar: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the first column names the row; `numeric` columns stand right, `foot` is never sorted away."""
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: list[list[Cell]]
+    foot: list[list[Cell]] = field(default_factory=list)
+    text_columns: tuple[int, ...] = (0,)
+    sortable: bool = False
+
+
+def models_table(study: Study) -> Table:
+    """All models, the best on test first, with the baseline below."""
+    shown = [("Balanced accuracy", lambda name: _bar(study, name)), *_repeated(study)]
+    for score, label in (
+        ("accuracy", "Accuracy"),
+        ("macro_f1", "F1, macro"),
+        ("roc_auc", "ROC AUC"),
+        ("quadratic_weighted_kappa", "Weighted kappa"),
+    ):
+        if study.has(score):
+            shown.append((label, lambda name, score=score: _score(study.scores[name], score)))
+    shown.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
+    ranks = dict(zip(study.table["model"], study.table["rank"], strict=True))
+    shown = [
+        ("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))),
+        *shown,
+        ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name])),
+    ]
+    rows = [
+        [
+            Cell(study.titles[name], order=study.titles[name], marks=_marks(study, name)),
+            *(cell(name) for _, cell in shown),
+        ]
+        for name in study.titles
+    ]
+    base = {
+        "Balanced accuracy": number(study.headline["baseline_balanced_accuracy"]),
+        "Accuracy": number(study.headline["baseline_accuracy"]),
+    }
+    foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in shown)]]
+    caption = (
+        f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
+        f"{'Scores and intervals are those of the first repeat. ' if study.repeats > 1 else ''}"
+        f"{'A heading sorts the table by its column.' if len(rows) > 1 else ''}"
+    )
+    return Table(
+        "models",
+        caption,
+        ("Model", *(label for label, _ in shown)),
+        rows,
+        foot,
+        (0, len(shown)),
+        sortable=len(rows) > 1,
+    )
+
+
+def score_table(
+    study: Study, name: str, caption: str, columns: Mapping[str, str], cell: Callable | None = None
+) -> Table | None:
+    """Some scores of all models; a score that no model has gets no column, and a table without any is None."""
+    kept = {score: label for score, label in columns.items() if study.has(score)}
+    cell = cell or _score
+    rows = [
+        [Cell(title, order=title), *(cell(study.scores[model], score) for score in kept)]
+        for model, title in study.titles.items()
+    ]
+    return Table(name, caption, ("Model", *kept.values()), rows, sortable=len(rows) > 1) if kept else None
+
+
+def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
+    """A size or a count with its unit's prefix; scores as elsewhere."""
+    value = scores.get(score)
+    return (
+        Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value))
+        if score in COST
+        else _score(scores, score)
+    )
+
+
+def class_table(study: Study, model: str) -> Table:
+    """One model's scores for each class."""
+    scores = study.scores[model]
+    kept = {
+        stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
+    }
+    rows = [
+        [
+            Cell(name),
+            *(
+                Cell(str(scores.get(f"support_{name}", NONE)))
+                if stem == "support"
+                else _score(scores, f"{stem}_{name}")
+                for stem in kept
+            ),
+        ]
+        for name in study.classes
+    ]
+    return Table(f"classes-{model}", f"{study.titles[model]} by class", ("Class", *kept.values()), rows)
+
+
+def pairs_table(study: Study) -> Table | None:
+    """The pairs that differ after Holm's correction, the clearest first; None where none does."""
+    rows = study.pairs[study.pairs["p_bootstrap_holm"] < ALPHA] if len(study.pairs) else study.pairs
+    if not len(rows):
+        return None
+    tests = {"p_bootstrap_holm": "p, bootstrap", "p_mcnemar_holm": "p, McNemar", "p_delong_holm": "p, DeLong"}
+    tests = {column: label for column, label in tests.items() if column in rows and rows[column].notna().any()}
+    lines = [
+        [
+            Cell(study.titles[row["one"]], order=study.titles[row["one"]]),
+            Cell(study.titles[row["other"]], order=study.titles[row["other"]]),
+            Cell(
+                signed(row["difference"]),
+                f"{signed(row['difference_low'])} to {signed(row['difference_high'])}",
+                row["difference"],
+            ),
+            *(Cell(p_value(row[column]), order=_order(row[column])) for column in tests),
+        ]
+        for row in rows.sort_values(["p_bootstrap_holm", "one", "other"], kind="stable").to_dict("records")
+    ]
+    caption = f"Pairs that differ in balanced accuracy at {ALPHA:g} after Holm's correction (n = {study.n})"
+    return Table(
+        "pairs",
+        caption,
+        ("One", "Other", "Difference", *tests.values()),
+        lines,
+        text_columns=(0, 1),
+        sortable=len(lines) > 1,
+    )
+
+
+def split_table(study: Study) -> Table:
+    """Images by split and class."""
+    rows = [
+        [
+            Cell(name),
+            *(Cell(str(study.data[split][name])) for split in ("train", "val", "test")),
+            Cell(str(sum(study.data[split][name] for split in ("train", "val", "test")))),
+        ]
+        for name in study.classes
+    ]
+    totals = [sum(study.data[split].values()) for split in ("train", "val", "test")]
+    foot = [[Cell("All"), *(Cell(str(total)) for total in totals), Cell(str(sum(totals)))]]
+    return Table("split", "Images by split and class", ("Class", "Training", "Validation", "Test", "All"), rows, foot)
+
+
+def sources_table(study: Study) -> Table:
+    """What others reported beside what this study's network of the same name reaches, each with its n."""
+    rows = []
+    for source, network, accuracy, interval in reported():
+        ours = study.scores.get(network)
+        implied = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+        mine = Cell(number(ours["accuracy"]), span(ours, "accuracy")) if ours else Cell(NONE)
+        rows.append(
+            [
+                Cell(source.name),
+                Cell(source.data),
+                Cell(_title(network)),
+                Cell(number(accuracy, 2 if accuracy == round(accuracy, 2) else 3), implied),
+                Cell(str(source.n or "unknown")),
+                mine,
+                Cell(str(ours["n"]) if ours else NONE),
+            ]
+        )
+    columns = ("System", "Its test data", "Network", "Reported accuracy", "n", "Accuracy here", "n here")
+    caption = (
+        "Other images, other classes, other splits: the columns stand side by side for orientation, not for a ranking"
+    )
+    return Table("sources", caption, columns, rows, text_columns=(0, 1, 2))
+
+
+def _title(network: str) -> str:
+    return REGISTRY[network].title if network in REGISTRY else network
+
+
+def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
+    """The mean and standard deviation over repeats, where there are any."""
+    score = "balanced_accuracy"
+    if not study.has(f"{score}_mean"):
+        return []
+
+    def cell(name: str) -> Cell:
+        scores = study.scores[name]
+        mean, spread = scores.get(f"{score}_mean"), scores.get(f"{score}_sd")
+        return Cell(number(mean), "" if missing(spread) else f"± {number(spread)}", _order(mean))
+
+    return [(f"Mean ± SD of {study.repeats} repeats{' of all folds' if study.folds > 1 else ''}", cell)]
+
+
+def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
+    scores, head = study.scores[name], study.headline
+    facts = (
+        (name == head["model"], "chosen", "chosen on validation"),
+        (name not in study.networks, "plain", "ensemble"),
+        (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
+        (name in study.alike, "plain", "≈ highest"),
+        (scores.get("collapsed"), "bad", "collapsed"),
+        (scores.get("leak_suspect"), "bad", "leak suspect"),
+    )
+    return tuple((kind, text) for true, kind, text in facts if true)
+
+
+def _bar(study: Study, name: str) -> Cell:
+    scores, score = study.scores[name], "balanced_accuracy"
+    value, low, high = scores[score], scores.get(f"{score}_low"), scores.get(f"{score}_high")
+    known = not (missing(low) or missing(high))
+    base = study.headline["baseline_balanced_accuracy"]
+    bar = (100 * low, 100 * (high - low), 100 * value, 100 * base) if known else None
+    return Cell(number(value), span(scores, score), value, bar=bar)
+
+
+def _score(scores: Mapping[str, object], score: str) -> Cell:
+    value = scores.get(score)
+    return Cell(number(value), span(scores, score), _order(value))
+
+
+def _order(value: object) -> float | None:
+    return None if missing(value) else float(value)

@@ -1,1 +1,0 @@
-"""Figures: data in, PNG out, the same bytes for the same numbers."""

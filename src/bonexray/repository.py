@@ -1,0 +1,9 @@
+"""The repository that a study belongs to."""
+
+import os
+from pathlib import Path
+
+
+def main_repository() -> Path:
+    """Return the root of the repository itself, also when an experiment runs in a copy of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()

@@ -1,0 +1,65 @@
+"""A study's numbers where they stand: in the working tree, or at a revision that Git knows.
+
+What is compared is in Git and not in DVC's cache, so `git show` reads it: no remote, no checkout, and no dvc.yaml that
+has to be valid at that revision.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from bonexray.data.paths import DATA, ENSEMBLES, HEADLINE, MANIFEST, MODELS
+from bonexray.data.scores import all_scores
+from bonexray.errors import BonexrayError
+from bonexray.results.gate import Results
+
+LOCK = Path("dvc.lock")
+
+
+def results_here() -> Results:
+    """The working tree's numbers, committed or not; raises BonexrayError where there is no finished study."""
+    return _results("the working tree", lambda path: path.read_text(encoding="utf-8") if path.exists() else None)
+
+
+def results_at(revision: str) -> Results:
+    """The numbers at a commit, branch or tag; raises BonexrayError for one that Git does not know, or without a study."""
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if commit is None:
+        do = "name a commit, branch or tag (`git fetch` brings those of others)"
+        raise BonexrayError("--against", expected="a revision that Git knows", received=repr(revision), do=do)
+    return _results(revision, lambda path: _git("show", f"{commit.strip()}:./{path.as_posix()}"))
+
+
+def _results(name: str, read: Callable[[Path], str | None]) -> Results:
+    headline, models, ensembles, data = (
+        _parsed(name, path, read(path)) for path in (HEADLINE, MODELS, ENSEMBLES, DATA)
+    )
+    lock = read(LOCK)
+    scores = all_scores(models, ensembles)
+    return Results(name, headline, scores, data, split_sha=_split_in(lock) if lock else None)
+
+
+def _parsed(name: str, path: Path, text: str | None) -> dict:
+    what, do = f"{path} in {name}", "run `dvc repro` there and commit metrics/"
+    if text is None:
+        raise BonexrayError(what, expected="a finished study", received="no such file", do=do)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BonexrayError(what, expected="JSON", received=str(error), do=do) from error
+
+
+def _split_in(lock: str) -> str | None:
+    """The hash of the manifest that a lock file names: the same one is the same images on the same sides."""
+    stages = (YAML(typ="safe").load(lock) or {}).get("stages", {})
+    outs = stages.get("split", {}).get("outs", [])
+    return next((out["md5"] for out in outs if out["path"] == MANIFEST.as_posix()), None)
+
+
+def _git(*arguments: str) -> str | None:
+    """What Git says, or None where it refuses."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", check=False)
+    return done.stdout if done.returncode == 0 else None

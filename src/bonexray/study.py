@@ -1,0 +1,66 @@
+"""All of `params.yaml`: every section, and what follows from the choice of models."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from bonexray.aggregate.settings import Aggregate
+from bonexray.augment.settings import Augment
+from bonexray.compute import Compute
+from bonexray.config import PARAMS, Section, findings_in, load, read_params
+from bonexray.dataset.settings import Dataset
+from bonexray.denoise.settings import Denoise
+from bonexray.errors import BonexrayError
+from bonexray.evaluate.settings import Evaluate
+from bonexray.explain.settings import Explain
+from bonexray.features.settings import BackboneRow, Features, Weights
+from bonexray.phantom.settings import Phantom
+from bonexray.prepare.settings import Prepare
+from bonexray.split.settings import Audit, Split
+from bonexray.tracking.settings import Track
+from bonexray.train.settings import FineTune, ModelRow, Train
+
+
+class Settings(Section):
+    """All of `params.yaml`, in the order of the file."""
+
+    phantom: Phantom = Phantom()
+    split: Split = Split()
+    audit: Audit = Audit()
+    denoise: Denoise = Denoise()
+    prepare: Prepare = Prepare()
+    weights: Weights = Weights()
+    features: Features = Features()
+    augment: Augment = Augment()
+    train: Train = Train()
+    fine_tune: FineTune = FineTune()
+    evaluate: Evaluate = Evaluate()
+    explain: Explain = Explain()
+    aggregate: Aggregate = Aggregate()
+    compute: Compute = Compute()
+    track: Track = Track()
+    model: str | list[str] = "all"
+    mode: str = "frozen"
+    modes: dict[str, str] = Field(default_factory=dict)
+    models: Annotated[dict[str, ModelRow], Field(min_length=1)]
+    backbones: dict[str, BackboneRow]
+    panel: dict[str, str]
+    dataset: Dataset
+
+
+def load_settings(path: Path | str = PARAMS) -> Settings:
+    """Return the settings of a whole study.
+
+    Raises:
+        BonexrayError: the file is missing or is not YAML, a key is unknown, or a value is refused.
+    """
+    return load(Settings, path)
+
+
+def setting_findings(path: Path | str = PARAMS) -> list[BonexrayError]:
+    """Return everything that is wrong with the settings file itself, one error a finding."""
+    try:
+        return findings_in(read_params(path), Settings, path)
+    except BonexrayError as error:
+        return [error]

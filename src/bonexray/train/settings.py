@@ -1,0 +1,55 @@
+"""The sections `train` and `fine_tune` of the settings, and the rows of `models`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bonexray.config import Count, Positive, Section, Seed
+from bonexray.networks.settings import HeadSettings
+
+
+class FineTune(Section):
+    """The second phase of a training that also changes the upper blocks of its backbones."""
+
+    blocks: dict[str, str] = Field(default_factory=dict)
+    epochs: Count = 10
+    learning_rate: Positive = 1e-4
+
+
+class Train(HeadSettings):
+    """How a head or a network is fitted."""
+
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced", "none"] = "balanced"
+    epochs: Count = 25
+    batch_images: Count = 16
+    optimizer: Literal["adam", "adamw", "adamax"] = "adam"
+    learning_rate: Positive = 1e-3
+    schedule: Literal["constant", "plateau", "cosine"] = "plateau"
+    warmup_epochs: Annotated[int, Field(ge=0)] = 0
+    lr_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    lr_patience: Count = 4
+    min_lr: Annotated[float, Field(ge=0)] = 1e-5
+    patience: Count = 8
+    mixed_precision: bool = False
+    deterministic: bool = True
+    repeats: Count = 1
+    seed: Seed = 7
+
+
+class ModelRow(Section):
+    """A model of the study: how it is trained, and the outputs of earlier stages or the code that it is trained from."""
+
+    mode: Literal["scratch", "frozen", "fine_tune", "full"]
+    inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
+    head: str | None = None
+    heat_map: str | None = None
+    fine_tune: FineTune | None = None
+
+    @property
+    def features(self) -> list[Path]:
+        """The folders of its backbones' features; none for a network from scratch."""
+        return [] if self.mode == "scratch" else [Path(folder) for folder in self.inputs]

@@ -1,1 +1,0 @@
-"""Features of frozen backbones, and the fitting of heads and networks."""
