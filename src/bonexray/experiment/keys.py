@@ -7,8 +7,9 @@ from pathlib import Path
 from bonexray.config import Section, Settings
 from bonexray.errors import BonexrayError
 from bonexray.models.registry import REGISTRY
+from bonexray.resources import resource_path
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = resource_path("conf")
 SHORT = {
     "img_size": "prepare.img_px",
     "batch_size": "train.batch_images",

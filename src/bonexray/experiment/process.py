@@ -11,9 +11,9 @@ from collections import deque
 from pathlib import Path
 
 from bonexray.errors import BonexrayError
+from bonexray.resources import PACKAGE, resource_path
 from bonexray.stage import ERROR_FILE
 
-PACKAGE = Path(__file__).resolve().parents[1]
 OF_A_REPOSITORY = ("DVC_ROOT", "DVC_EXP_NAME")  # would send logs and runs to the repository that Python runs in
 # What TensorFlow says of this machine whenever it starts, whatever its log level.
 STARTING = re.compile(r"[IWE]\d{4} [\d:. ]+(port|cudart_stub|cuda_platform)\.cc:|WARNING: All log messages before absl")
@@ -32,7 +32,7 @@ def run_in(folder: Path, stage: str, *names: str, verbose: bool = True) -> None:
     Raises:
         BonexrayError: the stage refused its input or broke off.
     """
-    command = [sys.executable, "-P", "-m", f"bonexray.stages.{stage}", *names]
+    command = [sys.executable, "-P", str(resource_path("stages") / f"{stage}.py"), *names]
     with tempfile.TemporaryDirectory() as scratch:
         error_file = Path(scratch) / "error.json"
         code, said = _call(command, folder, {**environment(), ERROR_FILE: str(error_file)}, verbose)
@@ -76,7 +76,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 def broken_off(title: str, code: int, said: list[str]) -> BonexrayError:
-    """Return the error for a stage that ended without naming one: its last line, and the lines before in a note.
+    """Return the error for a stage that ended without one of its own: its last line, and the lines before as a note.
 
     Args:
         title: of the stage, `train@vgg16`.
