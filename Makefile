@@ -46,8 +46,8 @@ clean:  ## remove the virtual environment and every cache of tools; data, models
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "make: Python 3.11 or newer is needed, $(PYTHON) is older; use make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "make: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another; use make PYTHON=python3.12" >&2; exit 1; }
 	@if command -v uv >/dev/null; then \
 		uv venv -q --allow-existing --python $(PYTHON) $(VENV) && \
 		uv pip install -q --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \

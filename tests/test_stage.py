@@ -1,9 +1,12 @@
 """What a stage leaves in its log, however it ends."""
 
+import json
 import sys
 
 import pytest
 from conftest import Study
+
+from bonexray.stage import ERROR_FILE
 
 SCRIPT = """
 import sys
@@ -13,7 +16,7 @@ from bonexray.stage import run_stage
 
 def main(settings: Settings, ending: str) -> None:
     if ending == "refused":
-        raise BonexrayError("the sun", expected="light", received="none", do="wait")
+        raise BonexrayError("the sun", expected="light", received=None, do="wait")
     print(1 / (ending == "finished"))
 
 run_stage(main)
@@ -41,3 +44,12 @@ def test_what_ended_a_stage_stands_in_its_log(study: Study, ending: str, last: s
     code, shown, log = ended(study, ending)
     assert code == 1 and "Traceback" in log and last in log.splitlines()[-1]
     assert ("Traceback" in shown) == (ending == "broken")  # what was refused is one line
+
+
+@pytest.mark.parametrize("ending", ["refused", "broken", "finished"])
+def test_only_a_refused_stage_leaves_its_errors_fields_where_it_is_asked_to(study, ending, monkeypatch) -> None:
+    target = study.folder / "error.json"
+    monkeypatch.setenv(ERROR_FILE, str(target))
+    ended(study, ending)
+    fields = {"what": "the sun", "expected": "light", "received": "None", "do": "wait"}
+    assert (json.loads(target.read_text()) if target.exists() else None) == (fields if ending == "refused" else None)

@@ -1,12 +1,18 @@
 """bonexray: leak-free, reproducible comparison of networks on bone X-rays."""
 
-__all__ = ["XRayClassifier"]
+from importlib import import_module
+
+_MODULES = {"Predictor": "bonexray.serving.predictor", "XRayClassifier": "bonexray.experiment.classifier"}
+__all__ = ["Predictor", "XRayClassifier"]
 
 
 def __getattr__(name: str) -> object:
-    """`from bonexray import XRayClassifier`, without a cost to what imports other parts."""
-    if name == "XRayClassifier":
-        from bonexray.experiment.classifier import XRayClassifier
+    """Import a class when it is first asked for, so that `import bonexray` loads neither Keras nor pandas."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'bonexray' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
 
-        return XRayClassifier
-    raise AttributeError(f"module 'bonexray' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """Name the classes before they are imported too."""
+    return sorted({*globals(), *__all__})

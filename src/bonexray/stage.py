@@ -1,6 +1,8 @@
 """How a stage script runs: settings checked, a log kept, an error shown in one line."""
 
+import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -13,6 +15,7 @@ from bonexray.repository import main_repository
 from bonexray.study import Settings, load_settings
 
 log = logging.getLogger("bonexray")
+ERROR_FILE = "BONEXRAY_ERROR_FILE"  # environment variable: where a refused stage leaves the error's fields, as JSON
 
 
 def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
@@ -31,6 +34,7 @@ def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
         main(load(kind), *arguments)
     except BonexrayError as error:
         log.debug("stopped", exc_info=True)
+        _leave_error(error)
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -39,6 +43,13 @@ def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
     except Exception:
         log.debug("broke off", exc_info=True)  # the console shows it too, but its lines do not stay
         raise
+
+
+def _leave_error(error: BonexrayError) -> None:
+    """Write the error's fields as JSON to the file that the environment names, if it names one."""
+    if target := os.environ.get(ERROR_FILE):
+        fields = {name: str(getattr(error, name)) for name in ("what", "expected", "received", "do")}
+        Path(target).write_text(json.dumps(fields), encoding="utf-8")
 
 
 def _start_log(title: str, section: str, settings: Settings) -> None:

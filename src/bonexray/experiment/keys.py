@@ -7,9 +7,10 @@ from pathlib import Path
 from bonexray.config import Section
 from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY
+from bonexray.resources import resource_path
 from bonexray.study import Settings
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = resource_path("conf")
 SHORT = {
     "img_size": "prepare.img_px",
     "batch_size": "train.batch_images",

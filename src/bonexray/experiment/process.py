@@ -1,17 +1,19 @@
 """A stage in a process of its own, as DVC runs it: the caller's process keeps its folder, its threads and its seeds."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from pathlib import Path
 
 from bonexray.errors import BonexrayError
+from bonexray.resources import PACKAGE, resource_path
+from bonexray.stage import ERROR_FILE
 
-PACKAGE = Path(__file__).resolve().parents[1]
-REFUSED = re.compile(r"\w+: (?P<what>.+?): expected (?P<expected>.+?), received (?P<received>.+); (?P<do>.+)")
 OF_A_REPOSITORY = ("DVC_ROOT", "DVC_EXP_NAME")  # would send logs and runs to the repository that Python runs in
 # What TensorFlow says of this machine whenever it starts, whatever its log level.
 STARTING = re.compile(r"[IWE]\d{4} [\d:. ]+(port|cudart_stub|cuda_platform)\.cc:|WARNING: All log messages before absl")
@@ -30,9 +32,20 @@ def run_in(folder: Path, stage: str, *names: str, verbose: bool = True) -> None:
     Raises:
         BonexrayError: the stage refused its input or broke off.
     """
-    command = [sys.executable, "-P", "-m", f"bonexray.stages.{stage}", *names]
-    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
-    with subprocess.Popen(command, cwd=folder, env=environment(), **told) as process:
+    command = [sys.executable, "-P", str(resource_path("stages") / f"{stage}.py"), *names]
+    with tempfile.TemporaryDirectory() as scratch:
+        error_file = Path(scratch) / "error.json"
+        code, said = _call(command, folder, {**environment(), ERROR_FILE: str(error_file)}, verbose)
+        if code and error_file.is_file():
+            raise BonexrayError(**json.loads(error_file.read_text(encoding="utf-8")))
+    if code:
+        raise broken_off("@".join([stage, *names]), code, said)
+
+
+def _call(command: list[str], folder: Path, env: dict[str, str], verbose: bool) -> tuple[int, list[str]]:
+    """Run a command to its end; return its exit code and the last lines that it printed."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+    with subprocess.Popen(command, cwd=folder, env=env, **pipes) as process:
         said: deque[str] = deque(maxlen=LINES)
         try:
             for line in process.stdout:
@@ -44,8 +57,7 @@ def run_in(folder: Path, stage: str, *names: str, verbose: bool = True) -> None:
         except BaseException:  # interrupted
             end(process)
             raise
-    if process.returncode:
-        raise failure("@".join([stage, *names]), process.returncode, list(said))
+    return process.returncode, list(said)
 
 
 def environment() -> dict[str, str]:
@@ -63,8 +75,8 @@ def end(process: subprocess.Popen) -> None:
         process.kill()
 
 
-def failure(title: str, code: int, said: list[str]) -> BonexrayError:
-    """What a stage said as it stopped: its own words where it refused something, else its last line and the lines before.
+def broken_off(title: str, code: int, said: list[str]) -> BonexrayError:
+    """Return the error for a stage that ended without one of its own: its last line, and the lines before as a note.
 
     Args:
         title: of the stage, `train@vgg16`.
@@ -72,8 +84,6 @@ def failure(title: str, code: int, said: list[str]) -> BonexrayError:
         said: its last lines.
     """
     lines = [line for line in said if line.strip()] or [""]
-    if refused := REFUSED.fullmatch(lines[-1]):
-        return BonexrayError(**refused.groupdict())
     error = BonexrayError(
         f"the stage {title}",
         expected="to finish",
