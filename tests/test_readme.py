@@ -1,13 +1,13 @@
 """README.md and docs/ against the files and the code that they describe."""
 
 import importlib.util
+import json
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pandas as pd
 import pytest
 import typer
@@ -16,7 +16,6 @@ from ruamel.yaml import YAML
 from bonexray import XRayClassifier
 from bonexray.cli import app
 from bonexray.experiment.keys import CHOSEN, KNOWN, OPEN, QUICK, SHORT
-from bonexray.outputs import HEADLINE, read_json
 from bonexray.serving.exported import LIMITS
 from bonexray.tracking.live import PATIENCE_S, PATIENCE_SHARE
 from bonexray.tracking.store import CLIENT_DEFAULTS
@@ -78,8 +77,9 @@ def results() -> list[str]:
     """The lines of the ranked table and of what is said below it, from metrics/."""
     from bonexray.reporting import tables
 
-    comparison, denoise = pd.read_csv(ROOT / tables.COMPARISON), read_json(ROOT / tables.DENOISE)
-    return tables.markdown_table(comparison, read_json(ROOT / HEADLINE), denoise).splitlines()
+    comparison = pd.read_csv(ROOT / "metrics/comparison.csv")
+    headline, denoise = (json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in ("headline", "denoise"))
+    return tables.markdown_table(comparison, headline, denoise).splitlines()
 
 
 def test_the_results_are_those_in_metrics():
@@ -176,7 +176,7 @@ def test_every_command_line_is_one_that_bonexray_takes():
     for name, (command, *options) in found:
         assert command in program.commands, (name, command)
         takes = program.commands[command]
-        takes.make_parser(click.Context(takes)).parse_args(options)  # raises at an unknown option
+        takes.make_parser(typer.Context(takes)).parse_args(options)  # raises at an unknown option
 
 
 def test_scripts_and_extras_exist():
