@@ -36,10 +36,11 @@ ui: $(READY)  ## compare the runs in the browser (MLflow, http://127.0.0.1:5000)
 		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
-lint: $(READY)  ## style, and a docstring on everything public
+lint: $(READY)  ## check the style, the docstrings, and every link in the documentation
 	ruff check .
 	ruff format --check .
 	interrogate src stages
+	mkdocs build --strict  # with --quiet it would count no warnings
 
 clean:  ## remove the virtual environment and every cache of tools; data, models and runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis src/*.egg-info logs

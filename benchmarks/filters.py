@@ -1,7 +1,7 @@
 """What every filter does to noise, and how long it takes: `python benchmarks/filters.py`.
 
 On the phantom cohort, whose clean originals are known, or with --images FOLDER on any images, to which noise is added.
-Writes metrics/filters.csv, reports/filters.md and reports/filters.png; with --into README.md the table goes there too.
+Writes metrics/filters.csv, reports/filters.md and reports/filters.png; with --into docs/denoising.md the table goes there too.
 Seconds a megapixel are of one core of the machine at hand; PSNR and SSIM are the same everywhere.
 """
 
@@ -23,7 +23,6 @@ from bonexray.phantom.simulation import simulate
 from bonexray.progress import progress
 from bonexray.results.markdown import with_section
 
-BEGIN, END = "<!-- filters: written by `python benchmarks/filters.py --into README.md` -->", "<!-- end of filters -->"
 PUBLISHED = "| BM3D as published, on knees | 21.3 → 31.7 | 0.65 → 0.91 | |"
 SEED = 7
 
@@ -101,7 +100,7 @@ def measured(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, 
 
 
 def markdown(table: pd.DataFrame, of: str) -> str:
-    """The table for a README."""
+    """Return the table in Markdown."""
     lines = ["| filter | PSNR, dB | SSIM | seconds a megapixel |", "| --- | --: | --: | --: |"]
     lines += [
         f"| `{row['filter']}` | {row['psnr_before_db']:.1f} → {row['psnr_after_db']:.1f} | {row['ssim_before']:.2f} → "
@@ -136,7 +135,7 @@ def write(table: pd.DataFrame, pictures: dict[str, np.ndarray], options: argpars
     gallery(pictures, f"Filters on {of}", options.out / "reports" / "filters.png")
     if options.into:
         page = options.into.read_text(encoding="utf-8")
-        options.into.write_text(with_section(page, BEGIN, END, text), encoding="utf-8")
+        options.into.write_text(with_section(page, "filters", text), encoding="utf-8")
     print(text)
 
 

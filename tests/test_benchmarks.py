@@ -72,7 +72,7 @@ def test_the_stages_filter_gives_the_quality_of_the_package() -> None:
 def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "before\n<!-- filters: written by `python benchmarks/filters.py --into README.md` -->\n<!-- end of filters -->\nafter\n"
+        "before\n<!-- filters: written by `python benchmarks/filters.py --into docs/denoising.md` -->\n<!-- end of filters -->\nafter\n"
     )
     found = printed("filters", "--out", str(tmp_path), "--into", str(page))
     table = pd.read_csv(tmp_path / "metrics" / "filters.csv").set_index("filter")

@@ -150,14 +150,3 @@ def test_a_dataset_that_is_not_there_is_refused_before_any_work(config, words, f
         XRayClassifier({"models": "vgg16", **config}, folder).run_experiment()
     assert all(word in str(refused.value) for word in words), refused.value
     assert not folder.exists()
-
-
-def test_the_readmes_config_is_taken_and_its_stages_exist(tmp_path):
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## From Python")[1].split("\n## ")[0]
-    whole, alone = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    names: dict[str, object] = {}
-    exec("\n".join(line for line in whole.splitlines() if not line.startswith("evaluation")), names)
-    assert list(names["study"].settings.models) == ["vgg16", "resnet50"]
-    assert set(re.findall(r"steps\.(\w+)\(", alone)) <= set(steps.STAGES)
-    assert all(f"`{key}`" in section for key in (*SHORT, *CHOSEN))
-    assert all(name in section for name in SHORT.values() if name != "model")

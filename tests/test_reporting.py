@@ -246,3 +246,28 @@ def test_the_grid_says_how_the_report_takes_it_up(tmp_path: Path, monkeypatch: p
     assert len(pd.read_csv(FILTERS)) == 2
     elsewhere = CliRunner().invoke(app, ["grid", "--out", "grid.csv"]).output
     assert "grid.csv" in elsewhere and "report" not in elsewhere
+
+
+def test_a_short_table_has_the_best_and_the_chosen_and_says_the_same_below() -> None:
+    comparison = comparison_table(MODELS, STARTS, ["densenet121"])
+    worst = comparison.iloc[-1]["model"]
+    denoise = dict.fromkeys(["psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after", "images"], 1)
+    whole, short = (markdown_table(comparison, headline_of(worst), denoise, top).splitlines() for top in (None, 1))
+    assert short == [*whole[:3], *whole[whole.index("") - 2 :]]  # head, best; chosen, baseline, and all below
+
+
+SECTION = "before\n<!-- results: written by `x --into y` -->\nold\nlines\n<!-- end of results -->\nafter\n"
+
+
+def test_a_section_is_replaced_between_its_markers_and_nothing_else() -> None:
+    text = with_section(SECTION, "results", "new \\1")
+    assert text == SECTION.replace("old\nlines", "new \\1")
+    assert with_section(text, "results", "new \\1") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", SECTION * 2, SECTION.replace("results", "models"), SECTION.replace("<!-- end", "")]
+)
+def test_markers_that_are_not_there_once_are_refused(text: str) -> None:
+    with pytest.raises(BonexrayError, match="the Markdown file: expected"):
+        with_section(text, "results", "new")

@@ -1,4 +1,4 @@
-"""The same record on a server: PostgreSQL and `mlflow server` as the README starts them, on this machine alone."""
+"""The same record on a server: PostgreSQL and `mlflow server` as docs/team.md starts them, on this machine alone."""
 
 import logging
 import os
@@ -27,10 +27,10 @@ from bonexray.tracking.sync import sync, try_to_sync
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 INITDB = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
 PASSWORD = "correct-horse-battery"
-COMMAND = re.search(r"^mlflow server (?:.|\\\n)*?--serve-artifacts$", README, re.M)[0].replace("\\\n", " ").split()
+COMMAND = re.search(r"^mlflow server (?:.|\\\n)*?--serve-artifacts$", PAGE, re.M)[0].replace("\\\n", " ").split()
 needs_postgresql = pytest.mark.skipif(INITDB is None, reason="no PostgreSQL here: apt-get install postgresql")
 pytest.importorskip("psycopg2", reason="no driver for PostgreSQL here: pip install 'bonexray[server]'")
 
@@ -81,7 +81,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """The README's command, with this test's database, port and folder."""
+        """The page's command, with this test's database, port and folder."""
         own = {
             "--port": self.port,
             "--backend-store-uri": self.database,
@@ -223,7 +223,7 @@ def test_credentials_in_the_address_appear_nowhere(
 COMPOSE = YAML(typ="safe").load(ROOT / "deploy/compose.yaml")
 
 
-def test_the_compose_file_starts_what_the_readme_starts():
+def test_the_compose_file_starts_what_the_page_starts():
     flags = [part for part in COMPOSE["services"]["server"]["command"].split() if part.startswith("--")]
     assert flags == [part for part in COMMAND if part.startswith("--")]
 
@@ -235,5 +235,5 @@ def test_the_compose_file_has_no_password_and_the_pinned_versions():
     assert server["ports"] == ["${MLFLOW_ADDRESS:-127.0.0.1}:5000:5000"]
     pinned, pin = (ROOT / "requirements.txt").read_text() + (ROOT / "pyproject.toml").read_text(), r"[\w-]+==[\d.]+"
     in_container = set(re.findall(pin, server["build"]["dockerfile_inline"]))
-    assert in_container == set(re.search(r"^pip install (mlflow==.*)$", README, re.M)[1].split())
+    assert in_container == set(re.search(r"^pip install (mlflow==.*)$", PAGE, re.M)[1].split())
     assert in_container <= set(re.findall(pin, pinned))

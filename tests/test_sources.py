@@ -136,10 +136,10 @@ def test_classes_that_are_not_those_of_the_data_are_refused(tmp_path: Path, clas
         ),
     ],
 )
-def test_the_readmes_patterns_name_augmented_copies(
+def test_the_pages_patterns_name_augmented_copies(
     pattern: str, together: list[str], apart: str, tmp_path: Path
 ) -> None:
-    assert f'"{pattern}"' in Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    assert f'"{pattern}"' in Path(__file__).parents[1].joinpath("docs/your-xrays.md").read_text(encoding="utf-8")
     touch(tmp_path, *together, apart, "b/x.png")
     groups = {source.path: source.group for source in list_sources(dataset(tmp_path, group_pattern=pattern))}
     assert len({groups[path] for path in together}) == 1

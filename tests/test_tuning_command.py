@@ -18,8 +18,8 @@ from bonexray.tuning import search
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.winner import override_of
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-COMMAND = re.search(r"^bonexray (tune .*)$", README, re.M)[1].split()
+PAGE = (REPOSITORY / "docs/search.md").read_text(encoding="utf-8")
+COMMAND = re.search(r"^bonexray (tune .*)$", PAGE, re.M)[1].split()
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_readmes_command_writes_the_winner_and_says_how_to_use_it(root: Path
     assert result.exit_code == 0, result.output
     assert "tune: trial 0: validation loss" in result.output and "0 (present)" in result.output
     assert f"dvc exp run -S model={MODEL} -S +tuned={MODEL}" in result.output
-    assert f"dvc exp run -S model={COMMAND[2]} -S +tuned={COMMAND[2]}" in README
+    assert f"dvc exp run -S model={COMMAND[2]} -S +tuned={COMMAND[2]}" in PAGE
     written = override_of(MODEL).read_text(encoding="utf-8")
     assert set(YAML_FILE.load(written)["train"]) >= {"head", "learning_rate", "dropout"}
     again = tune("--model", MODEL, "--trials", COMMAND[4])

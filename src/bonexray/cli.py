@@ -40,6 +40,7 @@ def sync() -> None:
 @app.command()
 def table(
     into: Annotated[Path | None, typer.Option(help="write it between this Markdown file's markers")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="show only so many of the best models, and the chosen one")] = None,
 ) -> None:
     """Print the ranked table of the study from the files in metrics/."""
     import pandas as pd
@@ -55,12 +56,10 @@ def table(
         raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
     comparison, headline = pd.read_csv(COMPARISON), read_json(HEADLINE)
     if into:
-        results = tables.markdown_table(comparison, headline, read_json(DENOISE))
-        into.write_text(
-            with_section(into.read_text(encoding="utf-8"), tables.BEGIN, tables.END, results), encoding="utf-8"
-        )
+        results = tables.markdown_table(comparison, headline, read_json(DENOISE), top)
+        into.write_text(with_section(into.read_text(encoding="utf-8"), "results", results), encoding="utf-8")
         return
-    Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, headline))
+    Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, headline, top))
     typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from bonexray.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone
 from bonexray.results.markdown import with_section
 
-BEGIN, END = "<!-- models: written by `bonexray registry` -->", "<!-- end of models -->"
 PAGE = Path("docs/models.md")
 DVC = Path("dvc.yaml")
 # What some stage reads of every model; a model outside the study stands for none, see `panel` in wiring.py.
@@ -22,7 +21,7 @@ def generated_files(root: Path) -> dict[Path, str]:
     dvc, page = root / DVC, root / PAGE
     return {
         dvc: _with_dependencies(dvc.read_text(encoding="utf-8")),
-        page: with_section(page.read_text(encoding="utf-8"), BEGIN, END, models_table()),
+        page: with_section(page.read_text(encoding="utf-8"), "models", models_table()),
     }
 
 

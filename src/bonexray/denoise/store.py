@@ -28,7 +28,7 @@ LIBRARIES = ("bm3d", "scikit-image", "scipy", "numpy", "pillow", "PyWavelets")
 CODE = [
     Path(__file__).with_name("filters.py"),
     Path(__file__).with_name("gpu.py"),
-    Path(__file__).parents[1] / "data" / "images.py",
+    Path(__file__).parents[1] / "images" / "reading.py",
 ]
 
 

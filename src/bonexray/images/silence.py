@@ -36,7 +36,7 @@ def _silence() -> Callable[[], None]:
     restored.enter_context(warnings.catch_warnings())
     restored.callback(setattr, settings, "reading_validation_mode", settings.reading_validation_mode)
     restored.callback(setattr, _PYDICOM, "disabled", _PYDICOM.disabled)
-    warnings.filterwarnings("ignore", module=r"pydicom|bonexray\.data\.dicom")
+    warnings.filterwarnings("ignore", module=r"pydicom|bonexray\.images\.dicom")
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the bound
     settings.reading_validation_mode, _PYDICOM.disabled = pydicom.config.IGNORE, True
     return restored.close

@@ -1,15 +1,28 @@
 """Generated sections of Markdown files."""
 
+import re
 
-def with_section(text: str, begin: str, end: str, content: str) -> str:
-    """Return a document with the lines between two markers replaced.
+from bonexray.errors import BonexrayError
+
+
+def with_section(text: str, name: str, content: str) -> str:
+    """Return a Markdown document with the lines between `<!-- name: ... -->` and `<!-- end of name -->` replaced.
 
     Args:
-        text: the document.
-        begin: the marker before the section.
-        end: the marker behind it.
-        content: of the section.
+        text: the document; after the colon it may say which command writes the section.
+        name: of the section.
+        content: without the markers.
+
+    Raises:
+        BonexrayError: the document does not have these markers exactly once.
     """
-    before, rest = text.split(begin, 1)
-    _, after = rest.split(end, 1)
-    return f"{before}{begin}\n{content}\n{end}{after}"
+    pattern = rf"^(<!-- {name}: [^\n]*-->\n).*?^(<!-- end of {name} -->)$"
+    text, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL | re.MULTILINE)
+    if count != 1:
+        raise BonexrayError(
+            "the Markdown file",
+            expected=f"`<!-- {name}: ... -->` and `<!-- end of {name} -->` once",
+            received=f"{count} times",
+            do="put these two lines where the text belongs",
+        )
+    return text

@@ -7,7 +7,6 @@ from rich.table import Table
 
 from bonexray.results.wording import number, percent, with_interval
 
-BEGIN, END = "<!-- results: written by `bonexray table --into README.md` -->", "<!-- end of results -->"
 NEAR = 0.05  # of balanced accuracy
 
 
@@ -42,8 +41,14 @@ def comparison_sentence(comparison: pd.DataFrame) -> str:
     return f"{best} is highest on test; not told from it: {', '.join(alike)} {test}."
 
 
-def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> Table:
-    """The ranked table as a terminal shows it."""
+def rows_shown(comparison: pd.DataFrame, chosen: str, top: int | None) -> list[dict[str, object]]:
+    """Return the rows of the best `top` models, and of the chosen one whatever its rank; all where `top` is None."""
+    rows = comparison.to_dict("records")
+    return [row for place, row in enumerate(rows) if top is None or place < top or row["model"] == chosen]
+
+
+def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top: int | None = None) -> Table:
+    """Return the ranked table for a terminal; `top` as in `rows_shown`."""
     chosen, dataset = headline["model"], headline["dataset"]
     interval = f"{percent(headline['confidence'])} intervals: bootstrap over groups of images (patients, sources)"
     caption = "\n".join(
@@ -52,7 +57,7 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> 
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
-    for row in comparison.to_dict("records"):
+    for row in rows_shown(comparison, chosen, top):
         table.add_row(
             str(row["rank"]),
             f"{row['title']}{' *' if row['model'] == chosen else ''}",
@@ -76,13 +81,15 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object]) -> 
     return table
 
 
-def markdown_table(comparison: pd.DataFrame, headline: Mapping[str, object], denoise: Mapping[str, float]) -> str:
-    """The same for a README: the ranked table, warnings, and what the filter did to the images."""
+def markdown_table(
+    comparison: pd.DataFrame, headline: Mapping[str, object], denoise: Mapping[str, float], top: int | None = None
+) -> str:
+    """Return the ranked table in Markdown, with warnings and the image quality; `top` as in `rows_shown`."""
     lines = [
         f"| | model | starts from | balanced accuracy ({percent(headline['confidence'])} interval) | accuracy | macro F1 | ROC AUC |",
         "| --: | --- | --- | --- | --- | --: | --: |",
     ]
-    for row in comparison.to_dict("records"):
+    for row in rows_shown(comparison, headline["model"], top):
         name = f"**{row['title']}** (chosen on validation)" if row["model"] == headline["model"] else row["title"]
         name += ", collapsed" if row["collapsed"] else ""
         scores = f"{with_interval(row, 'balanced_accuracy')} | {with_interval(row, 'accuracy')}"

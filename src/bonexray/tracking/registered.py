@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bonexray")
 ALIAS, DIGEST, REGISTERED, FOLDER = "champion", "digest", "registered", "model"
-SCRIPT = Path(__file__).with_name("served.py")
+SCRIPT = Path(__file__).with_name("pyfunc_model.py")
 
 
 def register_chosen(store: Store, run_id: str, settings: Settings, name: str) -> bool:
