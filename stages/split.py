@@ -7,10 +7,9 @@ import pandas as pd
 
 from bonexray.compute import Compute
 from bonexray.config import StageSettings
-from bonexray.data.manifest import write_manifest
+from bonexray.data.manifest import SPLITS, write_manifest
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, dataset_root, list_sources
-from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
 from bonexray.files import atomic_file, atomic_folder, write_json
 from bonexray.split.allocation import build_manifest

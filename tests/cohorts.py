@@ -7,21 +7,19 @@ import numpy as np
 import pandas as pd
 
 from bonexray.augment.settings import Augment
-from bonexray.train.settings import FineTune, ModelRow, Train
-from bonexray.features.settings import Weights
-from bonexray.data.paths import IMAGES
-from bonexray.data.arrays import ArrayFile
-from bonexray.data.manifest import write_manifest
 from bonexray.backbones.encoder import build_encoder
-from bonexray.registry import BACKBONES, FULL, SCRATCH, model_row
 from bonexray.backbones.weights import load_starting_weights
-from bonexray.features.starting_weights import starting_body
-from bonexray.data.paths import weights_path
-from bonexray.files import write_json
-from bonexray.train.cohort import Cohort, open_cohort
-from bonexray.data.paths import FEATURES, VIEWS
-from bonexray.features.extraction import extract_features
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import write_features_card
+from bonexray.data.manifest import write_manifest
+from bonexray.data.paths import FEATURES, IMAGES, VIEWS, weights_path
+from bonexray.features.extraction import extract_features
+from bonexray.features.settings import Weights
+from bonexray.features.starting_weights import starting_body
+from bonexray.files import write_json
+from bonexray.registry import BACKBONES, FULL, SCRATCH, model_row
+from bonexray.train.cohort import Cohort, open_cohort
+from bonexray.train.settings import FineTune, ModelRow, Train
 from bonexray.train.training import train_model
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order

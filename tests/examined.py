@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bonexray.split.settings import Audit, Split
 from bonexray.compute import Compute
+from bonexray.dataset.sources import Source
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import Examined
 from bonexray.split.grouping import groups_of
 from bonexray.split.lookalikes import Pair
-from bonexray.dataset.sources import Source
+from bonexray.split.settings import Audit, Split
 
 CLASSES = ["normal", "osteopenia"]
 LOCAL = Compute(backend="local", scheduler=None)

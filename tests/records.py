@@ -8,8 +8,8 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from ruamel.yaml import YAML
 
-from bonexray.study import Settings
 from bonexray.files import write_json
+from bonexray.study import Settings
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import tracking_uri
 

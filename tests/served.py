@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from conftest import REPOSITORY, YAML_FILE, Study
 
-from bonexray.study import Settings, load_settings
-from bonexray.images.reading import write_png16
 from bonexray.files import write_json
+from bonexray.images.reading import write_png16
+from bonexray.study import Settings, load_settings
 
 FROZEN, SCRATCH = "mobilenet_v2", "compact_cnn"
 CHANGES = {

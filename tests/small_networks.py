@@ -8,10 +8,10 @@ import keras_hub
 import numpy as np
 import pytest
 
-from bonexray.train.settings import Train
 from bonexray.backbones.encoder import build_encoder
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, REGISTRY, SCRATCH, Backbone, model_row
+from bonexray.train.settings import Train
 
 CLASSES = 3
 SETTINGS = Train(

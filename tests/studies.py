@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bonexray.study import Settings, load_settings
-from bonexray.registry import REGISTRY, model_row
 from bonexray.files import write_json
+from bonexray.registry import REGISTRY, model_row
+from bonexray.study import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = (

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from cohorts import AUGMENT, CLASSES, cohort_of, lay_out_features, lay_out_images
 
-from bonexray.data.paths import IMAGES
-from bonexray.data.arrays import ArrayFile
 from bonexray.augment.views import EPOCH, random_view
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.paths import FEATURES, IMAGES, VIEWS
 from bonexray.train.batches import Batches, Reader, augmented_features, augmented_images, images, stored
-from bonexray.data.paths import FEATURES, VIEWS
 
 ROWS = 20
 

@@ -10,7 +10,6 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from bonexray.evaluate.bootstrap import Draws, draw
 from bonexray.aggregate.comparison import (
     bootstrap_p,
     compare_pairs,
@@ -20,6 +19,7 @@ from bonexray.aggregate.comparison import (
     not_distinguishable,
     resampled_balanced_accuracy,
 )
+from bonexray.evaluate.bootstrap import Draws, draw
 
 NAMES = ["normal", "osteopenia", "osteoporosis"]
 few_examples = settings(max_examples=20, deadline=None, derandomize=True)

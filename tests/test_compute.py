@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.compute import spread
-from bonexray.compute import Compute
+from bonexray.compute import Compute, spread
+from bonexray.dataset.sources import Source
+from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.settings import Denoise
+from bonexray.errors import BonexrayError
+from bonexray.images.reading import write_png16
+from bonexray.prepare.resizing import prepare_images
 from bonexray.prepare.settings import Prepare
 from bonexray.split.audit import examine
-from bonexray.images.reading import write_png16
-from bonexray.dataset.sources import Source
-from bonexray.errors import BonexrayError
-from bonexray.denoise.denoising import denoise_images
-from bonexray.prepare.resizing import prepare_images
 
 LOCAL = Compute(backend="local", scheduler=None)
 DENOISE = Denoise(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bonexray.study import load_settings, setting_findings
 from bonexray.errors import BonexrayError
+from bonexray.study import load_settings, setting_findings
 
 ROOT = Path(__file__).resolve().parents[1]
 

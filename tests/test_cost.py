@@ -5,9 +5,9 @@ import pytest
 from keras import layers
 from small_networks import build, every_model, first_mode, network_of
 
-from bonexray.errors import BonexrayError
-from bonexray.backbones.encoder import build_body
 from bonexray.backbones.cost import layer_multiply_adds, multiply_adds
+from bonexray.backbones.encoder import build_body
+from bonexray.errors import BonexrayError
 from bonexray.registry import FINE_TUNE
 
 # At the side that the network was published for, without its classes: what its authors or reviewers counted.

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from bonexray.training import runtime
 from cohorts import lay_out_features, lay_out_images, trained, with_settings
 
-from bonexray.training import runtime
-from bonexray.train.fit import probabilities
 from bonexray.runtime import prepare_runtime
+from bonexray.train.fit import probabilities
 
 TESTS = Path(__file__).parent
 

@@ -15,9 +15,9 @@ from PIL import Image
 from pydicom import uid
 from xrays import SECRET_ID, SECRET_NAME, dicom_file, encoded, lookup_table, written
 
+from bonexray.images.radiograph import UnreadableImage
 from bonexray.images.reading import read_radiograph
 from bonexray.images.silence import quiet
-from bonexray.images.radiograph import UnreadableImage
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (24, 32), np.uint8)

@@ -10,9 +10,9 @@ from dvc.utils.hydra import compose_and_dump
 from ruamel.yaml import YAML
 
 from bonexray.augment.settings import Augment
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, REGISTRY
 from bonexray.study import Settings, load_settings
 from bonexray.train.settings import Train
-from bonexray.registry import FINE_TUNE, FROZEN, FULL, REGISTRY
 from bonexray.wiring import NOTHING, registry_files
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.ensembles import ENSEMBLES, STRENGTHS, fit_ensemble
+from bonexray.aggregate.settings import Aggregate
 
 few_examples = settings(max_examples=20, deadline=None, derandomize=True)
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]

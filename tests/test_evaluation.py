@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bonexray.evaluate.settings import Evaluate
 from bonexray.data.folds import FIRST, Run, split_in
 from bonexray.data.predictions import read_predictions, write_predictions
-from bonexray.evaluate.split_predictions import answers_in
 from bonexray.evaluate.evaluation import Evaluation, evaluate, scores_of_trainings
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy
+from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.split_predictions import answers_in
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from bonexray.reporting import tables
 from ruamel.yaml import YAML
 
 import bonexray
 from bonexray import XRayClassifier
-from bonexray.study import load_settings
+from bonexray.data.paths import HEADLINE
 from bonexray.errors import BonexrayError
 from bonexray.experiment import classifier, process, steps
 from bonexray.experiment.evaluation import Evaluation, read_evaluation
-from bonexray.data.paths import HEADLINE
 from bonexray.files import write_json
-from bonexray.reporting import tables
 from bonexray.results.wording import with_interval
+from bonexray.study import load_settings
 from bonexray.tracking.store import git_commit
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,5 @@
 """The config of a study from Python: short names, full names, and what is refused."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,7 @@ from ruamel.yaml import YAML
 
 from bonexray import XRayClassifier
 from bonexray.errors import BonexrayError
-from bonexray.experiment import steps
-from bonexray.experiment.keys import CHOSEN, KNOWN, QUICK, SHORT
+from bonexray.experiment.keys import KNOWN, QUICK, SHORT
 
 ROOT = Path(__file__).parents[1]
 OURS = {  # config to setting and value

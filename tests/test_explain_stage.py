@@ -13,25 +13,23 @@ from cohorts import AUGMENT, CLASSES, cohort_of, lay_out_backbone, lay_out_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bonexray.study import load_settings
-from bonexray.data.paths import IMAGES
+from bonexray.backbones.cost import multiply_adds
+from bonexray.backbones.weights import load_starting_weights
 from bonexray.data.folds import FIRST
+from bonexray.data.paths import IMAGES, MODEL_WEIGHTS, weights_path
 from bonexray.data.predictions import write_predictions
 from bonexray.errors import BonexrayError
-from bonexray.explain.explanation import choose
 from bonexray.explain.diagram import Block, Diagram, diagram_of
-from bonexray.backbones.cost import multiply_adds
-from bonexray.networks.trainable import HEAD, body_of, build_trainable
-from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
-from bonexray.backbones.weights import load_starting_weights
-from bonexray.data.paths import weights_path
-from bonexray.files import read_json, write_json
-from bonexray.hashing import sha256_of
+from bonexray.explain.explanation import choose
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
-from bonexray.data.paths import MODEL_WEIGHTS
-from bonexray.train.training import cost, model_card
+from bonexray.files import read_json, write_json
+from bonexray.hashing import sha256_of
+from bonexray.networks.trainable import HEAD, body_of, build_trainable
 from bonexray.networks.trained import trained_network
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
+from bonexray.study import load_settings
+from bonexray.train.training import cost, model_card
 
 PX, BODY = 32, "vgg16"
 MODES = {FROZEN: BODY, FINE_TUNE: BODY, FULL: BODY, SCRATCH: "compact_cnn"}

@@ -10,14 +10,14 @@ from served import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
 
 from bonexray.cli import app
-from bonexray.study import load_settings
 from bonexray.data.predictions import read_predictions
 from bonexray.errors import BonexrayError
-from bonexray.serving.conversion import FORMATS, onnx_runner, tflite_runner
 from bonexray.files import read_json
 from bonexray.hashing import sha256_of
+from bonexray.serving.conversion import FORMATS, onnx_runner, tflite_runner
 from bonexray.serving.exported import LIMITS, export_model
 from bonexray.serving.study import study_bundle
+from bonexray.study import load_settings
 
 pytestmark = pytest.mark.slow
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from cohorts import AUGMENT, SETTINGS, cohort_of, lay_out_features, lay_out_images, numbers
 
-from bonexray.data.arrays import ArrayFile
-from bonexray.errors import BonexrayError
-from bonexray.backbones.cost import multiply_adds
-from bonexray.networks.heads import STANDARDIZE
-from bonexray.networks.trainable import head_of
-from bonexray.networks.standardize import Standardize
 from bonexray.augment.views import COPY, random_views
-from bonexray.data.paths import FEATURES, VIEWS
-from bonexray.features.extraction import extract_features, extract_views
+from bonexray.backbones.cost import multiply_adds
+from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import read_features_card, write_features_card
+from bonexray.data.paths import FEATURES, VIEWS
+from bonexray.errors import BonexrayError
+from bonexray.features.extraction import extract_features, extract_views
+from bonexray.networks.heads import STANDARDIZE
+from bonexray.networks.standardize import Standardize
+from bonexray.networks.trainable import head_of
 from bonexray.train.training import adapt
 
 PX, WIDTH = 8, 5

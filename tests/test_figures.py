@@ -16,13 +16,13 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from bonexray.figures.images.cohort import class_counts
-from bonexray.figures.model.confusion import confusion_grid, confusion_matrix
 from bonexray.figures.comparison.cost import pareto, pareto_front
-from bonexray.figures.model.curves import learning_curves, learning_overlay
-from bonexray.figures.images.galleries import image_gallery, misclassified, sample_predictions, surest_errors
 from bonexray.figures.comparison.pairs import critical_difference, pair_matrix
 from bonexray.figures.comparison.panel import evaluation_grid, model_comparison
+from bonexray.figures.images.cohort import class_counts
+from bonexray.figures.images.galleries import image_gallery, misclassified, sample_predictions, surest_errors
+from bonexray.figures.model.confusion import confusion_grid, confusion_matrix
+from bonexray.figures.model.curves import learning_curves, learning_overlay
 from bonexray.figures.model.probability_curves import precision_recall_curves, reliability_diagram, roc_curves
 
 HEAD = "Fusion of many networks, ünï cöde $x_1$"

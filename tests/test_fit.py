@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from cohorts import SETTINGS, silent, with_settings
 
-from bonexray.train.settings import Train
 from bonexray.errors import BonexrayError
 from bonexray.networks.heads import build_head
 from bonexray.train.batches import Batches
 from bonexray.train.fit import EpochListener, Phase, fit, probabilities
 from bonexray.train.objective import targets_of
+from bonexray.train.settings import Train
 
 LABELS = np.arange(36) % 3
 FEATURES = (np.eye(3)[LABELS] + np.random.default_rng(7).normal(0, 0.5, (36, 3))).astype(np.float32)

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonexray.data.folds import FIRST, Run, folds_of, learners, runs_of, split_in
+from bonexray.data.manifest import SPLITS, read_manifest
 from bonexray.data.paths import MANIFEST
-from bonexray.data.manifest import read_manifest
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
-from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
 from bonexray.registry import FROZEN
 

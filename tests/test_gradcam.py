@@ -5,20 +5,20 @@ import functools
 import keras
 import numpy as np
 import pytest
+from bonexray.models import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 from small_networks import build, every_model, images, numbers, same_weights, with_settings
 
-from bonexray.errors import BonexrayError
-from bonexray.explain.gradcam import class_scores, heat_maps
-from bonexray.explain.feature_maps import Halves, halve, halve_at
-from bonexray.explain.sanity import STATISTICS, likeness, randomise
-from bonexray.models import networks
 from bonexray.backbones.encoder import build_encoder
+from bonexray.errors import BonexrayError
+from bonexray.explain.feature_maps import Halves, halve, halve_at
+from bonexray.explain.gradcam import class_scores, heat_maps
+from bonexray.explain.sanity import STATISTICS, likeness, randomise
+from bonexray.networks.standardize import Standardize
 from bonexray.networks.trainable import HEAD
 from bonexray.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
-from bonexray.networks.standardize import Standardize
 from bonexray.runtime import gradients
 
 PX, CORNER = 16, 4

@@ -11,16 +11,16 @@ from examined import CLASSES, LOCAL, built, image, settings, splits_of
 from PIL import Image
 from xrays import dicom_file, written
 
-from bonexray.split.settings import Audit
-from bonexray.split.audit import Examined, examine
-from bonexray.split.grouping import find_copies, groups_of
-from bonexray.images.reading import write_png16
-from bonexray.split.lookalikes import Pair
-from bonexray.phantom.simulation import simulate
-from bonexray.dataset.sources import Source
 from bonexray.data.manifest import SPLITS
+from bonexray.dataset.sources import Source
 from bonexray.errors import BonexrayError
 from bonexray.files import read_json
+from bonexray.images.reading import write_png16
+from bonexray.phantom.simulation import simulate
+from bonexray.split.audit import Examined, examine
+from bonexray.split.grouping import find_copies, groups_of
+from bonexray.split.lookalikes import Pair
+from bonexray.split.settings import Audit
 
 # Groups
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bonexray.errors import BonexrayError
 from bonexray.figures.canvas.canvas import ink
-from bonexray.figures.captions import CAPTIONS, words_of
 from bonexray.figures.canvas.labels import fitted, fitted_apart, height_of, width_of
+from bonexray.figures.captions import CAPTIONS, words_of
 
 
 @pytest.mark.parametrize("name", ["Blues", "PuOr"])

@@ -9,11 +9,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.transform import AffineTransform, warp
 
-from bonexray.split.settings import Audit
 from bonexray.compute import Compute
+from bonexray.phantom.simulation import simulate
 from bonexray.split.candidates import HASH_PX, candidates, perceptual_hashes
 from bonexray.split.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
-from bonexray.phantom.simulation import simulate
+from bonexray.split.settings import Audit
 from bonexray.split.thumbnails import ORIENTATIONS, VIEWS, oriented, thumbnail, viewed
 
 LOCAL = Compute(backend="local", scheduler=None)

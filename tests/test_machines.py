@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bonexray.runtime import Machine, this_machine
 from bonexray.train.batches import Batches
 from bonexray.train.machines import Share
-from bonexray.runtime import Machine, this_machine
 
 TRAINING = """
 import sys

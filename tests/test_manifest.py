@@ -8,12 +8,11 @@ from examined import CLASSES, built, cohort, image, settings, splits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bonexray.data.manifest import SPLITS, read_classes, read_manifest, write_manifest
+from bonexray.dataset.sources import Source
+from bonexray.errors import BonexrayError
 from bonexray.split.allocation import regrouped, require_disjoint
 from bonexray.split.audit import Examined
-from bonexray.data.manifest import read_classes, read_manifest, write_manifest
-from bonexray.dataset.sources import Source
-from bonexray.data.manifest import SPLITS
-from bonexray.errors import BonexrayError
 
 # The manifest
 

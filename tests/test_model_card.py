@@ -18,12 +18,10 @@ from cohorts import (
 )
 
 from bonexray.augment.settings import Augment
-from bonexray.train.settings import Train
-from bonexray.data.paths import IMAGES
-from bonexray.data.paths import weights_path
+from bonexray.data.paths import IMAGES, VIEWS, weights_path
 from bonexray.files import read_json, write_json
 from bonexray.hashing import sha256_of
-from bonexray.data.paths import VIEWS
+from bonexray.train.settings import Train
 from bonexray.train.training import model_card
 
 PX = 8

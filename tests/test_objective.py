@@ -9,13 +9,12 @@ from cohorts import numbers, silent, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonexray.train.settings import Train
 from bonexray.errors import BonexrayError
-from bonexray.networks.heads import build_head
+from bonexray.networks.heads import build_head, class_probabilities
 from bonexray.train.batches import Batches
 from bonexray.train.fit import Phase, balanced_weights, fit
 from bonexray.train.objective import LOSSES, OPTIMIZERS, loss_of, optimizer_of, reduction_of, targets_of
-from bonexray.networks.heads import class_probabilities
+from bonexray.train.settings import Train
 
 LABELS = np.array([0, 2, 1, 1, 0, 2, 2, 0])
 TWO = np.array([0, 1, 1, 0, 1, 1, 0, 1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.files import PARTIAL, read_json, atomic_file, atomic_folder, write_json
+from bonexray.files import PARTIAL, atomic_file, atomic_folder, read_json, write_json
 from bonexray.hashing import digest, sha256_of
 
 

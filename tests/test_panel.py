@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from test_evaluation import UNSORTED, study
 
-from bonexray.evaluate.settings import Evaluate
-from bonexray.errors import BonexrayError
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
+from bonexray.errors import BonexrayError
+from bonexray.evaluate.settings import Evaluate
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 

@@ -22,8 +22,8 @@ from xrays import SECRET_ID, SECRET_NAME, dicom_file
 from bonexray.cli import app
 from bonexray.data.predictions import read_predictions
 from bonexray.errors import BonexrayError
-from bonexray.serving.prefetch import ahead, in_batches, workers
 from bonexray.serving.files import image_files, overlay
+from bonexray.serving.prefetch import ahead, in_batches, workers
 
 PROBABILITIES = ["prob_osteoporosis", "prob_normal"]
 

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from bonexray.compute import Compute
-from bonexray.denoise.settings import Denoise
-from bonexray.prepare.settings import Prepare
 from bonexray.data.arrays import ArrayFile
-from bonexray.images.reading import bounded, read_image, write_png16
-from bonexray.phantom.simulation import Radiograph, simulate
-from bonexray.errors import BonexrayError
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.filters import FILTERS, bm3d, estimated_sigma, filter_of, options_of, unfiltered
-from bonexray.prepare.resizing import prepare_image, prepare_images
 from bonexray.denoise.quality import added_noise_quality, phantom_quality, psnr_db, ssim
+from bonexray.denoise.settings import Denoise
+from bonexray.errors import BonexrayError
+from bonexray.images.reading import bounded, read_image, write_png16
+from bonexray.phantom.simulation import Radiograph, simulate
+from bonexray.prepare.resizing import prepare_image, prepare_images
+from bonexray.prepare.settings import Prepare
 
 
 def prepare(img_px: int, resize: str = "pad") -> Prepare:

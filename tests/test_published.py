@@ -15,11 +15,11 @@ import keras
 import pytest
 import requests
 
-from bonexray.features.settings import Weights
 from bonexray.errors import BonexrayError
 from bonexray.features.published import origin, pins_path, published_file, require_mirrored, starts_from
-from bonexray.registry import BACKBONES
+from bonexray.features.settings import Weights
 from bonexray.files import read_json
+from bonexray.registry import BACKBONES
 
 PUBLISHED = {name: row.published for name, row in BACKBONES.items() if row.published}
 every_published = pytest.mark.parametrize("name", PUBLISHED)

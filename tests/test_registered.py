@@ -19,10 +19,10 @@ from served import FROZEN, SCRATCH
 from typer.testing import CliRunner
 
 from bonexray.cli import app
-from bonexray.study import Settings, load_settings
 from bonexray.data.predictions import read_predictions
 from bonexray.errors import BonexrayError
 from bonexray.files import write_json
+from bonexray.study import Settings, load_settings
 from bonexray.tracking.store import tracking_uri
 from bonexray.tracking.sync import sync
 

@@ -26,8 +26,8 @@ from small_networks import (
     published_preprocessing,
 )
 
-from bonexray.errors import BonexrayError
 from bonexray.backbones.encoder import CONVENTION, CONVENTIONS, build_body, to_convention
+from bonexray.errors import BonexrayError
 from bonexray.networks.trainable import HEAD, body_of, build_trainable
 from bonexray.registry import (
     BACKBONES,

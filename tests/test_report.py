@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bonexray.reporting.report import images as report_images
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,7 +18,6 @@ from studies import ROOT, SHAPES, Shape, card_of, data_of, rewritten, scores_of,
 
 from bonexray.errors import BonexrayError
 from bonexray.files import read_json
-from bonexray.reporting.report import images as report_images
 from bonexray.report.contents import model_details, report_page, summary_page
 from bonexray.report.data import Study, read_study
 from bonexray.report.images import picture

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation, comparison_table
 from bonexray.cli import app
 from bonexray.registry import REGISTRY, Model
 from bonexray.results.grid import FILTERS, filter_grid
-from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation, comparison_table
-from bonexray.results.tables import markdown_table, terminal_table, comparison_sentence, warnings_of
+from bonexray.results.tables import comparison_sentence, markdown_table, terminal_table, warnings_of
 
 ELSEWHERE = [
     "macro_specificity",

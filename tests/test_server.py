@@ -18,8 +18,8 @@ from mlflow.tracking import MlflowClient
 from records import CARD, EPOCH, artifacts_of, at_once, runs, steps_of, train_live, two_models, write_study
 from ruamel.yaml import YAML
 
-from bonexray.study import Settings
 from bonexray.files import read_json
+from bonexray.study import Settings
 from bonexray.tracking import live
 from bonexray.tracking.live import live_run
 from bonexray.tracking.sync import sync, try_to_sync

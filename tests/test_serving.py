@@ -22,20 +22,20 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from served import FROZEN, SCRATCH
 
-from bonexray.study import Settings, load_settings
-from bonexray.images.reading import bounded, read_image, write_png16
 from bonexray.data.predictions import read_predictions
-from bonexray.images.radiograph import UnreadableImage
-from bonexray.errors import BonexrayError
-from bonexray.hashing import digest, sha256_of
-from bonexray.files import read_json, write_json
 from bonexray.denoise.filters import FILTERS, filter_of
-from bonexray.prepare.resizing import prepare_image
 from bonexray.denoise.store import as_stored, from_png
+from bonexray.errors import BonexrayError
+from bonexray.files import read_json, write_json
+from bonexray.hashing import digest, sha256_of
+from bonexray.images.radiograph import UnreadableImage
+from bonexray.images.reading import bounded, read_image, write_png16
+from bonexray.prepare.resizing import prepare_image
 from bonexray.serving.bundle import CARD, WEIGHTS, checked_card, open_bundle, write_bundle
 from bonexray.serving.predictor import Predictor
 from bonexray.serving.reading import Reading
 from bonexray.serving.study import chosen_model, study_bundle
+from bonexray.study import Settings, load_settings
 
 NAMES = (FROZEN, SCRATCH)
 PAGE = "# A card\n"

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bonexray.data.manifest import SPLITS, class_numbers
 from bonexray.dataset.settings import Dataset
-from bonexray.data.manifest import class_numbers
 from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_fault
-from bonexray.data.manifest import SPLITS
 from bonexray.errors import BonexrayError
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from bonexray.compute import Compute
-from bonexray.denoise.settings import Denoise
-from bonexray.images.reading import read_image, write_png16
 from bonexray.preprocess import denoise as denoise_module
 from bonexray.preprocess import store as store_module
+
+from bonexray.compute import Compute
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.quality import added_noise_quality
+from bonexray.denoise.settings import Denoise
 from bonexray.denoise.store import Store, store_folder, trim
+from bonexray.images.reading import read_image, write_png16
 
 LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Denoise(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from bonexray.models import backbones, hub, networks
 from cohorts import (
     AUGMENT,
     SETTINGS,
@@ -20,13 +21,12 @@ from cohorts import (
 )
 
 from bonexray.augment.settings import Augment
-from bonexray.models import backbones, hub, networks
+from bonexray.backbones.weights import load_starting_weights
 from bonexray.networks.trainable import HEAD, body_of, build_trainable
 from bonexray.registry import BACKBONES, REGISTRY
-from bonexray.backbones.weights import load_starting_weights
+from bonexray.runtime import prepare_runtime
 from bonexray.train.fit import balanced_weights, fit, probabilities
 from bonexray.train.objective import loss_of
-from bonexray.runtime import prepare_runtime
 from bonexray.train.training import train_model
 
 PX, BODY = 32, "mobilenet_v2"

@@ -13,13 +13,12 @@ from conftest import REPOSITORY
 from dvc.utils.hydra import compose_and_dump
 from searches import MODEL, SCRATCH, lay_out, quick, searched, settings_with
 
-from bonexray.study import Settings, load_settings
-from bonexray.data.paths import MANIFEST
+from bonexray.data.paths import FEATURES, MANIFEST, VIEWS
 from bonexray.errors import BonexrayError
 from bonexray.registry import FINE_TUNE
-from bonexray.train.cohort import open_cohort
-from bonexray.data.paths import FEATURES, VIEWS
 from bonexray.runtime import start_anew
+from bonexray.study import Settings, load_settings
+from bonexray.train.cohort import open_cohort
 from bonexray.train.training import train_model
 from bonexray.tuning import search
 from bonexray.tuning.search import open_search

@@ -5,8 +5,8 @@ import pytest
 from searches import MODEL, SCRATCH, settings_with
 
 from bonexray.augment.settings import Augment
-from bonexray.train.settings import FineTune, Train
 from bonexray.registry import FINE_TUNE, FROZEN, FULL
+from bonexray.train.settings import FineTune, Train
 from bonexray.tuning.space import SPACE, Searched, suggest, with_changes
 
 SECTIONS = {"train": Train, "augment": Augment, "fine_tune": FineTune}

@@ -24,14 +24,14 @@ from small_networks import (
     same_weights,
 )
 
-from bonexray.features.settings import Weights
-from bonexray.errors import BonexrayError
 from bonexray.backbones.encoder import TORCH_STD, build_body, build_encoder
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.data.paths import weights_path
+from bonexray.errors import BonexrayError
+from bonexray.features.settings import Weights
+from bonexray.features.starting_weights import starting_body
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, SCRATCH
-from bonexray.backbones.weights import load_starting_weights
-from bonexray.features.starting_weights import starting_body
-from bonexray.data.paths import weights_path
 
 SMALL = "mobilenet_v2"
 with_published_weights = pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.published])

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bonexray.config import PARAMS
-from bonexray.dataset.sources import class_order, list_sources
 from bonexray.data.manifest import SPLITS
+from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
 from bonexray.errors import BonexrayError
 from bonexray.features.published import require_mirrored

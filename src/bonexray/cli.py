@@ -40,7 +40,9 @@ def sync() -> None:
 @app.command()
 def table(
     into: Annotated[Path | None, typer.Option(help="write it between this Markdown file's markers")] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="show only so many of the best models, and the chosen one")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="show only so many of the best models, and the chosen one")
+    ] = None,
 ) -> None:
     """Print the ranked table of the study from the files in metrics/."""
     import pandas as pd

@@ -61,11 +61,11 @@ def halve(network: keras.Model, name: str) -> Halves:
     """
     row = model_row(name)
     if not row.backbones:
-        return halve_at(network, row.gradcam)
+        return halve_at(network, row.heat_map)
     lower, entries, features, passing = [], [], [], []
     for backbone in row.backbones:
         body = body_of(network, backbone)
-        maps = body.get_layer(BACKBONES[backbone].gradcam).output
+        maps = body.get_layer(BACKBONES[backbone].heat_map).output
         lower.append((BACKBONES[backbone].convention, keras.Model(body.input, maps)))
         entries.append(keras.Input(maps.shape[1:], name=f"{backbone}_maps"))
         tail = [] if maps is body.output else [keras.Model(maps, body.output)]

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.data.folds import splits_of_folds
-from bonexray.data.manifest import COLUMNS, image_id
-from bonexray.data.manifest import SPLITS
+from bonexray.data.manifest import COLUMNS, SPLITS, image_id
 from bonexray.errors import BonexrayError
 from bonexray.split.audit import Examined
 from bonexray.split.group_counts import assign_groups, require_enough_groups
