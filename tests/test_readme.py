@@ -26,11 +26,7 @@ DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 GROUPS = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} | {"tuned"}  # `dataset=knee`
 FOLDERS = "src|conf|stages|benchmarks|notebooks|deploy|tests"
-AWAITED = {"LICENSE", "CITATION.cff", "CONTRIBUTING.md"}  # written on another branch
 each_document = pytest.mark.parametrize("name", DOCUMENTS)
-after_the_move = pytest.mark.skipif(
-    not (ROOT / "src/bonexray/registry.py").exists(), reason="the documents describe the packages after their move"
-)
 
 
 def section(document: str, name: str) -> str:
@@ -75,7 +71,7 @@ def filters_benchmark():
 
 def results() -> list[str]:
     """The lines of the ranked table and of what is said below it, from metrics/."""
-    from bonexray.reporting import tables
+    from bonexray.results import tables
 
     comparison = pd.read_csv(ROOT / "metrics/comparison.csv")
     headline, denoise = (json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in ("headline", "denoise"))
@@ -111,7 +107,7 @@ def test_the_filters_are_those_in_metrics():
 
 
 def test_the_models_are_those_of_the_registry():
-    from bonexray.wiring import models_table
+    from bonexray.generated import models_table
 
     assert section("docs/models.md", "models") == models_table(), "run `bonexray registry`"
 
@@ -126,7 +122,7 @@ def test_the_readme_is_short():
 @each_document
 def test_pictures_and_links_to_files_exist(name: str):
     for link in re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", DOCUMENTS[name]):
-        if not link.startswith("https://") and link not in AWAITED:
+        if not link.startswith("https://"):
             assert (ROOT / name).parent.joinpath(link).stat().st_size > 100, link
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", DOCUMENTS[name]):
         assert (ROOT / name).parent.joinpath(picture).stat().st_size > 5000, picture
@@ -137,14 +133,12 @@ def test_the_readme_links_to_every_page():
     assert pages <= set(re.findall(r"\]\((docs/[\w-]+\.md)\)", DOCUMENTS["README.md"]))
 
 
-@after_the_move
 @each_document
 def test_files_that_it_names_exist(name: str):
     for path in re.findall(rf"(?:`|^|\s)((?:{FOLDERS}|\.ci|\.github)/[\w/.]+)", DOCUMENTS[name], re.MULTILINE):
         assert (ROOT / path).exists(), path
 
 
-@after_the_move
 def test_the_folder_tree_has_every_package():
     tree = re.search(r"^src/bonexray/.*?\n(?=\w)", DOCUMENTS["docs/design.md"], re.DOTALL | re.MULTILINE)[0]
     packages = {path.parent.name for path in (ROOT / "src/bonexray").glob("*/__init__.py")}
@@ -154,7 +148,7 @@ def test_the_folder_tree_has_every_package():
 def test_every_stage_is_in_the_table():
     listed = re.findall(r"^\| `(\w+)(?:@\w+)?` \|", DOCUMENTS["docs/design.md"], re.MULTILINE)
     stages = {path.stem for path in (ROOT / "stages").glob("*.py")}
-    assert set(listed) == stages - {"weights"}  # its work is done by `features`
+    assert set(listed) == stages  # its work is done by `features`
 
 
 # Commands
@@ -168,7 +162,6 @@ def test_make_targets_exist():
         assert f"\n{arguments[0]}:" in makefile, (name, arguments)
 
 
-@after_the_move
 def test_every_command_line_is_one_that_bonexray_takes():
     program = typer.main.get_command(app)
     found = [(name, arguments) for name, arguments in commands("bonexray") if arguments]
@@ -189,7 +182,6 @@ def test_scripts_and_extras_exist():
             assert program != "python" or (ROOT / arguments[0]).is_file(), (name, arguments)
 
 
-@after_the_move
 def test_every_setting_exists():
     mappings = tuple(f"{mapping}." for mapping in OPEN)
     found = {*overrides()}
@@ -211,7 +203,6 @@ def test_chosen_files_of_conf_exist(group: str):
 # Python
 
 
-@after_the_move
 @pytest.mark.parametrize("name", [name for name, text in DOCUMENTS.items() if "```python" in text])
 def test_python_code_imports_what_there_is(name: str):
     for language, block in FENCE.findall(DOCUMENTS[name]):
