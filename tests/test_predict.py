@@ -15,7 +15,7 @@ import pytest
 from conftest import REPOSITORY
 from joblib import Parallel, delayed
 from PIL import Image
-from served import FROZEN, SCRATCH
+from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
 from xrays import SECRET_ID, SECRET_NAME, dicom_file
 
@@ -29,18 +29,18 @@ PROBABILITIES = ["prob_osteoporosis", "prob_normal"]
 
 
 @pytest.fixture(autouse=True)
-def here(served_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(trained_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in the study's folder."""
-    monkeypatch.chdir(served_study)
+    monkeypatch.chdir(trained_study)
 
 
 @pytest.fixture
-def xrays(served_study: Path, tmp_path: Path) -> Path:
+def xrays(trained_study: Path, tmp_path: Path) -> Path:
     """A folder of three good files, one of them DICOM, and a hidden one."""
     folder = tmp_path / "x-rays"
     (folder / "deep").mkdir(parents=True)
-    shutil.copy(served_study / "data/raw/normal/0.png", folder / "a.png")
-    shutil.copy(served_study / "data/raw/osteoporosis/1.png", folder / "deep" / "a.png")
+    shutil.copy(trained_study / "data/raw/normal/0.png", folder / "a.png")
+    shutil.copy(trained_study / "data/raw/osteoporosis/1.png", folder / "deep" / "a.png")
     levels = np.random.default_rng(7).integers(0, 4096, (40, 30), np.uint16)
     (folder / "no ending").write_bytes(dicom_file(levels, BitsStored=12))
     (folder / ".hidden").write_text("no X-ray")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
-from served import FROZEN, SCRATCH
+from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner
 
 from bonexray.cli import app
@@ -40,9 +40,9 @@ print(model.predict(pd.DataFrame(rows)).to_json(orient="records"))
 
 
 @pytest.fixture(scope="module")
-def study(served_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def study(trained_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the study with a store of its own, in which the tests run, as a report leaves it."""
-    folder = Path(shutil.copytree(served_study, tmp_path_factory.mktemp("registered") / "study"))
+    folder = Path(shutil.copytree(trained_study, tmp_path_factory.mktemp("registered") / "study"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DVC_ROOT", str(folder))
@@ -50,6 +50,7 @@ def study(served_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name in ("mlflow.db", "mlartifacts"):
             shutil.rmtree(name, ignore_errors=True) if Path(name).is_dir() else Path(name).unlink(missing_ok=True)
         write_json("metrics/models.json", {FROZEN: {"balanced_accuracy": 0.5}})
+        write_json("metrics/ensembles.json", {})
         Path("metrics/comparison.csv").write_text("rank,model\n1,x\n")
         Path("reports/comparison").mkdir(parents=True)
         sync(asked())
@@ -73,7 +74,9 @@ def test_the_champion_is_registered_with_what_is_to_be_known_of_it(study: Path) 
     assert client.get_run(champion.run_id).data.tags["stage"] == "aggregate"
     folder = next(study.glob("mlartifacts/*/artifacts/model"))
     text = (folder / "MLmodel").read_text()
-    assert all(word in text for word in ("prob_osteoporosis", "osteoporosis", "input_example", "served.py", "digest"))
+    assert all(
+        word in text for word in ("prob_osteoporosis", "osteoporosis", "input_example", "pyfunc_model.py", "digest")
+    )
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {
         ".py",
         ".json",

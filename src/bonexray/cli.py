@@ -234,7 +234,7 @@ def export(
     most_different: Annotated[float | None, typer.Option(help="largest difference of a probability")] = None,
 ) -> None:
     """Write a model for other programs, unless it then answers the validation images otherwise."""
-    from bonexray.serving.exported import export_model
+    from bonexray.serving.export import export_model
 
     found = export_model(_bundle(model), kind, out, most_different)
     typer.echo(
