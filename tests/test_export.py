@@ -58,7 +58,7 @@ def test_a_file_gives_the_recorded_probabilities_of_all_images(tmp_path: Path, k
     """Of test images too, in batches of several, which the parity check does not look at."""
     done = exported(kind, name, tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert "100.0% of" in done.stdout and "MB (original" in done.stdout and "ms an image (original" in done.stdout
+    assert "100.0% of" in done.stdout and "MB (original" in done.stdout and "ms per image (original" in done.stdout
     file, card = tmp_path / "out" / FORMATS[kind], read_json(tmp_path / "out/export.json")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {file.name, "export.json"}
     assert (card["classes"], card["agreement"], card["files"]) == (CLASSES, 1.0, {file.name: sha256_of(file)})
@@ -79,7 +79,7 @@ def test_8_bits_are_smaller(tmp_path: Path) -> None:
 def test_answers_further_apart_than_allowed_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     done = exported("tflite-int8", SCRATCH, tmp_path / "out", "--most-different", "1e-9")
     assert isinstance(done.exception, BonexrayError)
-    assert "1e-09" in str(done.exception) and "labels alike" in str(done.exception)
+    assert "1e-09" in str(done.exception) and "labels agree" in str(done.exception)
     assert not (tmp_path / "out").exists()
 
 

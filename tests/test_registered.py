@@ -117,7 +117,7 @@ def test_a_fresh_process_loads_it_and_gives_the_recorded_probabilities(study: Pa
 def test_predict_takes_the_address_in_the_registry(study: Path) -> None:
     path = recorded(study, FROZEN)[0][0]
     done = CliRunner().invoke(app, ["predict", str(path), "--model", "models:/bonexray@champion"])
-    assert done.exit_code == 0 and f"by {FROZEN}" in done.stderr
+    assert done.exit_code == 0 and f"with {FROZEN}" in done.stderr
     for address in ("models:/bonexray@nobody", "models:/nothing/1"):
         done = CliRunner().invoke(app, ["predict", str(path), "--model", address])
         assert isinstance(done.exception, BonexrayError) and address in str(done.exception)

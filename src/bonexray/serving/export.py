@@ -1,4 +1,4 @@
-"""A model in another format, and whether it still answers as the original does."""
+"""Export of a model to another format, with a check that its predictions stay the same."""
 
 import statistics
 import time
@@ -15,26 +15,26 @@ from bonexray.errors import BonexrayError
 from bonexray.files import atomic_folder, write_json
 from bonexray.hashing import sha256_of
 from bonexray.networks.heads import class_probabilities
-from bonexray.serving import conversion as export
+from bonexray.serving import formats
 from bonexray.serving.bundle import Bundle
 
-TYPICAL, TIMED = 100, 30  # training images that quantisation sees; single images that are timed
-# How far a probability may be from the original's: rounding of 32 bits, and what 8 bits cost.
+CALIBRATION_IMAGES, TIMED = 100, 30  # training images for quantisation; forward passes timed
+# Largest difference of a probability from the original: rounding of 32 bits, and the loss of 8 bits.
 LIMITS = {"onnx": 1e-4, "tflite": 1e-4, "tflite-int8": 0.1}
 
 
 @dataclass(frozen=True)
 class Parity:
-    """An exported model beside its original, on validation images.
+    """Comparison of an exported model with its original on validation images.
 
     Attributes:
-        images: how many were compared.
-        agreement: share of them with the same label.
-        largest_difference: between two probabilities.
-        bytes: of the exported file.
-        original_bytes: of the original's weights.
-        latency_ms: median for one image.
-        original_latency_ms: the same of the original.
+        images: number of images compared.
+        agreement: share of images with the same label.
+        largest_difference: of a probability.
+        bytes: size of the exported file.
+        original_bytes: size of the original's weights.
+        latency_ms: median time for one image.
+        original_latency_ms: the same for the original.
     """
 
     images: int
@@ -46,91 +46,99 @@ class Parity:
     original_latency_ms: float
 
 
-def export_model(bundle: Bundle, kind: str, folder: Path, most: float | None = None) -> Parity:
-    """Write a model in another format, with its card beside it, once it has answered validation images alike.
+def export_model(bundle: Bundle, kind: str, folder: Path, most_different: float | None = None) -> Parity:
+    """Write a model in another format, with its card, if its predictions on validation images stay the same.
 
     Args:
         bundle: the model.
-        kind: a key of `export.FORMATS`.
-        folder: gets the file and export.json; what is in the way is replaced.
-        most: largest difference that is not refused; None takes that of `LIMITS`.
+        kind: a key of `formats.FORMATS`.
+        folder: the folder for the file and export.json; an existing one is replaced.
+        most_different: the largest accepted difference of a probability; None means the one in `LIMITS`.
 
     Returns:
-        How near the two are and what they cost. Times are not written down: they are another machine's tomorrow.
+        The comparison. Times are not in export.json, because they differ between machines.
 
     Raises:
-        BonexrayError: no prepared images here, no converter, or answers further apart than `most`.
+        BonexrayError: there are no prepared images here, the converter is not installed, or predictions differ by more.
     """
-    typical, validation = study_images(bundle.card.img_px)
-    limit = LIMITS[kind] if most is None else most
+    calibration, validation = study_images(bundle.card.img_px)
+    limit = LIMITS[kind] if most_different is None else most_different
     with atomic_folder(folder) as partial:
-        file = partial / export.FORMATS[kind]
+        file = partial / formats.FORMATS[kind]
         if kind == "onnx":
-            export.write_onnx(bundle.network, file)
+            formats.write_onnx(bundle.network, file)
         else:
-            export.write_tflite(bundle.network, file, typical if kind == "tflite-int8" else None)
+            formats.write_tflite(bundle.network, file, calibration if kind == "tflite-int8" else None)
         weights = partial / "original.weights.h5"
         bundle.network.save_weights(weights)
-        run = export.onnx_runner(file) if kind == "onnx" else export.tflite_runner(file)
-        parity = compared(bundle, run, validation, file.stat().st_size, weights.stat().st_size)
+        run = formats.onnx_runner(file) if kind == "onnx" else formats.tflite_runner(file)
+        parity = compare(bundle, run, validation, file.stat().st_size, weights.stat().st_size)
         weights.unlink()
-        _require_near(kind, parity, limit)
-        about = bundle.card.model_dump(include={"model", "classes", "img_px", "denoise", "prepare", "versions"})
-        found = {key: value for key, value in asdict(parity).items() if not key.endswith("latency_ms")}
-        write_json(partial / "export.json", {**about, "format": kind, "files": {file.name: sha256_of(file)}, **found})
+        _require_close(kind, parity, limit)
+        card = bundle.card.model_dump(include={"model", "classes", "img_px", "denoise", "prepare", "versions"})
+        scores = {key: value for key, value in asdict(parity).items() if not key.endswith("latency_ms")}
+        write_json(partial / "export.json", {**card, "format": kind, "files": {file.name: sha256_of(file)}, **scores})
     return parity
 
 
 def study_images(img_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Some training images and all validation images of the study, float32 (images, px, px) in [0, 1].
+    """Return some training images and all validation images, float32 (images, px, px) in [0, 1].
 
     Raises:
-        BonexrayError: they are not here, or of another side.
+        BonexrayError: they are not here, or have another size.
     """
     if not IMAGES.is_file():
         raise BonexrayError(str(IMAGES), expected="prepared images", received="no such file", do="run `dvc repro`")
     images, split = ArrayFile(IMAGES), read_manifest()["split"].to_numpy()
     if images.shape[1] != img_px:
         raise BonexrayError(str(IMAGES), expected=f"{img_px} px", received=images.shape[1], do="run `dvc repro`")
-    return images[np.flatnonzero(split == "train")[:TYPICAL]], images[np.flatnonzero(split == "val")]
+    return images[np.flatnonzero(split == "train")[:CALIBRATION_IMAGES]], images[np.flatnonzero(split == "val")]
 
 
-def compared(bundle: Bundle, run: export.Runner, images: np.ndarray, size: int, original_size: int) -> Parity:
-    """Answer images by both, one after the other as they would come."""
-    shown = images[..., None]
+def compare(bundle: Bundle, run: formats.Runner, images: np.ndarray, size: int, original_size: int) -> Parity:
+    """Compare an exported model with its original, one image at a time as in use.
+
+    Args:
+        bundle: the original.
+        run: the exported model, images (batch, px, px, 1) to probabilities.
+        images: float32 (images, px, px) in [0, 1].
+        size: of the exported file, in bytes.
+        original_size: of the original's weights, in bytes.
+    """
+    inputs = images[..., None]
 
     def original(image: np.ndarray) -> np.ndarray:
         return np.asarray(bundle.network.predict_on_batch(image))
 
-    expected, found = (
-        class_probabilities(np.concatenate([answer(shown[place : place + 1]) for place in range(len(shown))]))
-        for answer in (original, run)
+    expected, exported = (
+        class_probabilities(np.concatenate([predict(inputs[number : number + 1]) for number in range(len(inputs))]))
+        for predict in (original, run)
     )
     return Parity(
         images=len(images),
-        agreement=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()),
-        largest_difference=float(np.abs(expected - found).max()),
+        agreement=float((expected.argmax(axis=1) == exported.argmax(axis=1)).mean()),
+        largest_difference=float(np.abs(expected - exported).max()),
         bytes=size,
         original_bytes=original_size,
-        latency_ms=_latency_ms(run, shown[:1]),
-        original_latency_ms=_latency_ms(original, shown[:1]),
+        latency_ms=_latency_ms(run, inputs[:1]),
+        original_latency_ms=_latency_ms(original, inputs[:1]),
     )
 
 
-def _latency_ms(answer: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> float:
+def _latency_ms(predict: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> float:
     times = []
     for _ in range(TIMED):
         started = time.perf_counter()
-        answer(image)
+        predict(image)
         times.append(1000 * (time.perf_counter() - started))
     return statistics.median(times)
 
 
-def _require_near(kind: str, parity: Parity, most: float) -> None:
-    if not parity.largest_difference <= most:
+def _require_close(kind: str, parity: Parity, limit: float) -> None:
+    if not parity.largest_difference <= limit:
         raise BonexrayError(
             f"--format {kind}",
-            expected=f"probabilities at most {most:g} from the original's",
-            received=f"{parity.largest_difference:.2g} apart, {parity.agreement:.0%} of the labels alike",
-            do="take another format, or allow more with --most-different",
+            expected=f"probabilities that differ by at most {limit:g} from the original",
+            received=f"a difference of {parity.largest_difference:.2g}; {parity.agreement:.0%} of the labels agree",
+            do="choose another format, or raise --most-different",
         )
