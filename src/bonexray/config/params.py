@@ -60,7 +60,7 @@ def read_params(path: Path | str = PARAMS) -> dict:
 
 
 def findings_in(content: dict, kind: type[BaseModel], path: Path | str = PARAMS) -> list[BonexrayError]:
-    """Return everything that is wrong with the content of a settings file, one error a finding."""
+    """Return every problem of a settings file's content as an error."""
     try:
         kind.model_validate(content)
     except ValidationError as error:
