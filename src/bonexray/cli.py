@@ -251,9 +251,9 @@ def _bundle(model: str | None):
     if model and (Path(model) / CARD).exists():
         return open_bundle(Path(model))
     if model and ":/" in model:
-        from bonexray.tracking.registered import fetched_bundle
+        from bonexray.tracking.registered import fetch_bundle
 
-        return fetched_bundle(model)
+        return fetch_bundle(model)
     from bonexray.serving.study import chosen_model, study_bundle
     from bonexray.study import load_settings
 
