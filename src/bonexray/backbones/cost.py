@@ -53,7 +53,7 @@ def layer_multiply_adds(layer: "keras.Layer") -> int:
             f"layer {layer.name}",
             expected=f"one of {', '.join([*_COUNTED, *sorted(NOT_COUNTED)])}",
             received=kind,
-            do="say in models/cost.py what it costs",
+            do="say in backbones/cost.py what it costs",
         )
     return 0
 
