@@ -6,7 +6,7 @@ from keras import layers
 from small_networks import build, every_model, first_mode, network_of
 
 from bonexray.backbones.cost import layer_multiply_adds, multiply_adds
-from bonexray.backbones.encoder import build_body
+from bonexray.backbones.encoder import build_backbone
 from bonexray.errors import BonexrayError
 from bonexray.registry import FINE_TUNE
 
@@ -70,14 +70,14 @@ def test_attention_costs_its_projections_and_every_pair_of_tokens() -> None:
 
 @pytest.mark.parametrize(("name", "px", "published"), [(name, *row) for name, row in PUBLISHED.items()])
 def test_the_cost_of_a_well_known_network_is_the_published_one(name: str, px: int, published: float) -> None:
-    assert multiply_adds(build_body(name, px)) == pytest.approx(published, rel=0.02)
+    assert multiply_adds(build_backbone(name, px)) == pytest.approx(published, rel=0.02)
 
 
 def test_the_cost_of_vit_tiny_follows_from_its_sizes() -> None:
     patches, width, deep = 16, 192, 768
     tokens, px = patches + 1, 64
     block = tokens * (4 * width * width + 2 * width * deep) + 2 * tokens * tokens * width
-    assert multiply_adds(build_body("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
+    assert multiply_adds(build_backbone("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
 
 
 @every_model
@@ -86,7 +86,7 @@ def test_every_model_has_a_cost(name: str) -> None:
 
 
 def test_a_fusion_costs_as_much_as_its_backbones_and_its_head() -> None:
-    parts = [build_body(name, 32) for name in ("vgg16", "vgg19")]
+    parts = [build_backbone(name, 32) for name in ("vgg16", "vgg19")]
     head = network_of("vgg16_vgg19", "frozen")
     network = build("vgg16_vgg19", FINE_TUNE)
     assert multiply_adds(network) == sum(multiply_adds(part) for part in [*parts, head])

@@ -6,7 +6,7 @@ import keras
 import pytest
 from small_networks import CLASSES, SETTINGS, encoder_of, every_backbone, every_scratch_model
 
-from bonexray.backbones.encoder import build_body
+from bonexray.backbones.encoder import build_backbone
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, SCRATCH, model_row
 
@@ -26,7 +26,7 @@ def test_a_network_from_scratch_has_the_parameters_in_its_row(name: str) -> None
 
 
 def test_vit_tiny_has_the_published_parameters_at_224_px() -> None:  # of timm's, without its classes
-    assert build_body("vit_tiny", 224).count_params() == 5_524_416
+    assert build_backbone("vit_tiny", 224).count_params() == 5_524_416
 
 
 @pytest.mark.parametrize(("px", "classes"), [(67, 2), (98, 4), (128, 3), (224, 6)])

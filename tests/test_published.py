@@ -231,7 +231,7 @@ def test_an_address_that_lacks_a_file_is_refused_with_the_name_of_the_file(name:
         f"weights of {name}: expected a download of {served[1]}/{PUBLISHED[name].file}, received "
     )
     assert "404" in message
-    assert f"lay {PUBLISHED[name].file} into a folder and set weights.mirror to it" in message
+    assert f"put {PUBLISHED[name].file} into a folder and set weights.mirror to it" in message
 
 
 def test_an_address_that_does_not_respond_is_refused(served: tuple[Path, str]) -> None:
@@ -287,7 +287,7 @@ def test_a_failed_download_is_refused_with_the_file_and_a_remedy(
     message, published = refusal("resnet50", None), PUBLISHED["resnet50"]
     assert message.startswith(f"weights of resnet50: expected a download of {published.url}, received ")
     assert " ".join(str(error).split()) in message
-    assert f"lay {published.file} into a folder and set weights.mirror to it" in message
+    assert f"put {published.file} into a folder and set weights.mirror to it" in message
     assert "weights.files.resnet50" in message
 
 
@@ -298,7 +298,7 @@ def test_a_failed_download_from_kaggle_is_refused_with_the_name_of_the_file(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kagglehub, "model_download", failing(error))
-    assert "lay resnet_18_imagenet/model.weights.h5 into a folder" in refusal("resnet18", None)
+    assert "put resnet_18_imagenet/model.weights.h5 into a folder" in refusal("resnet18", None)
 
 
 @pytest.mark.parametrize(

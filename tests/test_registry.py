@@ -27,9 +27,9 @@ from small_networks import (
     published_preprocessing,
 )
 
-from bonexray.backbones.encoder import CONVENTION, CONVENTIONS, build_body, to_convention
+from bonexray.backbones.encoder import CONVENTION, CONVENTIONS, build_backbone, to_convention
 from bonexray.errors import BonexrayError
-from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.registry import (
     BACKBONES,
     FINE_TUNE,
@@ -117,12 +117,12 @@ def test_an_encoder_outputs_as_many_features_as_its_row_says(name: str) -> None:
 
 @every_backbone
 def test_the_heat_map_layer_follows_every_kernel_and_has_one_map_per_feature(name: str) -> None:
-    row, body = BACKBONES[name], encoder_of(name).get_layer(name)
-    maps = body.get_layer(row.heat_map).output
+    row, backbone = BACKBONES[name], encoder_of(name).get_layer(name)
+    maps = backbone.get_layer(row.heat_map).output
     assert len(maps.shape) == 4
     assert min(maps.shape[1:3]) >= 1
     assert maps.shape[3] == row.features
-    assert kernels(body.weights) <= ids(keras.Model(body.input, maps).weights)
+    assert kernels(backbone.weights) <= ids(keras.Model(backbone.input, maps).weights)
 
 
 @every_scratch_model
@@ -161,27 +161,27 @@ def test_a_convention_agrees_with_keras(convention: str) -> None:
 # Trained weights
 
 
-def layers_before(body: keras.Model, first: str) -> list[keras.Layer]:
+def layers_before(backbone: keras.Model, first: str) -> list[keras.Layer]:
     """Return the layers before a layer, or before a block of a transformer's encoder."""
-    for layer in body.layers:
+    for layer in backbone.layers:
         blocks = getattr(layer, "encoder_layers", [])
         names = [block.name for block in blocks]
         if first in names:
-            return [*keras.Model(body.input, layer.input).layers, *blocks[: names.index(first)]]
-    return keras.Model(body.input, body.get_layer(first).input).layers
+            return [*keras.Model(backbone.input, layer.input).layers, *blocks[: names.index(first)]]
+    return keras.Model(backbone.input, backbone.get_layer(first).input).layers
 
 
-def frozen_weights(body: keras.Model, first: str) -> set[int]:
+def frozen_weights(backbone: keras.Model, first: str) -> set[int]:
     """Return the ids of the weights that fine-tuning from a layer on keeps: earlier ones and batch normalisation."""
-    norms = [layer for layer in body._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    return ids([weight for layer in [*layers_before(body, first), *norms] for weight in layer.weights])
+    norms = [layer for layer in backbone._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    return ids([weight for layer in [*layers_before(backbone, first), *norms] for weight in layer.weights])
 
 
 @every_backbone
 def test_fine_tuning_trains_a_fifth_to_four_fifths_of_a_backbone(name: str) -> None:
-    body = body_of(network_of(name, FINE_TUNE), name)
-    trainable = sum(math.prod(weight.shape) for weight in body.trainable_weights)
-    assert 0.2 < trainable / body.count_params() < 0.8
+    backbone = backbone_of(network_of(name, FINE_TUNE), name)
+    trainable = sum(math.prod(weight.shape) for weight in backbone.trainable_weights)
+    assert 0.2 < trainable / backbone.count_params() < 0.8
 
 
 @pytest.mark.parametrize("name", FINE_TUNED)
@@ -189,12 +189,12 @@ def test_fine_tuning_changes_only_the_upper_blocks_and_the_head(name: str) -> No
     network = network_of(name, FINE_TUNE)
     changed = changed_by_a_step(network)
     assert kernels(network.get_layer(HEAD).weights) <= changed
-    for backbone in model_row(name).backbones:
-        body = body_of(network, backbone)
-        frozen = frozen_weights(body, BACKBONES[backbone].fine_tune_from)
-        assert ids(body.trainable_weights) == ids(body.weights) - frozen
+    for part in model_row(name).backbones:
+        backbone = backbone_of(network, part)
+        frozen = frozen_weights(backbone, BACKBONES[part].fine_tune_from)
+        assert ids(backbone.trainable_weights) == ids(backbone.weights) - frozen
         assert not changed & frozen
-        assert changed & kernels(body.trainable_weights)
+        assert changed & kernels(backbone.trainable_weights)
 
 
 @every_model
@@ -208,12 +208,12 @@ def test_a_step_changes_every_kernel_of_a_head_or_of_a_network_from_scratch(name
 def test_full_training_changes_the_first_kernel_and_all_batch_normalisation(name: str) -> None:
     network = network_of(name, FULL)
     changed = changed_by_a_step(network)
-    for backbone in model_row(name).backbones:
-        body = body_of(network, backbone)
-        norms = [layer for layer in body.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for part in model_row(name).backbones:
+        backbone = backbone_of(network, part)
+        norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert {id(layer.moving_variance) for layer in norms} <= changed
-        assert id(next(weight for weight in body.weights if "kernel" in weight.name)) in changed
-        assert len(body.non_trainable_weights) == 2 * len(norms)
+        assert id(next(weight for weight in backbone.weights if "kernel" in weight.name)) in changed
+        assert len(backbone.non_trainable_weights) == 2 * len(norms)
 
 
 @every_backbone
@@ -226,8 +226,10 @@ def test_an_encoder_is_frozen(name: str) -> None:
 
 
 def test_fine_tuning_starts_at_the_block_in_the_settings() -> None:
-    body = body_of(build("vgg16", FINE_TUNE, blocks={"vgg16": "block4_conv2", "vgg19": "block1_conv1"}), "vgg16")
-    trained = [layer.name for layer in body.layers if layer.trainable_weights]
+    backbone = backbone_of(
+        build("vgg16", FINE_TUNE, blocks={"vgg16": "block4_conv2", "vgg19": "block1_conv1"}), "vgg16"
+    )
+    trained = [layer.name for layer in backbone.layers if layer.trainable_weights]
     assert trained == ["block4_conv2", "block4_conv3", "block5_conv1", "block5_conv2", "block5_conv3"]
 
 
@@ -240,7 +242,7 @@ def test_fine_tuning_starts_at_the_block_in_the_settings() -> None:
     ],
 )
 def test_an_unknown_block_is_refused_with_similar_names(name: str, block: str, near: str) -> None:
-    expected = rf"fine_tune\.blocks\.{name}: expected a layer of it, perhaps .*{near}.*received '{block}'"
+    expected = rf"fine_tune\.blocks\.{name}: expected a layer of it, such as .*{near}.*received '{block}'"
     with pytest.raises(BonexrayError, match=expected) as refusal:
         build(name, FINE_TUNE, blocks={name: block})
     assert "\n" not in str(refusal.value)
@@ -283,7 +285,7 @@ def test_only_images_below_the_smallest_size_are_refused_with_a_size_that_fits(n
 def test_keras_refuses_images_one_pixel_smaller(name: str) -> None:
     px = BACKBONES[name].min_px
     with pytest.raises(ValueError, match=f"at least {px}x{px}"):
-        build_body(name, px - 1)
+        build_backbone(name, px - 1)
 
 
 @every_scratch_model

@@ -24,12 +24,12 @@ from small_networks import (
     same_weights,
 )
 
-from bonexray.backbones.encoder import TORCH_STD, build_body, build_encoder
+from bonexray.backbones.encoder import TORCH_STD, build_backbone, build_encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.data.paths import weights_path
 from bonexray.errors import BonexrayError
 from bonexray.features.settings import Weights
-from bonexray.features.starting_weights import starting_body
+from bonexray.features.starting_weights import starting_backbone
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, SCRATCH
 
@@ -68,7 +68,7 @@ def imagenet(mirror: str | None = None) -> Weights:
 def random_file(name: str, seed: int) -> bytes:
     keras.backend.clear_session()  # Keras numbers the layers of a process, and the file holds their names
     file = Path("random.weights.h5")
-    starting_body(name, random(seed)).save_weights(file)
+    starting_backbone(name, random(seed)).save_weights(file)
     return file.read_bytes()
 
 
@@ -79,7 +79,7 @@ def test_random_weights_are_the_same_bytes_only_for_the_same_seed() -> None:
 
 @pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.stored_px == row.min_px])
 def test_random_weights_depend_only_on_the_seed(name: str) -> None:
-    assert same_weights(starting_body(name, random(7)), encoder_of(name).get_layer(name))
+    assert same_weights(starting_backbone(name, random(7)), encoder_of(name).get_layer(name))
 
 
 # From a file
@@ -87,16 +87,16 @@ def test_random_weights_depend_only_on_the_seed(name: str) -> None:
 
 @pytest.mark.parametrize("source", ["random", "imagenet"])
 def test_a_file_takes_precedence_over_the_source(source: str) -> None:
-    body = starting_body(SMALL, random(1))
-    body.save_weights("other_seed.weights.h5")
-    assert same_weights(body, starting_body(SMALL, from_file("other_seed.weights.h5", source=source)))
+    backbone = starting_backbone(SMALL, random(1))
+    backbone.save_weights("other_seed.weights.h5")
+    assert same_weights(backbone, starting_backbone(SMALL, from_file("other_seed.weights.h5", source=source)))
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_a_file_of_another_network_is_refused_in_one_line() -> None:
     build_trainable("compact_cnn", SCRATCH, 16, CLASSES, SETTINGS).save_weights("other.weights.h5")
     with pytest.raises(BonexrayError, match=r"other\.weights\.h5: expected weights of mobilenet_v2") as refusal:
-        starting_body(SMALL, from_file("other.weights.h5"))
+        starting_backbone(SMALL, from_file("other.weights.h5"))
     assert "\n" not in str(refusal.value)
 
 
@@ -105,7 +105,7 @@ def test_a_file_of_another_network_is_refused_in_one_line() -> None:
 def test_a_file_of_another_backbone_is_refused(other: str) -> None:
     encoder_of(other).get_layer(other).save_weights("other.weights.h5")
     with pytest.raises(BonexrayError, match="expected weights of mobilenet_v2"):
-        starting_body(SMALL, from_file("other.weights.h5"))
+        starting_backbone(SMALL, from_file("other.weights.h5"))
 
 
 @pytest.mark.parametrize("name", ["absent.weights.h5", "text.weights.h5", "text.h5", "text.pth"])
@@ -113,7 +113,7 @@ def test_a_missing_file_or_one_without_weights_is_refused(name: str) -> None:
     if name.startswith("text"):
         Path(name).write_text("not weights")
     with pytest.raises(BonexrayError, match="expected weights of mobilenet_v2"):
-        starting_body(SMALL, from_file(name))
+        starting_backbone(SMALL, from_file(name))
 
 
 # Published
@@ -173,7 +173,7 @@ def trust(name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def encoder_from_mirror(name: str, mirror: Path) -> keras.Model:
     """Build an encoder with published weights, pinned as the features stage pins them."""
-    starting_body(name, imagenet(str(mirror))).save_weights(weights_path(name))
+    starting_backbone(name, imagenet(str(mirror))).save_weights(weights_path(name))
     encoder = build_encoder(name, side_of(name))
     load_starting_weights(encoder.get_layer(name), name)
     return encoder
@@ -227,12 +227,12 @@ def test_published_weights_of_resnet18_give_the_same_features_as_in_keras_hub(st
 
 def test_the_input_of_efficientnet_is_rescaled_only_once() -> None:
     name = "efficientnet_b0"
-    body = build_body(name, BACKBONES[name].stored_px)
-    randomise(body)
-    body.save_weights("published.weights.h5")
-    once = starting_body(name, from_file("published.weights.h5", name))
+    backbone = build_backbone(name, BACKBONES[name].stored_px)
+    randomise(backbone)
+    backbone.save_weights("published.weights.h5")
+    once = starting_backbone(name, from_file("published.weights.h5", name))
     once.save_weights("once.weights.h5")
-    twice = starting_body(name, from_file("once.weights.h5", name))
+    twice = starting_backbone(name, from_file("once.weights.h5", name))
     assert numbers(once.layers[2].variance).ravel() == pytest.approx(np.array(TORCH_STD) ** 3)
     assert same_weights(once, twice)
 
@@ -242,10 +242,10 @@ def test_a_backbone_without_published_weights_starts_from_random_ones_with_a_war
 ) -> None:
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
     with caplog.at_level(logging.WARNING, "bonexray"):
-        body = starting_body("vit_tiny", imagenet())
-    assert caplog.messages == ["nobody publishes ImageNet weights of vit_tiny: it starts from random ones"]
+        backbone = starting_backbone("vit_tiny", imagenet())
+    assert caplog.messages == ["vit_tiny has no published ImageNet weights and starts from random ones"]
     caplog.clear()
-    assert same_weights(body, starting_body("vit_tiny", random(7)))
+    assert same_weights(backbone, starting_backbone("vit_tiny", random(7)))
     assert caplog.messages == []
 
 
@@ -253,48 +253,48 @@ def test_a_backbone_without_published_weights_starts_from_random_ones_with_a_war
 
 
 def test_weights_are_loaded_at_another_size() -> None:
-    stored = starting_body(SMALL, random(3))
+    stored = starting_backbone(SMALL, random(3))
     stored.save_weights(weights_path(SMALL))
-    body = build_body(SMALL, 48)
-    load_starting_weights(body, SMALL)
-    assert same_weights(stored, body)
+    backbone = build_backbone(SMALL, 48)
+    load_starting_weights(backbone, SMALL)
+    assert same_weights(stored, backbone)
 
 
-def positions(body: keras.Model) -> keras.Variable:
+def positions(backbone: keras.Model) -> keras.Variable:
     """Return the position embeddings (1 + patches, 192), that of the class token first."""
-    return next(weight for weight in body.weights if "position_embedding" in weight.path)
+    return next(weight for weight in backbone.weights if "position_embedding" in weight.path)
 
 
 @pytest.fixture(scope="module")
 def stored_vit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[keras.Model, Path]]:
     """ViT-Tiny and the folder of its weights; the first number of an embedding is constant, the second rises by row."""
-    body = starting_body("vit_tiny", random(3))
-    embeddings = numbers(positions(body))
+    backbone = starting_backbone("vit_tiny", random(3))
+    embeddings = numbers(positions(backbone))
     embeddings[1:, 0] = 0.25
     embeddings[1:, 1] = np.tile(np.linspace(0, 1, 14), 14)
-    positions(body).assign(embeddings)
+    positions(backbone).assign(embeddings)
     folder = tmp_path_factory.mktemp("vit")
     with contextlib.chdir(folder):
         weights_path("vit_tiny").parent.mkdir()
-        body.save_weights(weights_path("vit_tiny"))
-    yield body, folder
+        backbone.save_weights(weights_path("vit_tiny"))
+    yield backbone, folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module", params=[32, 64, 256])
 def resized_vit(request: pytest.FixtureRequest, stored_vit: tuple[keras.Model, Path]) -> keras.Model:
     """The same network for images of another size."""
-    body = build_body("vit_tiny", request.param)
+    backbone = build_backbone("vit_tiny", request.param)
     with contextlib.chdir(stored_vit[1]):
-        load_starting_weights(body, "vit_tiny")
-    return body
+        load_starting_weights(backbone, "vit_tiny")
+    return backbone
 
 
 def test_a_transformer_at_the_stored_size_has_the_stored_weights(stored_vit: tuple[keras.Model, Path]) -> None:
-    body = build_body("vit_tiny", 224)
+    backbone = build_backbone("vit_tiny", 224)
     with contextlib.chdir(stored_vit[1]):
-        load_starting_weights(body, "vit_tiny")
-    assert same_weights(stored_vit[0], body)
+        load_starting_weights(backbone, "vit_tiny")
+    assert same_weights(stored_vit[0], backbone)
 
 
 def test_a_transformer_at_another_size_differs_only_in_the_positions_of_its_patches(
