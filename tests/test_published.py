@@ -1,12 +1,9 @@
 """Test published weights: file names, hashes, mirrors and downloads."""
 
 import dataclasses
-import functools
 import hashlib
 import http.client
-import threading
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import kagglehub
@@ -14,9 +11,10 @@ import kagglehub.exceptions
 import keras
 import pytest
 import requests
+from http_folder import serve
 
 from bonexray.errors import BonexrayError
-from bonexray.features.published import origin, pins_path, published_file, require_mirrored
+from bonexray.features.published import pins_path, published_file, require_mirrored
 from bonexray.features.settings import Weights
 from bonexray.files import read_json
 from bonexray.registry import BACKBONES, HASH_KINDS
@@ -145,7 +143,7 @@ def test_a_mirror_below_the_repository_is_found_from_a_copy_too(
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(study_folder / "main"))
     publish("vgg16", study_folder / "main" / "mirror", b"weights")
-    with pytest.raises(BonexrayError, match="expected MD5"):  # found, and its hash looked at
+    with pytest.raises(BonexrayError, match="expected MD5"):  # the file is there, but has another hash
         published_file("vgg16", "mirror")
 
 
@@ -177,20 +175,10 @@ def test_a_mirror_needs_no_file_of_a_backbone_without_published_weights(study_fo
 @pytest.fixture
 def served(study_folder: Path) -> Iterator[tuple[Path, str]]:
     """A folder and the address that serves it."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            pass
-
     folder = study_folder / "served"
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(folder) as address:
+        yield folder, address
 
 
 @pytest.mark.parametrize("name", ["vgg16", "convnext_tiny", "resnet18"])
@@ -308,12 +296,3 @@ def test_other_errors_are_not_hidden(name: str, download: tuple[object, str], mo
     monkeypatch.setattr(*download, failing(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
         published_file(name, None)
-
-
-# Origin
-
-
-def test_origin_is_the_file_of_ones_own_or_the_publisher_or_random() -> None:
-    settings = imagenet(None, vgg16="own.weights.h5")
-    assert [origin(name, settings) for name in ("vgg16", "vgg19", "vit_tiny")] == ["own", "imagenet", "random"]
-    assert origin("vgg19", settings.model_copy(update={"source": "random"})) == "random"

@@ -28,6 +28,7 @@ from bonexray.backbones.encoder import TORCH_STD, build_backbone, build_encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.data.paths import weights_path
 from bonexray.errors import BonexrayError
+from bonexray.features.published import origin
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_backbone
 from bonexray.networks.trainable import build_trainable
@@ -60,6 +61,12 @@ def from_file(file: Path | str, name: str = SMALL, source: str = "random") -> We
 
 def imagenet(mirror: str | None = None) -> Weights:
     return Weights(source="imagenet", mirror=mirror, files={}, seed=7)
+
+
+def test_the_origin_is_the_users_file_or_else_the_source_where_it_has_weights() -> None:
+    settings = from_file("own.weights.h5", name="vgg16", source="imagenet")
+    assert [origin(name, settings) for name in ("vgg16", "vgg19", "vit_tiny")] == ["own", "imagenet", "random"]
+    assert origin("vgg19", from_file("own.weights.h5", name="vgg16")) == "random"
 
 
 # Random

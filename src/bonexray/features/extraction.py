@@ -64,9 +64,8 @@ def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, tar
     done = 0
     with rows_of(target, (count, encoder.output_shape[-1])) as append:
         for batch in batches:
-            padding = np.zeros(
-                (batch_images - len(batch), *batch.shape[1:]), batch.dtype
-            )  # of one shape: compiled only once
+            # Batches of one shape: TensorFlow compiles the network only once.
+            padding = np.zeros((batch_images - len(batch), *batch.shape[1:]), batch.dtype)
             features = encoder.predict_on_batch(np.concatenate([batch, padding])[..., None])[: len(batch)]
             if not np.isfinite(features).all():
                 raise BonexrayError(
