@@ -264,7 +264,7 @@ BACKBONES: dict[str, Backbone] = {
     "resnet18": Backbone(
         convention="torch",
         features=512,
-        parameters=11_186_112,  # the paper's 11 176 512, and the moving statistics of 9600 channels
+        parameters=11_186_112,  # the 11 176 512 of the paper, and 9600 moving statistics
         heat_map="stack3_block1_out",
         fine_tune_from="stack3_block0_1_conv",
         published=Published(
@@ -276,7 +276,7 @@ BACKBONES: dict[str, Backbone] = {
     "vit_tiny": Backbone(
         convention="tf",
         features=192,
-        parameters=5_487_552,  # the 5 524 416 of timm's at 224 px, with 192 fewer positions of 192 numbers
+        parameters=5_487_552,  # the 5 524 416 of timm at 224 px, less 192 positions of width 192
         heat_map="patch_maps",
         fine_tune_from="transformer_block_10",
         multiple_of=16,
