@@ -1,7 +1,7 @@
-"""How much faster a head trains on cached features than behind its frozen backbone: `python benchmarks/frozen.py`.
+"""Measure how much cached features speed up the training of a head: `python benchmarks/frozen.py`.
 
-The same head, images, seed and epochs twice: once as published systems train it, the frozen backbone running forward
-in every epoch, and once on features computed once. The two heads must answer alike.
+The same head is trained twice, with the same images, seed and epochs: on features that are computed once, and behind
+the frozen backbone, which then runs in every epoch. Both heads must give the same probabilities.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from bonexray.networks.heads import build_head
 from bonexray.registry import BACKBONES
 from bonexray.runtime import prepare_runtime
 from bonexray.study import load_settings
-from bonexray.train.batches import Batches, Reader, images, stored
+from bonexray.train.batches import Batches, Reader, stored
+from bonexray.train.batches import images as image_reader
 from bonexray.train.fit import Phase, fit
 from bonexray.train.settings import Train
 from bonexray.train.training import HEAD, adapt
@@ -29,7 +30,7 @@ CLASSES, SEED, ROOT = 3, 7, Path(__file__).parents[1]
 
 
 def main() -> None:
-    """Time both ways for each network and print their ratio."""
+    """Compare both ways of training for each backbone."""
     options = arguments()
     prepare_runtime(SEED, deterministic=False)
     settings = load_settings(ROOT / "params.yaml").train.model_copy(
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=["mobilenet_v2", "resnet50"], help="backbones")
     parser.add_argument("--images", type=int, default=480, help="three quarters train, one quarter validates")
@@ -51,14 +52,14 @@ def arguments() -> argparse.Namespace:
 
 
 def compare(name: str, count: int, px: int, settings: Train, folder: Path) -> None:
-    """Train the head both ways and print times, ratio and difference."""
+    """Train a head in both ways and print the times, their ratio and the difference of the probabilities."""
     targets = np.eye(CLASSES, dtype=np.float32)[np.arange(count) % CLASSES]
-    pictures = simulated(count, px, folder / "images.npy")
+    images = simulated(count, px, folder / "images.npy")
     keras.utils.set_random_seed(SEED)
     encoder = build_encoder(name, px)
 
     started = time.perf_counter()
-    extract_features(encoder, pictures, folder / FEATURES, settings.batch_images)
+    extract_features(encoder, images, folder / FEATURES, settings.batch_images)
     features = ArrayFile(folder / FEATURES)
     head = new_head(name, settings)
     train, val = batches(stored(features), targets, settings)
@@ -70,13 +71,13 @@ def compare(name: str, count: int, px: int, settings: Train, folder: Path) -> No
     other = new_head(name, settings)
     other.set_weights(statistics)
     network = keras.Model(encoder.input, other(encoder.output))
-    train, val = batches(images(pictures), targets, settings)
+    train, val = batches(image_reader(images), targets, settings)
     started = time.perf_counter()
     fit(network, train, val, None, settings, phase(settings), folder / "forward.weights.h5", silent)
     forward = time.perf_counter() - started
 
-    seen = features[:]
-    difference = np.abs(head.predict(seen, verbose=0) - other.predict(seen, verbose=0)).max()
+    inputs = features[:]
+    difference = np.abs(head.predict(inputs, verbose=0) - other.predict(inputs, verbose=0)).max()
     print(f"{name}: {count} images of {px} px, {settings.epochs} epochs")
     print(f"  backbone forward in every epoch: {forward:.1f} s")
     print(f"  features computed once:          {cached:.1f} s")
@@ -85,7 +86,7 @@ def compare(name: str, count: int, px: int, settings: Train, folder: Path) -> No
 
 
 def simulated(count: int, px: int, path: Path) -> ArrayFile:
-    """Noise of three brightnesses, one a class."""
+    """Write noise images, of another brightness for each class, and return them."""
     rng = np.random.default_rng(SEED)
     with rows_of(path, (count, px, px)) as append:
         for number in range(count):
@@ -94,13 +95,13 @@ def simulated(count: int, px: int, path: Path) -> ArrayFile:
 
 
 def new_head(name: str, settings: Train) -> keras.Model:
-    """A head whose weights and dropout are the same at every call."""
+    """Build a head, with the same initial weights and dropout at every call."""
     keras.utils.set_random_seed(SEED)
     return build_head({name: BACKBONES[name].features}, CLASSES, settings)
 
 
 def batches(reader: Reader, targets: np.ndarray, settings: Train) -> tuple[Batches, Batches]:
-    """Training and validation batches, in the same order for the same seed."""
+    """Return training and validation batches, in the same order at every call."""
     rows = np.arange(len(targets))
     train, val = rows[: len(rows) * 3 // 4], rows[len(rows) * 3 // 4 :]
     return (
@@ -110,12 +111,12 @@ def batches(reader: Reader, targets: np.ndarray, settings: Train) -> tuple[Batch
 
 
 def phase(settings: Train) -> Phase:
-    """All epochs at the settings' learning rate."""
+    """Return a phase of all epochs at the learning rate of the settings."""
     return Phase(HEAD, settings.epochs, settings.learning_rate)
 
 
 def silent(_number: int, _metrics: dict[str, float]) -> None:
-    """An epoch's listener that does nothing."""
+    """Ignore an epoch's metrics."""
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def random_bundle(name: str, px: int, method: str) -> Bundle:
     """A model of the default settings that nobody has trained."""
     settings = load_settings(ROOT / "params.yaml")
     card = BundleCard(
-        format=1,
+        format=2,
         model=name,
         mode=settings.models[name].mode,
         classes=CLASSES,

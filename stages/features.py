@@ -1,4 +1,4 @@
-"""Pin the starting weights of one backbone, and run every prepared image through it, once for all models that use it."""
+"""Write the starting weights of a backbone and its features of every prepared image, for all models that use it."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from bonexray.data.paths import FEATURES, IMAGES, VIEWS, features_folder, weight
 from bonexray.features.extraction import extract_features, extract_views
 from bonexray.features.published import origin
 from bonexray.features.settings import BackboneRow, Features, Weights
-from bonexray.features.starting_weights import starting_body
+from bonexray.features.starting_weights import starting_backbone
 from bonexray.files import atomic_file, atomic_folder
 from bonexray.hashing import sha256_of
 from bonexray.runtime import prepare_runtime, start_anew
@@ -23,7 +23,7 @@ from bonexray.stage import run_stage
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     weights: Weights
     features: Features
@@ -32,7 +32,12 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, backbone: str) -> None:
-    """Write weights/<backbone>.weights.h5, and data/features/<backbone>/: features.npy, with copies views.npy, a card."""
+    """Write weights/<backbone>.weights.h5 and, in data/features/<backbone>, features.npy, features.json and views.npy.
+
+    Args:
+        settings: of the stage; views.npy is written only if `features.copies` is not 0.
+        backbone: a key of `BACKBONES`.
+    """
     write_weights(settings.weights, backbone)
     prepare_runtime(seed=0, deterministic=True)
     start_anew(seed=0)
@@ -60,10 +65,10 @@ def main(settings: Settings, backbone: str) -> None:
 
 
 def write_weights(settings: Weights, backbone: str) -> None:
-    """Write weights/<backbone>.weights.h5."""
-    body = starting_body(backbone, settings)
+    """Write the starting weights of a backbone to weights/<backbone>.weights.h5."""
+    network = starting_backbone(backbone, settings)
     with atomic_file(weights_path(backbone)) as partial:
-        body.save_weights(partial)
+        network.save_weights(partial)
 
 
 if __name__ == "__main__":

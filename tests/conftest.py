@@ -45,12 +45,12 @@ SOUND = {
     "models": {
         "compact_cnn": {
             "mode": "scratch",
-            "images": "data/prepared",
-            "features": ["data/split/manifest.csv"],
-            "weights": ["data/split/manifest.csv"],
+            "inputs": ["src/bonexray/builders/compact_cnn.py"],
+            "heat_map": "conv4_relu",
         }
     },
     "backbones": {},
+    "panel": {"compact_cnn": "compact_cnn"},
 }
 
 
@@ -123,11 +123,11 @@ def study(make_study: Callable[[], Study]) -> Study:
 
 
 @pytest.fixture(scope="session")
-def served_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny study whose stages have run; read it, and write elsewhere."""
-    from served import run_study
+def trained_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny study with two trained models; tests read it and write elsewhere."""
+    from trained_study import run_study
 
-    folder = tmp_path_factory.mktemp("served")
+    folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(folder))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -9,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from ruamel.yaml import YAML
 
 from bonexray.files import write_json
-from bonexray.study import Settings
+from bonexray.study import Settings, load_settings
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import tracking_uri
 
@@ -36,13 +37,25 @@ SCORES = {
 HEADLINE = {"model": "densenet121", "models": 2, "balanced_accuracy": 0.4, "roc_auc": None}
 
 
+@cache
 def two_models() -> Settings:
-    """The settings of a study of two models."""
+    """Return the settings of a study of two models."""
+    return Settings.model_validate(_params())
+
+
+def write_settings(root: Path) -> Settings:
+    """Write params.yaml for a study of two models, and return its settings."""
+    YAML(typ="safe").dump(_params(), root / "params.yaml")
+    return load_settings(root / "params.yaml")
+
+
+@cache
+def _params() -> dict:
     params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
     params["train"] |= {"epochs": 2, "seed": 7}
     params["track"] = {"experiment": EXPERIMENT, "register": False}
     params["models"] = {name: params["models"][name] for name in ("compact_cnn", "densenet121")}
-    return Settings.model_validate(params)
+    return params
 
 
 def write_study(root: Path) -> None:
@@ -51,21 +64,19 @@ def write_study(root: Path) -> None:
         write_json(root / f"models/{name}/model.json", {**CARD, "model": name, "fingerprint": f"{number}" * 64})
         lines = ["epoch,loss,val_loss,learning_rate", "1,1.0,1.2,0.001", "2,0.5,1.1,0.0005"]
         (root / f"models/{name}/history.csv").write_text("\n".join(lines) + "\n")
-        write_json(root / f"metrics/models/{name}.json", SCORES)
         (root / f"reports/models/{name}").mkdir(parents=True)
         (root / f"reports/models/{name}/{name}_confusion_matrix.png").write_bytes(b"png")
     write_json(root / "metrics/headline.json", HEADLINE)
-    write_json(
-        root / "metrics/models.json", {"compact_cnn": {"n": 6}, "densenet121": {"n": 6, "balanced_accuracy": 0.4}}
-    )
+    write_json(root / "metrics/models.json", {"compact_cnn": SCORES, "densenet121": SCORES})
+    write_json(root / "metrics/ensembles.json", {})
     (root / "metrics/comparison.csv").write_text("rank,model\n1,densenet121\n")
     (root / "reports/comparison").mkdir(parents=True)
     (root / "reports/comparison/models_comparison.png").write_bytes(b"png")
 
 
-def train_live(settings: Settings, epochs: int = 2, card: dict[str, object] = CARD) -> None:
-    """A training that logs while it goes on."""
-    with live_run(settings, card) as run:
+def train_live(epochs: int = 2, card: dict[str, object] = CARD) -> None:
+    """Log a training while it goes on, with the settings in params.yaml."""
+    with live_run(card) as run:
         for number in range(1, epochs + 1):
             run.epoch(number, {**EPOCH, "loss": 1 / number})
 

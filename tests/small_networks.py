@@ -1,4 +1,4 @@
-"""Every network at its smallest size, built once for all tests, and what tests ask of networks."""
+"""Networks of the registry at their smallest size, each built once for all tests, and helpers to inspect them."""
 
 import functools
 import importlib
@@ -7,15 +7,15 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+from keras.src.applications.imagenet_utils import preprocess_input
 
 from bonexray.backbones.encoder import build_encoder
 from bonexray.networks.trainable import build_trainable
-from bonexray.registry import BACKBONES, REGISTRY, SCRATCH, Backbone, model_row
+from bonexray.registry import BACKBONES, REGISTRY, SCRATCH, model_row
 from bonexray.train.settings import Train
 
 CLASSES = 3
 SETTINGS = Train(
-    mode="frozen",
     head="standard",
     standardize=True,
     output="softmax",
@@ -40,8 +40,17 @@ SETTINGS = Train(
     repeats=1,
     seed=7,
 )
+SCRATCH_MODELS = [name for name, row in REGISTRY.items() if row.modes == (SCRATCH,)]
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HUB_CONVERTERS = {  # of KerasHub, which converts timm's ResNets with these statistics
+    "vit_tiny": keras_hub.layers.ViTImageConverter(scale=1 / 127.5, offset=-1.0),
+    "resnet18": keras_hub.layers.ResNetImageConverter(
+        scale=[1 / 255 / std for std in _STD], offset=[-mean / std for mean, std in zip(_MEAN, _STD, strict=True)]
+    ),
+}
 every_model = pytest.mark.parametrize("name", REGISTRY)
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
+every_scratch_model = pytest.mark.parametrize("name", SCRATCH_MODELS)
 
 
 def with_settings(**changes: object) -> Train:
@@ -51,7 +60,7 @@ def with_settings(**changes: object) -> Train:
 def build(
     name: str, mode: str, settings: Train = SETTINGS, blocks: dict[str, str] | None = None, seed: int = 7
 ) -> keras.Model:
-    """A model of the registry for images of its smallest size."""
+    """Build a model of the registry for images of its smallest size."""
     keras.utils.set_random_seed(seed)
     return build_trainable(name, mode, model_row(name).smallest_px, CLASSES, settings, blocks)
 
@@ -66,12 +75,8 @@ def encoder_of(name: str) -> keras.Model:
 
 
 def first_mode(name: str) -> str:
-    """The cheapest way to train a model: a head on features, or the network itself where there are none."""
+    """Return the cheapest mode of a model: frozen, or scratch where it has no backbones."""
     return model_row(name).modes[0]
-
-
-def from_scratch() -> list[str]:
-    return [name for name in REGISTRY if SCRATCH in REGISTRY[name].modes]
 
 
 def images(px: int, count: int = 2) -> np.ndarray:
@@ -79,19 +84,19 @@ def images(px: int, count: int = 2) -> np.ndarray:
 
 
 def numbers(tensor: object) -> np.ndarray:
-    """A tensor or a variable as an array of its own."""
+    """Return a copy of a tensor or a variable as an array."""
     return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def inputs_of(network: keras.Model, count: int = 4) -> list[np.ndarray] | np.ndarray:
-    """Random inputs in the structure that a network was built with."""
+    """Return random inputs in the structure that a network was built with."""
     rng = np.random.default_rng(7)
     arrays = [rng.random((count, *entry.shape[1:]), dtype=np.float32) for entry in network.inputs]
     return arrays if isinstance(network.input, list) else arrays[0]
 
 
-def answers(network: keras.Model, inputs: list[np.ndarray] | np.ndarray) -> np.ndarray:
-    """What a network says outside training."""
+def outputs_of(network: keras.Model, inputs: list[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Return the outputs of a network in inference."""
     return numbers(network(inputs, training=False))
 
 
@@ -101,15 +106,15 @@ def same_weights(one: keras.Model, other: keras.Model) -> bool:
 
 
 def changed_by_a_step(network: keras.Model) -> set[int]:
-    """The weights, by their identity, that one step of training changes."""
+    """Train one step and return the ids of the weights that it changed."""
     before = [numbers(weight) for weight in network.weights]
     network.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", run_eagerly=True)  # tracing is slow
     network.train_on_batch(inputs_of(network), np.array([0, 1, 2, 0]))
     pairs = zip(network.weights, before, strict=True)
-    return {id(weight) for weight, known in pairs if not np.array_equal(numbers(weight), known)}
+    return {id(weight) for weight, old in pairs if not np.array_equal(numbers(weight), old)}
 
 
-def identities(weights: list) -> set[int]:
+def ids(weights: list) -> set[int]:
     return {id(weight) for weight in weights}
 
 
@@ -118,16 +123,15 @@ def kernels(weights: list) -> set[int]:
 
 
 def kinds(network: keras.Model) -> list[str]:
-    """The classes of a network's layers, without its inputs."""
+    """Return the class names of a network's layers, inputs aside."""
     return [type(layer).__name__ for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
-def published_preprocessing(row: Backbone, rgb: np.ndarray) -> np.ndarray:
-    """Pixels in [0, 255] as a backbone's publisher prepares them."""
+def published_preprocessing(name: str, rgb: np.ndarray) -> np.ndarray:
+    """Prepare pixels in [0, 255] as a backbone's publisher does, or as its convention says where it has none."""
+    row = BACKBONES[name]
     if row.module:
         return importlib.import_module(f"keras.applications.{row.module}").preprocess_input(rgb)
-    if row.builder == "vit_tiny":
-        return numbers(keras_hub.layers.ViTImageConverter(scale=1 / 127.5, offset=-1.0)(rgb))
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # KerasHub converts timm's ResNets with these
-    scale, offset = [1 / 255 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
-    return numbers(keras_hub.layers.ResNetImageConverter(scale=scale, offset=offset)(rgb))
+    if name in HUB_CONVERTERS:
+        return numbers(HUB_CONVERTERS[name](rgb))
+    return rgb if row.convention == "0-255" else preprocess_input(rgb, mode=row.convention)

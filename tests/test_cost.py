@@ -1,4 +1,4 @@
-"""What a network costs an image: by hand for small networks, by the published counts for known ones."""
+"""Test the multiply-adds of networks: counted by hand for small ones, as published for well-known ones."""
 
 import keras
 import pytest
@@ -6,11 +6,11 @@ from keras import layers
 from small_networks import build, every_model, first_mode, network_of
 
 from bonexray.backbones.cost import layer_multiply_adds, multiply_adds
-from bonexray.backbones.encoder import build_body
+from bonexray.backbones.encoder import build_backbone
 from bonexray.errors import BonexrayError
 from bonexray.registry import FINE_TUNE
 
-# At the side that the network was published for, without its classes: what its authors or reviewers counted.
+# Side in pixels and multiply-adds without top, as counted by the authors or reviewers.
 PUBLISHED = {
     "vgg16": (224, 15.35e9),
     "resnet50": (224, 3.86e9),
@@ -20,7 +20,7 @@ PUBLISHED = {
 
 
 def chain(shape: tuple[int, ...], *parts: layers.Layer) -> keras.Model:
-    """Layers one after another."""
+    """Build a network of layers one after another."""
     first = x = keras.Input(shape)
     for part in parts:
         x = part(x)
@@ -41,7 +41,7 @@ BY_HAND = {
     ),
     "separable": ((8, 8, 4), [layers.SeparableConv2D(6, 3, strides=2, padding="same")], 4 * 4 * (4 * 9 + 4 * 6)),
     "dense": ((7,), [layers.Dense(5)], 7 * 5),
-    "dense at every place": ((8, 8, 7), [layers.Dense(5)], 8 * 8 * 7 * 5),
+    "dense at every position": ((8, 8, 7), [layers.Dense(5)], 8 * 8 * 7 * 5),
     "an einsum": ((9, 12), [layers.EinsumDense("abc,cde->abde", (9, 3, 4))], 9 * 12 * 3 * 4),
     "an einsum that sums two axes": ((9, 3, 4), [layers.EinsumDense("abde,dec->abc", (9, 12))], 9 * 3 * 4 * 12),
     "what is not counted": (
@@ -54,11 +54,11 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize(("shape", "parts", "expected"), BY_HAND.values(), ids=BY_HAND)
-def test_a_small_network_costs_what_one_counts_by_hand(shape: tuple, parts: list, expected: int) -> None:
+def test_the_cost_of_a_small_network_agrees_with_a_count_by_hand(shape: tuple, parts: list, expected: int) -> None:
     assert multiply_adds(chain(shape, *parts)) == expected
 
 
-def test_attention_costs_its_projections_and_every_pair_of_places() -> None:
+def test_attention_costs_its_projections_and_every_pair_of_tokens() -> None:
     tokens = keras.Input((10, 12))
     others = keras.Input((4, 12))
     heads, key, value = 2, 5, 6
@@ -69,15 +69,15 @@ def test_attention_costs_its_projections_and_every_pair_of_places() -> None:
 
 
 @pytest.mark.parametrize(("name", "px", "published"), [(name, *row) for name, row in PUBLISHED.items()])
-def test_a_known_network_costs_what_is_published(name: str, px: int, published: float) -> None:
-    assert multiply_adds(build_body(name, px)) == pytest.approx(published, rel=0.02)
+def test_the_cost_of_a_well_known_network_is_the_published_one(name: str, px: int, published: float) -> None:
+    assert multiply_adds(build_backbone(name, px)) == pytest.approx(published, rel=0.02)
 
 
-def test_the_transformer_costs_what_its_sizes_say() -> None:
+def test_the_cost_of_vit_tiny_follows_from_its_sizes() -> None:
     patches, width, deep = 16, 192, 768
     tokens, px = patches + 1, 64
     block = tokens * (4 * width * width + 2 * width * deep) + 2 * tokens * tokens * width
-    assert multiply_adds(build_body("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
+    assert multiply_adds(build_backbone("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
 
 
 @every_model
@@ -85,8 +85,8 @@ def test_every_model_has_a_cost(name: str) -> None:
     assert multiply_adds(network_of(name, first_mode(name))) > 0
 
 
-def test_a_fusion_costs_its_backbones_and_its_head() -> None:
-    parts = [build_body(name, 32) for name in ("vgg16", "vgg19")]
+def test_a_fusion_costs_as_much_as_its_backbones_and_its_head() -> None:
+    parts = [build_backbone(name, 32) for name in ("vgg16", "vgg19")]
     head = network_of("vgg16_vgg19", "frozen")
     network = build("vgg16_vgg19", FINE_TUNE)
     assert multiply_adds(network) == sum(multiply_adds(part) for part in [*parts, head])
@@ -95,5 +95,5 @@ def test_a_fusion_costs_its_backbones_and_its_head() -> None:
 def test_an_unknown_layer_with_weights_is_refused() -> None:
     layer = layers.Conv2DTranspose(3, 3, name="up")
     chain((8, 8, 3), layer)
-    with pytest.raises(BonexrayError, match=r"layer up.*Conv2DTranspose.*models/cost\.py"):
+    with pytest.raises(BonexrayError, match=r"layer up.*Conv2DTranspose.*backbones/cost\.py"):
         layer_multiply_adds(layer)

@@ -1,6 +1,6 @@
-"""The same training in two processes gives the same bytes, as its stage runs it.
+"""Test that the same training in two processes gives the same bytes.
 
-Every network takes twenty minutes, so without BONEXRAY_EVERY_NETWORK=1 in the environment each kind of operation is
+All networks take twenty minutes. Unless BONEXRAY_EVERY_NETWORK=1 is set in the environment, each kind of operation is
 trained once: plain, separable and depthwise convolutions, pooling, batch and layer normalisation, attention.
 """
 
@@ -16,12 +16,12 @@ from bonexray.registry import REGISTRY
 
 pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parent
-BODY = "mobilenet_v2"
-SCRATCH = [name for name, row in REGISTRY.items() if row.builder]
-OTHERS = [name for name, row in REGISTRY.items() if row.backbones and name != BODY]
+BACKBONE = "mobilenet_v2"
+SCRATCH = [name for name, row in REGISTRY.items() if not row.backbones]
+OTHERS = [name for name, row in REGISTRY.items() if row.backbones and name != BACKBONE]
 SINGLE = [name for name in OTHERS if len(REGISTRY[name].backbones) == 1]
 EVERY = os.environ.get("BONEXRAY_EVERY_NETWORK") == "1"
-WHOLE = {"scratch": SCRATCH, "fine_tune": [BODY], "full": [BODY]}  # trained end to end
+WHOLE = {"scratch": SCRATCH, "fine_tune": [BACKBONE], "full": [BACKBONE]}  # trained end to end
 STEPS = {  # trained for two batches
     "scratch": [],
     "fine_tune": OTHERS if EVERY else ["vgg16_vgg19", "inception_v3", "xception", "resnet18", "convnext_tiny"],
@@ -64,23 +64,23 @@ def two_batches(name):
     assert before != after
     return after
 
-found = {}
+hashes = {}
 for names, training in ((whole, end_to_end), (steps, two_batches)):
     for name in names:
         keras.backend.clear_session()
-        found[name] = training(name)
-print(json.dumps(found))
+        hashes[name] = training(name)
+print(json.dumps(hashes))
 """
 
 
 @pytest.fixture(scope="module")
 def hashes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
-    """By mode, what two processes say: the hash of each model's weights and history."""
+    """By mode and process, the hash of each model's weights and history."""
     return {mode: run_twice(mode, tmp_path_factory.mktemp(mode)) for mode in WHOLE}
 
 
 def run_twice(mode: str, folder: Path) -> list[dict[str, str]]:
-    """Train in two processes at once, whose sets and dictionaries are in different orders."""
+    """Train in two processes at once, whose sets are in different orders."""
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
     runs = []
     for run in ("1", "2"):
@@ -89,10 +89,10 @@ def run_twice(mode: str, folder: Path) -> list[dict[str, str]]:
         env = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": run, "TF_CPP_MIN_LOG_LEVEL": "3"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         runs.append(subprocess.Popen(command, cwd=folder / run, env=env, **pipes))
-    answers = [process.communicate(timeout=3600) for process in runs]
-    for process, (_, errors) in zip(runs, answers, strict=True):
+    outputs = [process.communicate(timeout=3600) for process in runs]
+    for process, (_, errors) in zip(runs, outputs, strict=True):
         assert process.returncode == 0, errors[-2000:]
-    return [json.loads(found) for found, _ in answers]
+    return [json.loads(output) for output, _ in outputs]
 
 
 def of_every_mode(names: dict[str, list[str]]) -> list[tuple[str, str]]:
@@ -100,16 +100,16 @@ def of_every_mode(names: dict[str, list[str]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("mode", "name"), of_every_mode(WHOLE))
-def test_a_model_trained_end_to_end_in_two_processes_is_the_same_bytes(
+def test_training_end_to_end_in_two_processes_writes_the_same_bytes(
     mode: str, name: str, hashes: dict[str, list[dict[str, str]]]
 ) -> None:
-    one, two = hashes[mode]
-    assert one[name] == two[name]
+    first, second = hashes[mode]
+    assert first[name] == second[name]
 
 
 @pytest.mark.parametrize(("mode", "name"), of_every_mode(STEPS))
-def test_two_batches_learnt_in_two_processes_leave_the_same_weights(
+def test_training_on_two_batches_in_two_processes_gives_the_same_weights(
     mode: str, name: str, hashes: dict[str, list[dict[str, str]]]
 ) -> None:
-    one, two = hashes[mode]
-    assert one[name] == two[name]
+    first, second = hashes[mode]
+    assert first[name] == second[name]

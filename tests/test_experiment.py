@@ -1,7 +1,6 @@
 """A study from Python: its folder, its stages in their order, and what it returns."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -11,32 +10,23 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from bonexray.reporting import tables
 from ruamel.yaml import YAML
+from small_experiment import TINY
 
 import bonexray
 from bonexray import XRayClassifier
-from bonexray.data.paths import HEADLINE
+from bonexray.data.paths import COMPARISON, DENOISE, ENSEMBLES, HEADLINE, MODELS
 from bonexray.errors import BonexrayError
-from bonexray.experiment import classifier, process, steps
+from bonexray.experiment import classifier, process
+from bonexray.experiment.dag import stage_calls
 from bonexray.experiment.evaluation import Evaluation, read_evaluation
-from bonexray.files import write_json
+from bonexray.experiment.outputs import READERS
 from bonexray.results.wording import with_interval
 from bonexray.study import load_settings
 from bonexray.tracking.store import git_commit
 
 ROOT = Path(__file__).parents[1]
 DVC_YAML = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-TINY = {
-    "models": ["compact_cnn", "MobileNetV2"],
-    "img_size": 32,
-    "epochs": 2,
-    "use_subset": None,
-    "batch_size": 8,
-    "phantom": {"patients": 24, "img_px": 32},
-    "denoise.method": "median",
-    "evaluate.resamples": 200,
-}
 
 
 @pytest.fixture
@@ -62,7 +52,7 @@ def test_the_settings_are_those_that_dvc_composes(folder, tmp_path):
 def test_a_folder_with_other_work_in_it_is_left_alone(name, folder):
     (folder / name).parent.mkdir(parents=True)
     (folder / name).write_text("mine")
-    with pytest.raises(BonexrayError, match="new or an experiment's"):
+    with pytest.raises(BonexrayError, match="an experiment's"):
         XRayClassifier({"models": "vgg16"}, folder).run_experiment()
     assert (folder / name).read_text() == "mine"
     assert len([path for path in folder.rglob("*") if path.is_file()]) == 1
@@ -72,8 +62,8 @@ def test_images_may_be_in_the_folder(study):
     config = {"dataset": "folder", "models": "compact_cnn", "img_size": 32}
     (study.folder / "params.yaml").unlink()
     XRayClassifier(config, study.folder).write_settings()
-    XRayClassifier(config, study.folder).write_settings()  # an experiment's own folder
-    assert len(steps.split(study.folder, verbose=False)) == 6
+    again = XRayClassifier(config, study.folder)  # in an experiment's own folder
+    assert len(again.run_stage("split", verbose=False)) == 6
 
 
 def test_earlier_results_do_not_stand_beside_new_ones(folder, monkeypatch):
@@ -97,33 +87,8 @@ def test_earlier_results_do_not_stand_beside_new_ones(folder, monkeypatch):
 # The stages
 
 
-def test_the_table_of_stages_is_the_dag():
-    over = {name: stage.get("foreach") for name, stage in DVC_YAML.items()}
-    assert {name: what and f"${{{what}}}" for name, what in steps.STAGES.items()} == over
-    order, made = list(steps.STAGES), {"data/phantom": "phantom"}
-    for name, stage in DVC_YAML.items():
-        parts = stage.get("do", stage)
-        for output in [*parts.get("outs", []), *parts.get("metrics", [])]:
-            path = next(iter(output)) if isinstance(output, dict) else output
-            made[re.sub(r"\$\{\w+\}.*", "", path)] = name
-    of_models = {
-        "evaluated": "evaluate",
-        "trained": "train",
-        "drawn": "evaluate",
-        "explained": "explain",
-        "item.watch": "",
-    }
-    for name, stage in DVC_YAML.items():
-        for dep in stage.get("do", stage)["deps"]:
-            kind = re.match(r"\$\{(item\.watch|\w+)", dep)
-            makers = [stage for path, stage in made.items() if path and dep.startswith(path)]
-            makers += [of_models[kind[1]]] if kind and of_models.get(kind[1]) else []
-            assert all(order.index(maker) < order.index(name) for maker in makers), (name, dep)
-    assert order.index("features") < order.index("train")  # by ${item.features[0]}
-
-
-def test_a_study_is_every_stage_for_each_of_its_models_and_backbones():
-    calls = steps.plan(XRayClassifier(TINY).settings)
+def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
+    calls = XRayClassifier(TINY, folder).plan()
     assert calls == [
         ("phantom",),
         ("split",),
@@ -131,68 +96,71 @@ def test_a_study_is_every_stage_for_each_of_its_models_and_backbones():
         ("prepare",),
         ("cohort",),
         ("augment",),
-        ("weights", "mobilenet_v2"),
         ("features", "mobilenet_v2"),
         ("train", "compact_cnn"),
         ("train", "mobilenet_v2"),
-        ("evaluate", "compact_cnn"),
-        ("evaluate", "mobilenet_v2"),
+        ("evaluate",),
         ("explain", "compact_cnn"),
         ("explain", "mobilenet_v2"),
         ("aggregate",),
         ("report",),
     ]
-    assert [call[0] for call in steps.plan(XRayClassifier({**TINY, "dataset": "knee"}).settings, explain=False)] == [
-        call[0] for call in calls if call[0] not in ("phantom", "explain")
-    ]
+    without = XRayClassifier({**TINY, "dataset": "knee"}, folder).plan(explain=False)
+    assert without == [call for call in calls if call[0] not in ("phantom", "explain")]
 
 
-@pytest.mark.parametrize("stage", steps.STAGES)
-def test_every_stage_has_a_documented_function_that_calls_it(stage, folder, monkeypatch):
-    called = []
-    monkeypatch.setattr(steps, "run_in", lambda *call, verbose: called.append((*call, verbose)))
-    XRayClassifier(TINY, folder).write_settings()
-    for name in (
-        "data/phantom/truth.csv",
-        "data/split/manifest.csv",
-        "models/mobilenet_v2/history.csv",
-        "metrics/comparison.csv",
-    ):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("path\n")
-    for name in ("metrics/denoise.json", "metrics/models/mobilenet_v2.json"):
-        write_json(folder / name, {})
-    monkeypatch.setattr(steps, "ArrayFile", lambda path: path)
-    function = getattr(steps, stage)
-    names = ["mobilenet_v2"] if steps.STAGES[stage] in ("models", "networks", "backbones") else []
-    assert function(folder, *names, verbose=False) is not None
-    assert called == [(folder, stage, *names, False)]
-    assert function.__doc__.count(";") == 1  # what it does; what it returns
+def test_the_plan_of_all_models_has_all_stages_of_dvc_yaml():
+    calls = XRayClassifier().plan()
+    assert {call[0] for call in calls} == set(DVC_YAML) == set(READERS)
+    assert len(set(calls)) == len(calls)
+
+
+def test_a_call_comes_after_those_whose_outputs_it_reads(monkeypatch, tmp_path):
+    """Whatever the order of the file; a dependency may be an output, lie in one, or be a folder of one."""
+    stages = {
+        "last": {"cmd": "python stages/last.py", "deps": ["data", "c/1.csv"]},
+        "third": {
+            "foreach": "${models}",
+            "do": {"cmd": "A=b python stages/third.py ${key}", "deps": ["${item.inputs[-1]}"], "outs": ["c"]},
+        },
+        "second": {"cmd": "python stages/second.py", "deps": ["data/a"], "metrics": [{"b/x.json": {"cache": False}}]},
+        "first": {"cmd": "python stages/first.py", "deps": ["stages/first.py"], "outs": ["data/a"]},
+    }
+    YAML().dump({"stages": stages}, tmp_path / "dvc.yaml")
+    monkeypatch.setattr("bonexray.experiment.dag.resource_path", lambda name: tmp_path / name)
+    settings = XRayClassifier({"models": "vgg16"}).settings
+    rows = {"vgg16": settings.models["vgg16"].model_copy(update={"inputs": ["none", "b/x.json"]})}
+    calls = stage_calls(settings.model_copy(update={"models": rows}))
+    assert calls == [("first",), ("second",), ("third", "vgg16"), ("last",)]
 
 
 def test_a_stage_alone_returns_what_it_found(folder):
-    XRayClassifier(TINY, folder).write_settings()
-    truth = steps.phantom(folder, verbose=False)
-    manifest = steps.split(folder, verbose=False)
+    study = XRayClassifier(TINY, folder)
+    truth, manifest = (study.run_stage(stage, verbose=False) for stage in ("phantom", "split"))
     assert len(truth) == len(manifest) and set(manifest["split"]) == {"train", "val", "test"}
-    quality = steps.denoise(folder, verbose=False)
+    quality = study.run_stage("denoise", verbose=False)
     assert quality["psnr_after_db"] > quality["psnr_before_db"]
-    images = steps.prepare(folder, verbose=False)
+    images = study.run_stage("prepare", verbose=False)
     assert images.shape == (len(manifest), 32, 32)
-    assert {path.name for path in steps.cohort(folder, verbose=False).iterdir()} == {
+    assert {path.name for path in study.run_stage("cohort", verbose=False).iterdir()} == {
         "class_counts.png",
         "sample_gallery.png",
     }
 
 
-def test_a_stage_without_settings_or_for_an_unknown_model_is_refused(folder):
-    with pytest.raises(BonexrayError, match="write_settings"):
-        steps.split(folder)
-    XRayClassifier(TINY, folder).write_settings()
-    with pytest.raises(
-        BonexrayError, match="train: vgg16: expected one of the study's models: compact_cnn, mobilenet_v2"
-    ):
-        steps.train(folder, "vgg16")
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (("train", "vgg16"), "expected one of train@compact_cnn, train@mobilenet_v2, received"),
+        (("train",), "expected one of train@compact_cnn"),
+        (("split", "vgg16"), "expected one of split, received"),
+        (("weights", "mobilenet_v2"), "expected one of phantom, split, denoise, .*, report, received"),
+    ],
+)
+def test_a_call_that_the_study_has_not_is_refused(call, expected, folder):
+    with pytest.raises(BonexrayError, match=f"run_stage: {'@'.join(call)}: {expected}"):
+        XRayClassifier(TINY, folder).run_stage(*call)
+    assert not folder.exists()
 
 
 # Its process
@@ -233,11 +201,12 @@ def write_stage(folder: Path, name: str, script: str, monkeypatch: pytest.Monkey
 
 
 REFUSING = """
+from bonexray.config import StageSettings
 from bonexray.errors import BonexrayError
 from bonexray.stage import run_stage
 def main(settings):
     raise BonexrayError("a: expected b", expected="c, received d; e", received="f\\ng", do="h: expected i, received j; k")
-run_stage(main)
+run_stage(main, StageSettings)
 """
 
 
@@ -270,11 +239,13 @@ def test_what_a_stage_says_is_shown_without_what_tensorflow_says_of_the_machine(
 
 
 def test_an_interrupted_stage_ends_with_its_caller(folder):
-    XRayClassifier({**TINY, "phantom": {"patients": 100_000, "img_px": 64}}, folder).write_settings()
+    config = {**TINY, "phantom": {"patients": 100_000, "img_px": 64}}
     # What a shell runs in the background, and all that it starts, would ignore the interrupt.
     heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    asked = f"{heeds}; from bonexray.experiment import steps; steps.phantom({str(folder)!r})"
-    with subprocess.Popen([sys.executable, "-c", asked], stderr=subprocess.PIPE, text=True) as caller:
+    code = (
+        f"{heeds}; from bonexray import XRayClassifier; XRayClassifier({config}, {str(folder)!r}).run_stage('phantom')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as caller:
         try:
             partial = folder / "data/phantom.partial/noisy/normal"
             deadline = time.monotonic() + 60
@@ -295,12 +266,12 @@ def test_an_interrupted_stage_ends_with_its_caller(folder):
 
 
 def write_results(folder: Path) -> None:
-    table = pd.read_csv(ROOT / tables.COMPARISON)
+    table = pd.read_csv(ROOT / COMPARISON)
     (folder / "metrics").mkdir(parents=True)
     (folder / "reports").mkdir()
     (folder / "reports/report.html").write_text("<h1>")
-    table.to_csv(folder / tables.COMPARISON, index=False)
-    for path in (HEADLINE, tables.MODELS, tables.DENOISE):
+    table.to_csv(folder / COMPARISON, index=False)
+    for path in (HEADLINE, MODELS, ENSEMBLES, DENOISE):
         shutil.copy(ROOT / path, folder / path)
 
 

@@ -64,8 +64,12 @@ def test_models_go_by_their_names_and_titles(value, names):
 @pytest.mark.parametrize(
     ("config", "name", "expected"),
     [
-        ({"train.mode": "full"}, "train.mode", "full"),
-        ({"train": {"mode": "full", "head": "bare"}}, "train.head", "bare"),
+        ({"mode": "full"}, "mode", "full"),
+        ({"mode": "full", "models": "vgg16"}, "models", {"vgg16": "full"}),
+        ({"train.loss": "focal"}, "train.loss", "focal"),
+        ({"train": {"loss": "focal", "head": "bare"}}, "train.head", "bare"),
+        ({"features.copies": 8}, "features.copies", 8),
+        ({"model": "vgg16"}, "model", ["vgg16"]),
         ({"split.ratios": {"train": 0.8, "val": 0.1, "test": 0.1}}, "split.ratios.train", 0.8),
         ({"img_size": (96, 96)}, "prepare.img_px", 96),
         ({"preset": "smoke"}, "train.epochs", 1),
@@ -84,14 +88,15 @@ def test_models_go_by_their_names_and_titles(value, names):
 )
 def test_any_other_setting_goes_by_its_name(config, name, expected):
     config = {"dataset": "folder", **config} if "dataset.root" in config else config
-    assert setting(name, **config) == expected
+    value = setting(name, **config)
+    assert ({model: row.mode for model, row in value.items()} if name == "models" else value) == expected
 
 
 def test_every_setting_of_conf_has_its_name():
     params = YAML(typ="safe").load(ROOT / "params.yaml")
     for section in ("dataset", "split", "train", "track"):
         assert {f"{section}.{key}" for key in params[section]} - {"split.ratios"} <= set(KNOWN)
-    assert "models" not in KNOWN and "evaluated" not in KNOWN and "modes" in KNOWN
+    assert {"model", "mode", "modes"} <= set(KNOWN) and not {"models", "backbones", "panel"} & set(KNOWN)
 
 
 def test_a_relative_path_is_meant_from_here(tmp_path, monkeypatch):
@@ -107,7 +112,11 @@ def test_a_relative_path_is_meant_from_here(tmp_path, monkeypatch):
     [
         ({"img_sise": 3}, ["img_sise", "'img_size'", "unknown key"]),
         ({"train.epoch": 3}, ["train.epoch", "'train.epochs'"]),
-        ({"evaluated": {}}, ["evaluated", "unknown key"]),
+        ({"panel": {}}, ["panel", "unknown key"]),
+        ({"train.mode": "full"}, ["train.mode", "'mode', its new name"]),
+        ({"train": {"mode": "full"}}, ["train.mode", "'mode', its new name"]),
+        ({"augment.copies": 8}, ["augment.copies", "'features.copies', its new name"]),
+        ({"models": "vgg16", "model": "vgg19"}, ["model twice"]),
         ({"train": 3}, ["config: train", "a mapping"]),
         ({"img_size": 0}, ["img_size", "prepare.img_px", "greater than or equal to 8", "received 0"]),
         ({"img_size": (96, 128)}, ["img_size", "[96, 128]"]),

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_experiment import TINY
+from small_experiment import TINY
 
 from bonexray import XRayClassifier
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from served import FROZEN, SCRATCH
+from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
 
 from bonexray.cli import app
@@ -14,8 +14,8 @@ from bonexray.data.predictions import read_predictions
 from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.hashing import sha256_of
-from bonexray.serving.conversion import FORMATS, onnx_runner, tflite_runner
-from bonexray.serving.exported import LIMITS, export_model
+from bonexray.serving.formats import FORMATS, onnx_runner, tflite_runner
+from bonexray.serving.export import LIMITS, export_model
 from bonexray.serving.study import study_bundle
 from bonexray.study import load_settings
 
@@ -29,9 +29,9 @@ CLASSES = ["osteoporosis", "normal"]
 
 
 @pytest.fixture(autouse=True)
-def here(served_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(trained_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in the study's folder."""
-    monkeypatch.chdir(served_study)
+    monkeypatch.chdir(trained_study)
 
 
 def exported(kind: str, name: str, folder: Path, *more: object) -> Result:
@@ -58,7 +58,7 @@ def test_a_file_gives_the_recorded_probabilities_of_all_images(tmp_path: Path, k
     """Of test images too, in batches of several, which the parity check does not look at."""
     done = exported(kind, name, tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert "100.0% of" in done.stdout and "MB (original" in done.stdout and "ms an image (original" in done.stdout
+    assert "100.0% of" in done.stdout and "MB (original" in done.stdout and "ms per image (original" in done.stdout
     file, card = tmp_path / "out" / FORMATS[kind], read_json(tmp_path / "out/export.json")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {file.name, "export.json"}
     assert (card["classes"], card["agreement"], card["files"]) == (CLASSES, 1.0, {file.name: sha256_of(file)})
@@ -79,12 +79,12 @@ def test_8_bits_are_smaller(tmp_path: Path) -> None:
 def test_answers_further_apart_than_allowed_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     done = exported("tflite-int8", SCRATCH, tmp_path / "out", "--most-different", "1e-9")
     assert isinstance(done.exception, BonexrayError)
-    assert "1e-09" in str(done.exception) and "labels alike" in str(done.exception)
+    assert "1e-09" in str(done.exception) and "labels agree" in str(done.exception)
     assert not (tmp_path / "out").exists()
 
 
-def test_parity_needs_the_studys_images(served_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = Path(shutil.copytree(served_study, tmp_path / "study"))
+def test_parity_needs_the_studys_images(trained_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = Path(shutil.copytree(trained_study, tmp_path / "study"))
     monkeypatch.chdir(copy)
     shutil.rmtree("data/prepared")
     done = exported("tflite", SCRATCH, tmp_path / "out")

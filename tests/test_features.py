@@ -1,4 +1,4 @@
-"""What a frozen backbone sees, written once, and how a head standardises it."""
+"""Test the extraction of features by a frozen backbone, and their standardisation."""
 
 from pathlib import Path
 
@@ -8,9 +8,7 @@ import pytest
 from cohorts import AUGMENT, SETTINGS, cohort_of, lay_out_features, lay_out_images, numbers
 
 from bonexray.augment.views import COPY, random_views
-from bonexray.backbones.cost import multiply_adds
 from bonexray.data.arrays import ArrayFile
-from bonexray.data.features_card import read_features_card, write_features_card
 from bonexray.data.paths import FEATURES, VIEWS
 from bonexray.errors import BonexrayError
 from bonexray.features.extraction import extract_features, extract_views
@@ -33,7 +31,7 @@ def images_in(folder: Path, count: int) -> ArrayFile:
     return ArrayFile(folder / "images.npy")
 
 
-def seen_by(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
+def features_of(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
     return encoder.predict(images[..., None], verbose=0)
 
 
@@ -41,55 +39,37 @@ def seen_by(encoder: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [1, 4, 10])
-def test_features_are_those_of_the_encoder_also_in_a_partial_last_batch(count: int, tmp_path: Path) -> None:
+def test_features_equal_those_of_the_encoder_even_in_a_partial_batch(count: int, tmp_path: Path) -> None:
     encoder, images = tiny_encoder(), images_in(tmp_path, count)
     extract_features(encoder, images, tmp_path / FEATURES, batch_images=4)
-    found = np.load(tmp_path / FEATURES)
-    assert (found.shape, found.dtype) == ((count, WIDTH), np.float32)
-    assert found == pytest.approx(seen_by(encoder, images[:]), rel=1e-5, abs=1e-6)
+    features = np.load(tmp_path / FEATURES)
+    assert (features.shape, features.dtype) == ((count, WIDTH), np.float32)
+    assert features == pytest.approx(features_of(encoder, images[:]), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("batch_images", [2, 3, 16])
-def test_feature_views_are_those_of_each_training_rows_random_views_copy_by_copy(
-    batch_images: int, tmp_path: Path
-) -> None:
+def test_views_are_the_features_of_random_views_copy_by_copy(batch_images: int, tmp_path: Path) -> None:
     encoder, images, rows = tiny_encoder(), images_in(tmp_path, 9), np.array([1, 2, 5, 7, 8])
-    settings = AUGMENT.model_copy(update={"copies": 3})
-    extract_views(encoder, images, rows, settings, tmp_path / VIEWS, batch_images)
-    found = np.load(tmp_path / VIEWS)
-    assert (found.shape, found.dtype) == ((15, WIDTH), np.float32)
-    for copy, part in enumerate(np.split(found, 3)):
-        expected = seen_by(encoder, random_views(images[rows], settings, COPY, copy, rows))
+    extract_views(encoder, images, rows, AUGMENT, 3, tmp_path / VIEWS, batch_images)
+    features = np.load(tmp_path / VIEWS)
+    assert (features.shape, features.dtype) == ((15, WIDTH), np.float32)
+    for copy, part in enumerate(np.split(features, 3)):
+        expected = features_of(encoder, random_views(images[rows], AUGMENT, COPY, copy, rows))
         assert part == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    assert np.abs(found[:5] - found[5:10]).max() > 1e-3
+    assert np.abs(features[:5] - features[5:10]).max() > 1e-3
 
 
-def test_features_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_features_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.full((3, PX, PX), np.nan, np.float32))
     with pytest.raises(BonexrayError, match=r"tiny_encoder: expected finite features, received .* from image 0 on"):
         extract_features(tiny_encoder(), ArrayFile(tmp_path / "images.npy"), tmp_path / FEATURES, batch_images=4)
-
-
-def test_the_features_card_names_the_weights_and_the_copies(tmp_path: Path) -> None:
-    (tmp_path / "a.weights.h5").write_bytes(b"weights")
-    encoder = tiny_encoder()
-    write_features_card(tmp_path, encoder, "densenet121", tmp_path / "a.weights.h5", 3)
-    assert read_features_card(tmp_path) == {
-        "backbone": "densenet121",
-        "img_px": PX,
-        "copies": 3,
-        "weights_bytes": 7,
-        "weights_sha256": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
-        "parameters": encoder.count_params(),
-        "multiply_adds": multiply_adds(encoder),
-    }
 
 
 # Standardised features
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-12, 1e6])
-def test_standardising_takes_the_mean_and_deviation_of_the_features(scale: float) -> None:
+def test_standardised_features_have_mean_0_and_deviation_1(scale: float) -> None:
     features = (np.random.default_rng(7).normal(3, 2, (37, 5)) * scale).astype(np.float32)
     layer = Standardize()
     layer.build((None, 5))
@@ -97,12 +77,12 @@ def test_standardising_takes_the_mean_and_deviation_of_the_features(scale: float
     exact = features.astype(np.float64)
     assert numbers(layer.mean) == pytest.approx(exact.mean(axis=0), rel=1e-5)
     assert numbers(layer.std) == pytest.approx(exact.std(axis=0), rel=1e-5)
-    seen = numbers(layer(features)).astype(np.float64)
-    assert seen.mean(axis=0) == pytest.approx(0, abs=1e-4)
-    assert seen.std(axis=0) == pytest.approx(1, abs=1e-4)
+    standardized = numbers(layer(features)).astype(np.float64)
+    assert standardized.mean(axis=0) == pytest.approx(0, abs=1e-4)
+    assert standardized.std(axis=0) == pytest.approx(1, abs=1e-4)
 
 
-def test_a_feature_that_hardly_varies_does_not_outweigh_the_others() -> None:
+def test_a_nearly_constant_feature_does_not_outweigh_the_others() -> None:
     features = np.random.default_rng(7).normal(0, 1, (40, 9)).astype(np.float32)
     features[:, 4] *= 1e-4
     layer = Standardize()
@@ -113,7 +93,7 @@ def test_a_feature_that_hardly_varies_does_not_outweigh_the_others() -> None:
     assert np.abs(numbers(layer(unusual))).max() < 10
 
 
-def test_a_feature_that_never_varies_keeps_its_scale() -> None:
+def test_a_constant_feature_keeps_its_scale() -> None:
     layer = Standardize()
     layer.build((None, 1))
     layer.adapt([np.full((3, 1), 5.0)])
@@ -121,9 +101,7 @@ def test_a_feature_that_never_varies_keeps_its_scale() -> None:
 
 
 @pytest.mark.parametrize("name", ["densenet121", "resnet50_densenet121"])
-def test_a_head_standardises_by_the_training_split_alone(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_head_standardises_by_the_training_split(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lay_out_images(PX)
     for backbone in ("resnet50", "densenet121"):
@@ -138,7 +116,7 @@ def test_a_head_standardises_by_the_training_split_alone(
     assert numbers(layer.std) == pytest.approx(np.maximum(deviation, 0.1 * np.median(deviation)), rel=1e-5)
 
 
-def test_a_head_that_does_not_standardise_is_left_alone() -> None:
+def test_a_head_that_does_not_standardise_is_unchanged() -> None:
     head = head_of("densenet121", 3, SETTINGS.model_copy(update={"standardize": False}))
     before = [numbers(weight).tobytes() for weight in head.weights]
     adapt(head, None)

@@ -1,4 +1,4 @@
-"""Heads on pooled features: their layers, their order, their output, and which model has which."""
+"""Test the heads on pooled features: their layers, inputs and outputs, and which model has which."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,13 @@ from bonexray.networks.heads import HEADS, STANDARDIZE, build_head
 from bonexray.networks.trainable import HEAD, build_trainable, head_of
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, REGISTRY, SCRATCH, model_row
 
-PLAIN = with_settings(standardize=False)
+NOT_STANDARDIZED = with_settings(standardize=False)
 every_kind = pytest.mark.parametrize("kind", HEADS)
 with_backbones = pytest.mark.parametrize("name", [name for name, row in REGISTRY.items() if row.backbones])
+
+
+def dense_units(head: keras.Model) -> list[int]:
+    return [layer.units for layer in head.layers if isinstance(layer, keras.layers.Dense)]
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def half_precision() -> Iterator[None]:
 
 
 def test_the_standard_head_is_dropout_dense_128_dropout_classes() -> None:
-    head = build_head({"a": 5}, CLASSES, PLAIN)
+    head = build_head({"a": 5}, CLASSES, NOT_STANDARDIZED)
     assert kinds(head) == ["Dropout", "Dense", "Dropout", "Dense"]
     dense = head.get_layer("dense")
     assert (dense.units, dense.activation.__name__) == (128, "relu")
@@ -39,7 +43,7 @@ def test_the_bare_head_is_dropout_and_classes() -> None:
 
 
 def test_the_late_fusion_head_is_dense_256_dropout_classes() -> None:
-    head = build_head({"a": 5, "b": 3}, CLASSES, PLAIN, "late_fusion")
+    head = build_head({"a": 5, "b": 3}, CLASSES, NOT_STANDARDIZED, "late_fusion")
     assert kinds(head) == ["Concatenate", "Dense", "Dropout", "Dense"]
     dense = head.get_layer("dense")
     assert (dense.units, dense.activation.__name__, head.get_layer("dropout").rate) == (256, "relu", 0.5)
@@ -47,13 +51,13 @@ def test_the_late_fusion_head_is_dense_256_dropout_classes() -> None:
 
 @with_backbones
 @pytest.mark.parametrize("setting", ["standard", "bare"])
-def test_only_late_fusion_has_a_head_of_its_own(name: str, setting: str) -> None:
-    kind = "late_fusion" if name == "late_fusion" else setting
+def test_a_model_has_the_head_in_its_row_or_else_in_the_settings(name: str, setting: str) -> None:
+    kind = model_row(name).head or setting
     head = head_of(name, CLASSES, with_settings(head=setting))
     widths = {entry.name: entry.shape[1] for entry in head.inputs}
-    assert kinds(head) == kinds(build_head(widths, CLASSES, SETTINGS, kind))
-    dense = [layer.units for layer in head.layers if isinstance(layer, keras.layers.Dense)]
-    assert dense == {"standard": [128, 3], "bare": [3], "late_fusion": [256, 3]}[kind]
+    expected = build_head(widths, CLASSES, SETTINGS, kind)
+    assert kinds(head) == kinds(expected)
+    assert dense_units(head) == dense_units(expected)
 
 
 def test_both_dropout_rates_are_settings() -> None:
@@ -65,30 +69,30 @@ def test_both_dropout_rates_are_settings() -> None:
 
 
 @every_kind
-def test_a_head_that_standardises_begins_with_it(kind: str) -> None:
+def test_a_head_standardises_its_features_first(kind: str) -> None:
     head = build_head({"a": 5}, CLASSES, SETTINGS, kind)
     assert kinds(head)[0] == "Standardize"
     assert head.get_layer(STANDARDIZE).trainable_weights == []
-    assert kinds(build_head({"a": 5}, CLASSES, PLAIN, kind)) == kinds(head)[1:]
+    assert kinds(build_head({"a": 5}, CLASSES, NOT_STANDARDIZED, kind)) == kinds(head)[1:]
 
 
 @every_kind
-def test_a_fusion_is_standardised_after_it_is_joined(kind: str) -> None:
+def test_a_fusion_is_standardised_after_concatenation(kind: str) -> None:
     assert kinds(build_head({"a": 2, "b": 3}, CLASSES, SETTINGS, kind))[:2] == ["Concatenate", "Standardize"]
 
 
-def test_a_fusion_head_joins_its_inputs_in_their_order() -> None:
+def test_a_fusion_head_concatenates_its_inputs_in_order() -> None:
     bare = with_settings(head="bare", standardize=False)
     fusion, single = build_head({"a": 2, "b": 3}, CLASSES, bare), build_head({"ab": 5}, CLASSES, bare)
     fusion.set_weights(single.get_weights())
     a, b = np.ones((1, 2), np.float32), np.arange(3, dtype=np.float32)[None]
-    joined = numbers(single([np.concatenate([a, b], axis=1)]))
+    expected = numbers(single([np.concatenate([a, b], axis=1)]))
     assert [entry.name for entry in fusion.inputs] == ["a", "b"]
-    assert numbers(fusion([a, b])) == pytest.approx(joined)
+    assert numbers(fusion([a, b])) == pytest.approx(expected)
 
 
 @with_backbones
-def test_a_models_head_takes_its_backbones_in_the_registrys_order(name: str) -> None:
+def test_a_head_takes_the_backbones_in_the_order_of_the_row(name: str) -> None:
     assert [entry.name for entry in network_of(name, FROZEN).inputs] == list(model_row(name).backbones)
 
 
@@ -104,7 +108,7 @@ def test_features_are_standardised_unless_every_layer_is_trained(name: str, mode
 
 
 @every_model
-def test_one_sigmoid_answers_for_two_classes(name: str) -> None:
+def test_two_classes_may_share_one_sigmoid(name: str) -> None:
     settings = with_settings(output="sigmoid")
     network = build_trainable(name, first_mode(name), model_row(name).smallest_px, 2, settings)
     assert network.output_shape == (None, 1)
@@ -113,7 +117,7 @@ def test_one_sigmoid_answers_for_two_classes(name: str) -> None:
 
 @every_kind
 @pytest.mark.parametrize("classes", [2, 3, 6])
-def test_a_softmax_has_a_unit_a_class(kind: str, classes: int) -> None:
+def test_a_softmax_has_one_unit_per_class(kind: str, classes: int) -> None:
     head = build_head({"a": 5}, classes, SETTINGS, kind)
     assert head.output_shape == (None, classes)
     assert head.get_layer("classes").activation.__name__ == "softmax"
@@ -121,8 +125,6 @@ def test_a_softmax_has_a_unit_a_class(kind: str, classes: int) -> None:
 
 @pytest.mark.parametrize(("name", "mode"), [("vgg16", FROZEN), ("vgg16", FINE_TUNE), ("compact_cnn", SCRATCH)])
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
-def test_probabilities_are_32_bit_numbers_in_half_precision_too(
-    name: str, mode: str, output: str, half_precision: None
-) -> None:
+def test_probabilities_stay_32_bit_in_half_precision(name: str, mode: str, output: str, half_precision: None) -> None:
     network = build_trainable(name, mode, 32, 2, with_settings(output=output))
     assert network.output.dtype == "float32"

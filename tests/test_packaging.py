@@ -92,13 +92,12 @@ def test_an_installed_stage_runs_and_its_refusal_comes_back(installed, tmp_path)
     code = """
 from bonexray import XRayClassifier
 from bonexray.errors import BonexrayError
-from bonexray.experiment import steps
-XRayClassifier({"models": "compact_cnn", "phantom": {"patients": 24, "img_px": 32}}, "study").write_settings()
+study = XRayClassifier({"models": "compact_cnn", "phantom": {"patients": 24, "img_px": 32}}, "study")
 try:
-    steps.split("study", verbose=False)
+    study.run_stage("split", verbose=False)
 except BonexrayError as error:
     print(error.what)
-print(len(steps.phantom("study", verbose=False)) >= 24)
+print(len(study.run_stage("phantom", verbose=False)) >= 24)
 """
     assert run_python(code, tmp_path, installed).split() == ["dataset.root", "True"]
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import REPOSITORY
 from joblib import Parallel, delayed
 from PIL import Image
-from served import FROZEN, SCRATCH
+from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
 from xrays import SECRET_ID, SECRET_NAME, dicom_file
 
@@ -29,18 +29,18 @@ PROBABILITIES = ["prob_osteoporosis", "prob_normal"]
 
 
 @pytest.fixture(autouse=True)
-def here(served_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(trained_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test runs in the study's folder."""
-    monkeypatch.chdir(served_study)
+    monkeypatch.chdir(trained_study)
 
 
 @pytest.fixture
-def xrays(served_study: Path, tmp_path: Path) -> Path:
+def xrays(trained_study: Path, tmp_path: Path) -> Path:
     """A folder of three good files, one of them DICOM, and a hidden one."""
     folder = tmp_path / "x-rays"
     (folder / "deep").mkdir(parents=True)
-    shutil.copy(served_study / "data/raw/normal/0.png", folder / "a.png")
-    shutil.copy(served_study / "data/raw/osteoporosis/1.png", folder / "deep" / "a.png")
+    shutil.copy(trained_study / "data/raw/normal/0.png", folder / "a.png")
+    shutil.copy(trained_study / "data/raw/osteoporosis/1.png", folder / "deep" / "a.png")
     levels = np.random.default_rng(7).integers(0, 4096, (40, 30), np.uint16)
     (folder / "no ending").write_bytes(dicom_file(levels, BitsStored=12))
     (folder / ".hidden").write_text("no X-ray")
@@ -66,7 +66,7 @@ def test_a_folder_is_answered_by_the_chosen_model_as_the_study_did(xrays: Path) 
     for place, path in enumerate(("normal/0.png", "osteoporosis/1.png")):
         expected = recorded[list(rows["path"]).index(path)]
         np.testing.assert_allclose(table.loc[place, PROBABILITIES].to_numpy(float), expected, atol=1e-5)
-    assert f"3 of 3 X-rays by {FROZEN}" in done.stderr and "predicting" in done.stderr
+    assert f"3 of 3 X-rays with {FROZEN}" in done.stderr and "predicting" in done.stderr
 
 
 def test_bad_files_are_named_and_skipped(xrays: Path, tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_bad_files_are_named_and_skipped(xrays: Path, tmp_path: Path) -> None:
     done = bonexray("predict", xrays, "--model", SCRATCH, "--out", tmp_path / "results.csv")
     assert done.exit_code == 1 and done.stdout == ""
     assert len(pd.read_csv(tmp_path / "results.csv")) == 3
-    named = [line for line in done.stderr.splitlines() if line.startswith("left out")]
+    named = [line for line in done.stderr.splitlines() if line.startswith("skipped")]
     assert [("empty.png" in line, "notes.txt" in line) for line in named] == [(True, False), (False, True)]
-    assert "empty file" in named[0] and f"3 of 5 X-rays by {SCRATCH}" in done.stderr
+    assert "empty file" in named[0] and f"3 of 5 X-rays with {SCRATCH}" in done.stderr
 
 
 def test_nothing_that_could_be_read_has_an_exit_code_of_its_own(tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
-"""Published weights: their names, their hashes, and the mirror or the publisher that they come from."""
+"""Test published weights: file names, hashes, mirrors and downloads."""
 
 import dataclasses
-import functools
 import hashlib
 import http.client
-import threading
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import kagglehub
@@ -14,12 +11,13 @@ import kagglehub.exceptions
 import keras
 import pytest
 import requests
+from http_folder import serve
 
 from bonexray.errors import BonexrayError
-from bonexray.features.published import origin, pins_path, published_file, require_mirrored, starts_from
+from bonexray.features.published import pins_path, published_file, require_mirrored
 from bonexray.features.settings import Weights
 from bonexray.files import read_json
-from bonexray.registry import BACKBONES
+from bonexray.registry import BACKBONES, HASH_KINDS
 
 PUBLISHED = {name: row.published for name, row in BACKBONES.items() if row.published}
 every_published = pytest.mark.parametrize("name", PUBLISHED)
@@ -29,7 +27,7 @@ unhashed = pytest.mark.parametrize("name", [name for name in PUBLISHED if not PU
 
 @pytest.fixture(autouse=True)
 def study_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, Keras's cache within it."""
+    """Work in an empty folder that also holds Keras's cache."""
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "keras").mkdir()
@@ -41,8 +39,8 @@ def imagenet(mirror: Path | str | None = None, **files: str) -> Weights:
     return Weights(source="imagenet", mirror=mirror and str(mirror), files=files, seed=7)
 
 
-def lay(name: str, folder: Path, content: bytes) -> Path:
-    """A file under its publisher's name."""
+def publish(name: str, folder: Path, content: bytes) -> Path:
+    """Write a file under its publisher's name."""
     file = folder / PUBLISHED[name].file
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
@@ -50,35 +48,33 @@ def lay(name: str, folder: Path, content: bytes) -> Path:
 
 
 def trust(name: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the hash of a content, of the kind that the publisher gives, the one that is expected."""
+    """Make the registry expect the hash of a content, of the publisher's kind."""
     published = PUBLISHED[name]
     kind = {32: hashlib.md5, 64: hashlib.sha256}[len(published.hash)]
-    known = dataclasses.replace(published, hash=kind(content).hexdigest())
-    monkeypatch.setitem(BACKBONES, name, dataclasses.replace(BACKBONES[name], published=known))
+    trusted = dataclasses.replace(published, hash=kind(content).hexdigest())
+    monkeypatch.setitem(BACKBONES, name, dataclasses.replace(BACKBONES[name], published=trusted))
 
 
 def refusal(name: str, mirror: Path | str | None) -> str:
-    with pytest.raises(BonexrayError) as refused:
+    with pytest.raises(BonexrayError) as error:
         published_file(name, str(mirror) if mirror else None)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 # Hashes
 
 
-def test_most_publishers_give_a_hash_md5_or_sha256() -> None:
-    assert [name for name in PUBLISHED if not PUBLISHED[name].hash] == ["mobilenet_v2", "resnet18"]
-    kinds = {name: len(PUBLISHED[name].hash) for name in PUBLISHED if PUBLISHED[name].hash}
-    assert {name for name, digits in kinds.items() if digits == 64} == {"convnext_tiny"}
-    assert set(kinds.values()) == {32, 64}
+@hashed
+def test_a_published_hash_is_md5_or_sha256(name: str) -> None:
+    assert len(PUBLISHED[name].hash) in HASH_KINDS
 
 
 @hashed
 def test_a_file_with_the_publishers_hash_is_accepted(
     name: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = lay(name, study_folder, b"weights")
+    file = publish(name, study_folder, b"weights")
     trust(name, b"weights", monkeypatch)
     assert published_file(name, str(study_folder)) == file
     assert not pins_path().exists()
@@ -88,42 +84,42 @@ def test_a_file_with_the_publishers_hash_is_accepted(
 def test_a_corrupted_file_is_refused_by_its_hash(
     name: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = lay(name, study_folder, b"weightz")
+    file = publish(name, study_folder, b"weightz")
     trust(name, b"weights", monkeypatch)
-    known = BACKBONES[name].published.hash
-    kind = {32: "MD5", 64: "SHA256"}[len(known)]
+    expected = BACKBONES[name].published.hash
+    kind = {32: "MD5", 64: "SHA256"}[len(expected)]
     message = refusal(name, study_folder)
-    assert message.startswith(f"weights of {name}: expected {kind} {known}, received ")
+    assert message.startswith(f"weights of {name}: expected {kind} {expected}, received ")
     assert str(file) in message
 
 
 @hashed
-def test_a_file_of_anothers_is_refused_by_the_registrys_hash(name: str, study_folder: Path) -> None:
-    lay(name, study_folder, b"the weights of another network")
+def test_a_file_of_another_network_is_refused_by_its_hash(name: str, study_folder: Path) -> None:
+    publish(name, study_folder, b"the weights of another network")
     assert PUBLISHED[name].hash in refusal(name, study_folder)
 
 
 @unhashed
-def test_where_there_is_no_hash_the_first_file_is_pinned_and_another_refused(
+def test_without_a_hash_the_first_file_is_pinned_and_another_one_refused(
     name: str, study_folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bonexray.features.published.log.propagate", True)
-    file = lay(name, study_folder, b"weights")
+    file = publish(name, study_folder, b"weights")
     pin = hashlib.sha256(b"weights").hexdigest()
     assert published_file(name, str(study_folder)) == file
     assert read_json(study_folder / "weights" / "pins.json") == {PUBLISHED[name].file: pin}
     assert [message.split(" has no")[0] for message in caplog.messages] == [PUBLISHED[name].file]
     assert published_file(name, str(study_folder)) == file
     assert len(caplog.messages) == 1
-    lay(name, study_folder, b"weightz")
+    publish(name, study_folder, b"weightz")
     assert f"expected SHA256 {pin}" in refusal(name, study_folder)
     assert read_json(pins_path()) == {PUBLISHED[name].file: pin}
 
 
-def test_every_file_has_a_pin_of_its_own(study_folder: Path) -> None:
+def test_every_file_has_its_own_pin(study_folder: Path) -> None:
     names = [name for name in PUBLISHED if not PUBLISHED[name].hash]
     for name in names:
-        lay(name, study_folder, name.encode())
+        publish(name, study_folder, name.encode())
         published_file(name, str(study_folder))
     pins = {PUBLISHED[name].file: hashlib.sha256(name.encode()).hexdigest() for name in names}
     assert read_json(pins_path()) == pins
@@ -133,7 +129,7 @@ def test_pins_are_kept_in_the_main_repository_when_dvc_runs_in_a_copy(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(study_folder / "main"))
-    lay("mobilenet_v2", study_folder, b"weights")
+    publish("mobilenet_v2", study_folder, b"weights")
     published_file("mobilenet_v2", str(study_folder))
     assert (study_folder / "main" / "weights" / "pins.json").exists()
     assert not (study_folder / "weights").exists()
@@ -146,53 +142,43 @@ def test_a_mirror_below_the_repository_is_found_from_a_copy_too(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(study_folder / "main"))
-    lay("vgg16", study_folder / "main" / "mirror", b"weights")
-    with pytest.raises(BonexrayError, match="expected MD5"):  # found, and its hash looked at
+    publish("vgg16", study_folder / "main" / "mirror", b"weights")
+    with pytest.raises(BonexrayError, match="expected MD5"):  # the file is there, but has another hash
         published_file("vgg16", "mirror")
 
 
 @every_published
-def test_a_mirror_that_lacks_a_file_is_refused_with_the_files_name(name: str, study_folder: Path) -> None:
+def test_a_mirror_that_lacks_a_file_is_refused_with_the_name_of_the_file(name: str, study_folder: Path) -> None:
     message = refusal(name, study_folder)
     assert message.startswith(f"weights.mirror, {name}: expected {PUBLISHED[name].file}, received no such file in ")
     assert PUBLISHED[name].url in message
-    with pytest.raises(BonexrayError, match="received no such file in") as refused:
+    with pytest.raises(BonexrayError, match="received no such file in") as error:
         require_mirrored(name, imagenet(study_folder))
-    assert str(refused.value) == message
+    assert str(error.value) == message
 
 
 @every_published
-def test_what_a_mirror_holds_or_need_not_hold_is_not_missed(name: str, study_folder: Path) -> None:
+def test_a_mirror_needs_only_the_files_that_are_used(name: str, study_folder: Path) -> None:
     empty = study_folder / "empty"
-    lay(name, study_folder, b"weights")
+    publish(name, study_folder, b"weights")
     require_mirrored(name, imagenet(study_folder))
-    require_mirrored(name, imagenet(empty, **{name: "mine.weights.h5"}))
+    require_mirrored(name, imagenet(empty, **{name: "own.weights.h5"}))
     require_mirrored(name, imagenet(empty).model_copy(update={"source": "random"}))
     require_mirrored(name, imagenet())
     require_mirrored(name, imagenet("https://example.org/weights"))
 
 
-def test_a_backbone_that_nobody_publishes_is_not_missed_in_a_mirror(study_folder: Path) -> None:
+def test_a_mirror_needs_no_file_of_a_backbone_without_published_weights(study_folder: Path) -> None:
     require_mirrored("vit_tiny", imagenet(study_folder))
 
 
 @pytest.fixture
 def served(study_folder: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address at which it is served."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_args: object) -> None:
-            pass
-
+    """A folder and the address that serves it."""
     folder = study_folder / "served"
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(folder) as address:
+        yield folder, address
 
 
 @pytest.mark.parametrize("name", ["vgg16", "convnext_tiny", "resnet18"])
@@ -200,43 +186,43 @@ def test_a_mirror_may_be_an_address(
     name: str, served: tuple[Path, str], study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, address = served
-    file = lay(name, folder, b"weights")
+    file = publish(name, folder, b"weights")
     if PUBLISHED[name].hash:
         trust(name, b"weights", monkeypatch)
-    found = published_file(name, address)
-    assert found.read_bytes() == b"weights"
-    assert found.is_relative_to(study_folder / "keras")
-    assert found.name.endswith(file.name)  # whose suffix tells the format
+    path = published_file(name, address)
+    assert path.read_bytes() == b"weights"
+    assert path.is_relative_to(study_folder / "keras")
+    assert path.name.endswith(file.name)  # Keras derives the format from the suffix
     file.unlink()
-    assert published_file(name, address) == found  # once is enough
+    assert published_file(name, address) == path  # cached
 
 
 @pytest.mark.parametrize("mirror", ["https://example.org/weights", "http://example.org/weights/"])
 def test_a_mirrors_address_may_end_in_a_slash(mirror: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    file = lay("resnet18", study_folder, b"weights")
-    monkeypatch.setattr(keras.utils, "get_file", lambda *args, **_options: asked.append(args) or str(file))
+    requests_made = []
+    file = publish("resnet18", study_folder, b"weights")
+    monkeypatch.setattr(keras.utils, "get_file", lambda *args, **_options: requests_made.append(args) or str(file))
     published_file("resnet18", mirror)
-    assert [address for _, address in asked] == [f"{mirror.rstrip('/')}/resnet_18_imagenet/model.weights.h5"]
+    assert [address for _, address in requests_made] == [f"{mirror.rstrip('/')}/resnet_18_imagenet/model.weights.h5"]
 
 
 def test_a_corrupted_download_is_refused_by_its_hash(served: tuple[Path, str]) -> None:
     folder, address = served
-    lay("vgg16", folder, b"weightz")
+    publish("vgg16", folder, b"weightz")
     assert f"expected MD5 {PUBLISHED['vgg16'].hash}" in refusal("vgg16", address)
 
 
 @every_published
-def test_an_address_that_lacks_a_file_gives_one_line_that_names_it(name: str, served: tuple[Path, str]) -> None:
+def test_an_address_that_lacks_a_file_is_refused_with_the_name_of_the_file(name: str, served: tuple[Path, str]) -> None:
     message = refusal(name, served[1])
     assert message.startswith(
         f"weights of {name}: expected a download of {served[1]}/{PUBLISHED[name].file}, received "
     )
     assert "404" in message
-    assert f"lay {PUBLISHED[name].file} into a folder and set weights.mirror to it" in message
+    assert f"put {PUBLISHED[name].file} into a folder and set weights.mirror to it" in message
 
 
-def test_an_address_at_which_nobody_answers_gives_one_line(served: tuple[Path, str]) -> None:
+def test_an_address_that_does_not_respond_is_refused(served: tuple[Path, str]) -> None:
     assert "URL fetch failure" in refusal("vgg16", "http://127.0.0.1:9")
 
 
@@ -251,26 +237,26 @@ def failing(error: Exception) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if PUBLISHED[name].url.startswith("https")])
-def test_without_a_mirror_keras_is_asked_for_the_publishers_address(
+def test_without_a_mirror_keras_downloads_from_the_publisher(
     name: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    file = lay(name, study_folder, b"weights")
-    monkeypatch.setattr(keras.utils, "get_file", lambda *args, **_options: asked.append(args) or str(file))
+    requests_made = []
+    file = publish(name, study_folder, b"weights")
+    monkeypatch.setattr(keras.utils, "get_file", lambda *args, **_options: requests_made.append(args) or str(file))
     if PUBLISHED[name].hash:
         trust(name, b"weights", monkeypatch)
     assert published_file(name, None) == file
-    assert asked == [(PUBLISHED[name].file, PUBLISHED[name].url)]
+    assert requests_made == [(PUBLISHED[name].file, PUBLISHED[name].url)]
 
 
-def test_without_a_mirror_kaggle_is_asked_for_kerashubs_file(
+def test_without_a_mirror_resnet18_is_downloaded_from_kaggle(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    file = lay("resnet18", study_folder, b"weights")
-    monkeypatch.setattr(kagglehub, "model_download", lambda *args: asked.append(args) or str(file))
+    requests_made = []
+    file = publish("resnet18", study_folder, b"weights")
+    monkeypatch.setattr(kagglehub, "model_download", lambda *args: requests_made.append(args) or str(file))
     assert published_file("resnet18", None) == file
-    assert asked == [("keras/resnetv1/keras/resnet_18_imagenet/3", "model.weights.h5")]
+    assert requests_made == [("keras/resnetv1/keras/resnet_18_imagenet/3", "model.weights.h5")]
 
 
 @pytest.mark.parametrize(
@@ -282,55 +268,31 @@ def test_without_a_mirror_kaggle_is_asked_for_kerashubs_file(
         http.client.BadStatusLine("garbage"),
     ],
 )
-def test_without_network_one_line_names_the_file_and_what_to_do(
+def test_a_failed_download_is_refused_with_the_file_and_a_remedy(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keras.utils, "get_file", failing(error))
     message, published = refusal("resnet50", None), PUBLISHED["resnet50"]
     assert message.startswith(f"weights of resnet50: expected a download of {published.url}, received ")
     assert " ".join(str(error).split()) in message
-    assert f"lay {published.file} into a folder and set weights.mirror to it" in message
+    assert f"put {published.file} into a folder and set weights.mirror to it" in message
     assert "weights.files.resnet50" in message
 
 
 @pytest.mark.parametrize(
     "error", [requests.ConnectionError("no route"), kagglehub.exceptions.DataCorruptionError("cut short")]
 )
-def test_without_network_to_kaggle_one_line_names_the_file(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_from_kaggle_is_refused_with_the_name_of_the_file(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kagglehub, "model_download", failing(error))
-    assert "lay resnet_18_imagenet/model.weights.h5 into a folder" in refusal("resnet18", None)
+    assert "put resnet_18_imagenet/model.weights.h5 into a folder" in refusal("resnet18", None)
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("resnet50", (keras.utils, "get_file")), ("resnet18", (kagglehub, "model_download"))]
+    ("name", "download"), [("resnet50", (keras.utils, "get_file")), ("resnet18", (kagglehub, "model_download"))]
 )
-def test_an_error_that_is_not_about_the_download_is_not_hidden(
-    name: str, asked: tuple[object, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(*asked, failing(RuntimeError("something else")))
+def test_other_errors_are_not_hidden(name: str, download: tuple[object, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*download, failing(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
         published_file(name, None)
-
-
-# Where a training starts
-
-
-def test_where_weights_come_from_is_said_of_a_backbone() -> None:
-    settings = imagenet(None, vgg16="mine.weights.h5")
-    assert [origin(name, settings) for name in ("vgg16", "vgg19", "vit_tiny")] == ["own", "imagenet", "random"]
-    assert origin("vgg19", settings.model_copy(update={"source": "random"})) == "random"
-
-
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        ("vgg16", "own"),
-        ("vgg19", "imagenet"),
-        ("vit_tiny", "random"),
-        ("vgg16_vgg19", "own and imagenet"),
-        ("resnet50_densenet121", "imagenet"),
-        ("compact_cnn", "scratch"),
-    ],
-)
-def test_where_a_training_starts_is_said_of_a_model(model: str, expected: str) -> None:
-    assert starts_from(model, imagenet(None, vgg16="mine.weights.h5")) == expected

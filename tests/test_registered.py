@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
-from served import FROZEN, SCRATCH
+from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner
 
 from bonexray.cli import app
@@ -40,9 +40,9 @@ print(model.predict(pd.DataFrame(rows)).to_json(orient="records"))
 
 
 @pytest.fixture(scope="module")
-def study(served_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def study(trained_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the study with a store of its own, in which the tests run, as a report leaves it."""
-    folder = Path(shutil.copytree(served_study, tmp_path_factory.mktemp("registered") / "study"))
+    folder = Path(shutil.copytree(trained_study, tmp_path_factory.mktemp("registered") / "study"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DVC_ROOT", str(folder))
@@ -50,6 +50,7 @@ def study(served_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name in ("mlflow.db", "mlartifacts"):
             shutil.rmtree(name, ignore_errors=True) if Path(name).is_dir() else Path(name).unlink(missing_ok=True)
         write_json("metrics/models.json", {FROZEN: {"balanced_accuracy": 0.5}})
+        write_json("metrics/ensembles.json", {})
         Path("metrics/comparison.csv").write_text("rank,model\n1,x\n")
         Path("reports/comparison").mkdir(parents=True)
         sync(asked())
@@ -73,7 +74,9 @@ def test_the_champion_is_registered_with_what_is_to_be_known_of_it(study: Path) 
     assert client.get_run(champion.run_id).data.tags["stage"] == "aggregate"
     folder = next(study.glob("mlartifacts/*/artifacts/model"))
     text = (folder / "MLmodel").read_text()
-    assert all(word in text for word in ("prob_osteoporosis", "osteoporosis", "input_example", "served.py", "digest"))
+    assert all(
+        word in text for word in ("prob_osteoporosis", "osteoporosis", "input_example", "pyfunc_model.py", "digest")
+    )
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {
         ".py",
         ".json",
@@ -114,7 +117,7 @@ def test_a_fresh_process_loads_it_and_gives_the_recorded_probabilities(study: Pa
 def test_predict_takes_the_address_in_the_registry(study: Path) -> None:
     path = recorded(study, FROZEN)[0][0]
     done = CliRunner().invoke(app, ["predict", str(path), "--model", "models:/bonexray@champion"])
-    assert done.exit_code == 0 and f"by {FROZEN}" in done.stderr
+    assert done.exit_code == 0 and f"with {FROZEN}" in done.stderr
     for address in ("models:/bonexray@nobody", "models:/nothing/1"):
         done = CliRunner().invoke(app, ["predict", str(path), "--model", address])
         assert isinstance(done.exception, BonexrayError) and address in str(done.exception)
@@ -208,7 +211,7 @@ def test_a_server_answers_over_http(study: Path, address: str, record_property) 
 
 def test_a_server_reads_no_paths_and_says_what_it_cannot_answer(study: Path, address: str) -> None:
     rows = [{"path": str(recorded(study, FROZEN)[0][0])}, {"image": base64.b64encode(b"no X-ray").decode()}]
-    for row, reason in zip(rows, ("reads no paths", "cannot identify"), strict=True):
+    for row, reason in zip(rows, ("does not read paths", "cannot identify"), strict=True):
         (found,) = scored(address, [row])
         assert found["predicted"] is None and reason in found["reason"]
     pixels = np.linspace(0, 1, 100).reshape(10, 10).tolist()

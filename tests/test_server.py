@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 from mlflow.tracking import MlflowClient
-from records import CARD, EPOCH, artifacts_of, at_once, runs, steps_of, train_live, two_models, write_study
+from records import CARD, EPOCH, artifacts_of, at_once, runs, steps_of, train_live, write_settings, write_study
 from ruamel.yaml import YAML
 
 from bonexray.files import read_json
@@ -130,15 +130,16 @@ def root(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Ite
         client.delete_run(run.info.run_id)
 
 
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    return two_models()
+@pytest.fixture
+def settings(root: Path) -> Settings:
+    """The settings of a study of two models, which are also in params.yaml."""
+    return write_settings(root)
 
 
 @needs_postgresql
 def test_training_and_sync_leave_the_whole_study_on_the_server(root: Path, server: Server, settings: Settings):
     write_study(root)
-    train_live(settings, card=read_json(root / "models/densenet121/model.json"))
+    train_live(card=read_json(root / "models/densenet121/model.json"))
     (live,) = runs()
     assert (live.info.status, steps_of(live, "loss")) == ("FINISHED", [(1, 1.0), (2, 0.5)])
     assert sync(settings) == {"trainings": 1, "evaluations": 2, "ensembles": 0, "studies": 1}
@@ -159,13 +160,13 @@ def test_a_server_that_dies_during_an_epoch_costs_one_warning_and_sync_makes_the
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     write_study(root)
     trained = []
-    with live_run(settings, read_json(root / "models/densenet121/model.json")) as run:
+    with live_run(read_json(root / "models/densenet121/model.json")) as run:
         for number in (1, 2, 3):
             if number == 2:
                 server.kill()
             run.epoch(number, EPOCH)
             trained.append(number)
-    try_to_sync(settings)
+    try_to_sync()
     warnings = [record.getMessage() for record in caplog.records if record.name == "bonexray"]
     assert trained == [1, 2, 3] and len(warnings) == 2
     assert all("`bonexray sync` completes" in text and PASSWORD not in text for text in warnings)
@@ -181,7 +182,7 @@ def test_a_server_that_dies_during_an_epoch_costs_one_warning_and_sync_makes_the
 
 @needs_postgresql
 def test_four_trainings_log_at_once(root: Path, settings: Settings):
-    at_once(4, lambda number: train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
+    at_once(4, lambda number: train_live(epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
     assert sorted(run.data.tags["fingerprint"][0] for run in runs()) == list("0123")
     for run in runs():
         assert run.info.status == "FINISHED" and [step for step, _ in steps_of(run, "loss")] == [1, 2, 3, 4, 5]
@@ -195,8 +196,8 @@ def test_credentials_in_the_address_appear_nowhere(
     logging.getLogger().addHandler(handler)
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
     write_study(root)
-    train_live(settings)
-    try_to_sync(settings)
+    train_live()
+    try_to_sync()
     printed = subprocess.run(
         [sys.executable, "-c", "from bonexray.tracking.store import *; print(without_secret(tracking_uri()))"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
@@ -205,7 +206,7 @@ def test_credentials_in_the_address_appear_nowhere(
         check=True,
     ).stdout
     monkeypatch.setenv("MLFLOW_TRACKING_URI", os.environ["MLFLOW_TRACKING_URI"] + "/wrong")
-    try_to_sync(settings)
+    try_to_sync()
     monkeypatch.undo()
     logging.getLogger().removeHandler(handler)
     assert printed == f"http://127.0.0.1:{server.port}\n"

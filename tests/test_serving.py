@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
-from served import FROZEN, SCRATCH
+from trained_study import FROZEN, SCRATCH
 
 from bonexray.data.predictions import read_predictions
 from bonexray.denoise.filters import FILTERS, filter_of
@@ -49,15 +49,15 @@ np.save(out, np.stack([answer.probabilities for answer in Predictor.open(folder)
 
 
 @pytest.fixture(scope="module")
-def settings(served_study: Path) -> Settings:
-    return load_settings(served_study / "params.yaml")
+def settings(trained_study: Path) -> Settings:
+    return load_settings(trained_study / "params.yaml")
 
 
 @pytest.fixture(scope="module")
-def bundles(served_study: Path, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundles(trained_study: Path, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a bundle of every model of the study, which is somewhere else."""
     target = tmp_path_factory.mktemp("bundles")
-    with chdir(served_study):
+    with chdir(trained_study):
         page = Path("reports/cards", f"{FROZEN}.md")
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(PAGE)
@@ -83,9 +83,9 @@ def recorded(study: Path, name: str) -> tuple[list[Path], np.ndarray]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fresh_process_reproduces_the_trainings_probabilities_from_the_files_alone(
-    served_study: Path, bundles: Path, tmp_path: Path, name: str
+    trained_study: Path, bundles: Path, tmp_path: Path, name: str
 ) -> None:
-    paths, probabilities = recorded(served_study, name)
+    paths, probabilities = recorded(trained_study, name)
     images = [shutil.copy(path, tmp_path / f"{place}.png") for place, path in enumerate(paths)]
     moved = shutil.copytree(bundles / name, tmp_path / "elsewhere")
     command = [sys.executable, "-c", FRESH, str(moved), "out.npy", *map(str, images)]
@@ -106,14 +106,14 @@ def test_a_bundle_holds_the_backbones_the_card_and_no_code(bundles: Path) -> Non
             pickle.loads(path.read_bytes())
 
 
-def test_the_bytes_are_the_same_every_time(served_study: Path, bundles: Path, tmp_path: Path) -> None:
+def test_the_bytes_are_the_same_every_time(trained_study: Path, bundles: Path, tmp_path: Path) -> None:
     again = write_bundle(open_bundle(bundles / SCRATCH), tmp_path / "again")
     assert again.digest == checked_card(bundles / SCRATCH).digest
     assert sha256_of(tmp_path / "again" / CARD) == sha256_of(bundles / SCRATCH / CARD)
 
 
-def test_paths_bytes_and_arrays_of_one_image_get_one_answer(served_study: Path, bundles: Path) -> None:
-    path = recorded(served_study, SCRATCH)[0][0]
+def test_paths_bytes_and_arrays_of_one_image_get_one_answer(trained_study: Path, bundles: Path) -> None:
+    path = recorded(trained_study, SCRATCH)[0][0]
     levels = np.asarray(Image.open(path)).astype(np.uint16)
     sources = [path, str(path), path.read_bytes(), levels, read_image(path), read_image(path).astype(np.float64)]
     first, *others = Predictor.open(bundles / SCRATCH).predict(sources)
@@ -122,8 +122,8 @@ def test_paths_bytes_and_arrays_of_one_image_get_one_answer(served_study: Path, 
     )
 
 
-def test_what_cannot_be_read_has_its_reason_and_changes_no_other_answer(served_study: Path, bundles: Path) -> None:
-    good, predictor = recorded(served_study, SCRATCH)[0][:3], Predictor.open(bundles / SCRATCH)
+def test_what_cannot_be_read_has_its_reason_and_changes_no_other_answer(trained_study: Path, bundles: Path) -> None:
+    good, predictor = recorded(trained_study, SCRATCH)[0][:3], Predictor.open(bundles / SCRATCH)
     bad = [
         b"",
         np.zeros((9, 9)),
@@ -140,9 +140,9 @@ def test_what_cannot_be_read_has_its_reason_and_changes_no_other_answer(served_s
 
 
 def test_heat_maps_come_with_the_image_that_the_network_saw(
-    served_study: Path, bundles: Path, settings: Settings
+    trained_study: Path, bundles: Path, settings: Settings
 ) -> None:
-    paths = recorded(served_study, FROZEN)[0][:2]
+    paths = recorded(trained_study, FROZEN)[0][:2]
     for path, answer in zip(paths, Predictor.open(bundles / FROZEN).answers(paths, heat=True), strict=True):
         assert answer.heat.shape == answer.image.shape == (32, 32)
         assert answer.heat.min() >= 0 and answer.heat.max() <= 1
@@ -150,8 +150,8 @@ def test_heat_maps_come_with_the_image_that_the_network_saw(
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
-def test_the_size_of_the_batch_changes_no_answer(served_study: Path, bundles: Path, most: int) -> None:
-    paths, expected = recorded(served_study, SCRATCH)
+def test_the_size_of_the_batch_changes_no_answer(trained_study: Path, bundles: Path, most: int) -> None:
+    paths, expected = recorded(trained_study, SCRATCH)
     answers = Predictor(open_bundle(bundles / SCRATCH), batch_images=most).predict(paths[:7])
     np.testing.assert_allclose([answer.probabilities for answer in answers], expected[:7], atol=1e-5)
 
@@ -159,12 +159,12 @@ def test_the_size_of_the_batch_changes_no_answer(served_study: Path, bundles: Pa
 # What is done to an image before the network
 
 
-def test_prepared_is_what_the_stages_left(served_study: Path, settings: Settings) -> None:
+def test_prepared_is_what_the_stages_left(trained_study: Path, settings: Settings) -> None:
     reading = Reading(settings.denoise, settings.prepare)
-    known = np.load(served_study / "data/prepared/images.npy")
-    manifest = pd.read_csv(served_study / "data/split/manifest.csv")
+    known = np.load(trained_study / "data/prepared/images.npy")
+    manifest = pd.read_csv(trained_study / "data/split/manifest.csv")
     for path, image in zip(manifest["path"], known, strict=True):
-        found = reading.prepared(served_study / "data/raw" / path)
+        found = reading.prepared(trained_study / "data/raw" / path)
         np.testing.assert_array_equal(found, image)
 
 
@@ -287,9 +287,9 @@ def test_other_versions_are_named(
 
 
 @pytest.fixture
-def other_study(served_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def other_study(trained_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the study, to be spoiled, in which the test runs."""
-    copy = Path(shutil.copytree(served_study, tmp_path / "study"))
+    copy = Path(shutil.copytree(trained_study, tmp_path / "study"))
     monkeypatch.chdir(copy)
     return copy
 

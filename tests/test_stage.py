@@ -10,16 +10,16 @@ from bonexray.stage import ERROR_FILE
 
 SCRIPT = """
 import sys
-from bonexray.config import Settings
+from bonexray.config import StageSettings
 from bonexray.errors import BonexrayError
 from bonexray.stage import run_stage
 
-def main(settings: Settings, ending: str) -> None:
+def main(settings: StageSettings, ending: str) -> None:
     if ending == "refused":
         raise BonexrayError("the sun", expected="light", received=None, do="wait")
     print(1 / (ending == "finished"))
 
-run_stage(main)
+run_stage(main, StageSettings)
 """
 
 
@@ -35,8 +35,8 @@ def test_a_log_begins_with_the_settings_and_with_nothing_that_only_dvc_reads(stu
     code, shown, log = ended(study, "finished")
     assert code == 0 and "split: ratios=" in shown and "denoise:" not in shown
     sections = [line.split()[2] for line in log.splitlines()]
-    assert sections[:3] == ["dataset:", "phantom:", "split:"] and sections[-1] == "track:"
-    assert not {"models:", "backbones:", "curves:"} & set(sections)
+    assert sections[:2] == ["phantom:", "split:"] and sections[-1] == "dataset:"
+    assert not {"models:", "backbones:", "panel:"} & set(sections)
 
 
 @pytest.mark.parametrize(("ending", "last"), [("refused", "BonexrayError"), ("broken", "ZeroDivisionError")])

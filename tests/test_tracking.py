@@ -17,7 +17,7 @@ from records import (
     runs,
     steps_of,
     train_live,
-    two_models,
+    write_settings,
     write_study,
 )
 
@@ -28,10 +28,10 @@ from bonexray.tracking.store import open_store, tracking_uri, without_secret
 from bonexray.tracking.sync import sync, try_to_sync
 
 
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    """A study of two models."""
-    return two_models()
+@pytest.fixture
+def settings(root: Path) -> Settings:
+    """The settings of a study of two models, which are also in params.yaml."""
+    return write_settings(root)
 
 
 # The store
@@ -85,7 +85,7 @@ def test_the_address_in_the_environment_has_the_first_word(root: Path, monkeypat
 
 
 def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings: Settings) -> None:
-    train_live(settings)
+    train_live()
     (run,) = runs()
     assert run.info.status == "FINISHED"
     assert (run.info.run_name, run.data.params["model"]) == ("densenet121", "densenet121")
@@ -101,25 +101,25 @@ def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings
 
 
 def test_a_run_whose_training_raises_is_failed_and_the_error_goes_on(root: Path, settings: Settings) -> None:
-    with pytest.raises(KeyboardInterrupt), live_run(settings, CARD) as run:
+    with pytest.raises(KeyboardInterrupt), live_run(CARD) as run:
         run.epoch(1, EPOCH)
         raise KeyboardInterrupt
     assert [run.info.status for run in runs()] == ["FAILED"]
 
 
 def test_the_same_training_again_takes_the_earlier_ones_place(root: Path, settings: Settings) -> None:
-    train_live(settings, epochs=1)
+    train_live(epochs=1)
     (first,) = runs()
-    train_live(settings, epochs=2)
+    train_live(epochs=2)
     (second,) = runs()
     assert second.info.run_id != first.info.run_id
     assert len(steps_of(second, "loss")) == 2
 
 
 def test_another_training_or_a_failed_one_takes_no_place(root: Path, settings: Settings) -> None:
-    train_live(settings)
-    train_live(settings, card={**CARD, "fingerprint": "e" * 64})
-    with pytest.raises(RuntimeError), live_run(settings, CARD):
+    train_live()
+    train_live(card={**CARD, "fingerprint": "e" * 64})
+    with pytest.raises(RuntimeError), live_run(CARD):
         raise RuntimeError
     assert sorted(run.info.status for run in runs()) == ["FAILED", "FINISHED", "FINISHED"]
 
@@ -130,7 +130,7 @@ def test_no_secret_of_the_environment_is_recorded(
     secret = "correct-horse-battery"
     for name in ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, secret)
-    train_live(settings)
+    train_live()
     write_study(root)
     sync(settings)
     for run in runs():
@@ -159,10 +159,10 @@ def test_a_store_that_fails_costs_one_warning_and_training_goes_on(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", STORES[kind](root))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    train_live(settings)
+    train_live()
     assert len(warnings_of()) == 1
     assert "bonexray sync" in warnings_of()[0]
-    try_to_sync(settings)
+    try_to_sync()
     assert len(warnings_of()) == 2
 
 
@@ -172,7 +172,7 @@ def test_a_store_lost_in_the_middle_warns_once(
     def lost(*_arguments: object, **_options: object) -> None:
         raise ConnectionError("gone")
 
-    with live_run(settings, CARD) as run:
+    with live_run(CARD) as run:
         run.epoch(1, EPOCH)
         monkeypatch.setattr(MlflowClient, "log_batch", lost)
         run.epoch(2, EPOCH)
@@ -203,7 +203,8 @@ def test_sync_makes_one_run_of_the_study(root: Path, settings: Settings) -> None
     (study,) = runs("aggregate")
     assert study.info.status == "FINISHED"
     assert study.data.params == {"models": "compact_cnn, densenet121", "chosen": "densenet121"}
-    assert study.data.metrics == {"models": 2, "balanced_accuracy": 0.4, "balanced_accuracy/densenet121": 0.4}
+    of_models = {f"balanced_accuracy/{name}": 0.4 for name in ("compact_cnn", "densenet121")}
+    assert study.data.metrics == {"models": 2, "balanced_accuracy": 0.4, **of_models}
     assert artifacts_of(study) == ["comparison.csv", "figures"]
     assert artifacts_of(study, "figures") == ["figures/models_comparison.png"]
 
@@ -211,9 +212,9 @@ def test_sync_makes_one_run_of_the_study(root: Path, settings: Settings) -> None
 def test_an_ensemble_has_a_run_with_what_was_fitted_for_it(root: Path, settings: Settings) -> None:
     write_study(root)
     fitted = {"repeat 1, fold 1": {"weights": [0.25, 0.75]}}
-    write_json(root / "metrics/ensembles.json", {"ensemble_weighted": {"members": ["a", "b"], "fitted": fitted}})
-    models = {**read_json(root / "metrics/models.json"), "ensemble_weighted": {"accuracy": 0.7, "val_accuracy": 1.0}}
-    write_json(root / "metrics/models.json", models)
+    scores = {"accuracy": 0.7, "val_accuracy": 1.0}
+    ensemble = {"members": ["a", "b"], "fitted": fitted, "scores": scores}
+    write_json(root / "metrics/ensembles.json", {"ensemble_weighted": ensemble})
     (root / "reports/ensembles/ensemble_weighted").mkdir(parents=True)
     (root / "reports/ensembles/ensemble_weighted/roc.png").write_bytes(b"png")
     assert sync(settings)["ensembles"] == 1
@@ -272,7 +273,7 @@ def test_each_fold_and_repeat_has_a_run_of_its_own_and_the_first_carries_the_eva
 
 def test_sync_puts_the_evaluation_onto_the_live_run(root: Path, settings: Settings) -> None:
     write_study(root)
-    train_live(settings, card=read_json(root / "models/densenet121/model.json"))
+    train_live(card=read_json(root / "models/densenet121/model.json"))
     (live,) = runs()
     assert sync(settings) == {"trainings": 1, "evaluations": 2, "ensembles": 0, "studies": 1}
     after = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
@@ -283,8 +284,8 @@ def test_sync_puts_the_evaluation_onto_the_live_run(root: Path, settings: Settin
 def test_a_new_evaluation_is_added_to_the_same_run(root: Path, settings: Settings) -> None:
     write_study(root)
     sync(settings)
-    write_json(root / "metrics/models/densenet121.json", {**SCORES, "accuracy": 0.6})
-    assert sync(settings) == {"trainings": 0, "evaluations": 1, "ensembles": 0, "studies": 0}
+    write_json(root / "metrics/models.json", {"compact_cnn": SCORES, "densenet121": {**SCORES, "accuracy": 0.6}})
+    assert sync(settings) == {"trainings": 0, "evaluations": 1, "ensembles": 0, "studies": 1}
     training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
     assert training.data.metrics["test/accuracy"] == 0.6
 
@@ -295,7 +296,7 @@ def test_a_model_that_is_not_trained_is_left_out_with_a_warning(
     write_study(root)
     shutil.rmtree(root / "models/compact_cnn")
     assert sync(settings) == {"trainings": 1, "evaluations": 1, "ensembles": 0, "studies": 1}
-    assert "models/compact_cnn is not here" in warnings_of()[0]
+    assert "models/compact_cnn is missing" in warnings_of()[0]
 
 
 def test_an_address_is_shown_without_its_password() -> None:
@@ -305,8 +306,8 @@ def test_an_address_is_shown_without_its_password() -> None:
 
 
 def test_a_study_whose_split_leaks_is_marked_in_every_run(root: Path, settings: Settings) -> None:
-    train_live(settings, card={**CARD, "leak_suspect": True})
+    train_live(card={**CARD, "leak_suspect": True})
     (run,) = runs()
     assert run.data.tags["leak_suspect"] == "True"
-    train_live(settings, card={**CARD, "fingerprint": "c" * 64})
+    train_live(card={**CARD, "fingerprint": "c" * 64})
     assert sorted("leak_suspect" in run.data.tags for run in runs()) == [False, True]

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock, Timeout
 from mlflow.store.db.utils import sql
 from mlflow.tracking import MlflowClient
-from records import CARD, EPOCH, EXPERIMENT, at_once, runs, steps_of, train_live, two_models, write_study
+from records import CARD, EPOCH, EXPERIMENT, at_once, runs, steps_of, train_live, write_settings, write_study
 
 from bonexray.data.folds import FIRST
 from bonexray.errors import BonexrayError
@@ -30,9 +30,10 @@ WHOLE = {"trainings": 2, "evaluations": 2, "ensembles": 0, "studies": 1}
 NOTHING = dict.fromkeys(WHOLE, 0)
 
 
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    return two_models()
+@pytest.fixture
+def settings(root: Path) -> Settings:
+    """The settings of a study of two models, which are also in params.yaml."""
+    return write_settings(root)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_full_disk_costs_one_warning_and_sync_completes_the_record(
 ):
     with monkeypatch.context() as full:
         full.setattr(MlflowClient, call, full_disk)
-        train_live(settings, epochs=3, card=card_of(root))
+        train_live(epochs=3, card=card_of(root))
     assert len(warnings_of()) == 1 and "No space left on device" in warnings_of()[0]
     assert sync(settings) == WHOLE
     assert_whole(settings)
@@ -94,7 +95,7 @@ def test_a_locked_database_costs_one_warning_and_nothing_is_lost(
     monkeypatch.setattr(sql, "text", lambda query: text(query.replace("busy_timeout = 20000", "busy_timeout = 200")))
     open_store(EXPERIMENT)
     holder = sqlite3.connect(root / "mlflow.db", isolation_level=None)
-    with live_run(settings, card_of(root)) as run:
+    with live_run(card_of(root)) as run:
         run.epoch(1, EPOCH)
         holder.execute("BEGIN EXCLUSIVE")
         run.epoch(2, EPOCH)
@@ -119,7 +120,7 @@ def test_a_server_that_hangs_is_waited_for_once_and_not_for_long(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     began = time.monotonic()
-    train_live(settings, epochs=50, card=card_of(root))
+    train_live(epochs=50, card=card_of(root))
     assert time.monotonic() - began < 5
     assert len(warnings_of()) == 1 and "bonexray sync" in warnings_of()[0]
 
@@ -130,7 +131,7 @@ def test_a_study_in_folds_gives_a_store_that_failed_up_for_good(
     with monkeypatch.context() as full:
         full.setattr(MlflowClient, "log_batch", full_disk)
         for _ in range(5):
-            train_live(settings, card=card_of(root))
+            train_live(card=card_of(root))
     assert len(warnings_of()) == 1
     assert sync(settings) == WHOLE
     assert_whole(settings)
@@ -148,7 +149,7 @@ def test_a_store_that_takes_too_much_of_a_trainings_time_is_given_up(
     with monkeypatch.context() as slowly:
         slowly.setattr(MlflowClient, "log_batch", slow)
         slowly.setattr(live, "PATIENCE_S", 0.1)
-        train_live(settings, epochs=50, card=card_of(root))
+        train_live(epochs=50, card=card_of(root))
     assert len(warnings_of()) == 1 and "the store is slow" in warnings_of()[0]
     assert sync(settings) == WHOLE
     assert_whole(settings)
@@ -199,7 +200,7 @@ def test_another_service_in_the_servers_place_costs_one_warning(
     portal = ThreadingHTTPServer(("127.0.0.1", 0), Portal)
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{portal.server_port}")
-    train_live(settings, card=card_of(root))
+    train_live(card=card_of(root))
     assert len(warnings_of()) == 1
     portal.shutdown()
     portal.server_close()
@@ -211,7 +212,7 @@ def test_another_service_in_the_servers_place_costs_one_warning(
 def test_what_a_killed_training_left_is_deleted_when_sync_makes_the_whole_run(root: Path, settings: Settings):
     card = card_of(root)
     start_run(open_store(EXPERIMENT), settings, card, FIRST)  # and then no more: killed
-    with pytest.raises(KeyboardInterrupt), live_run(settings, card):
+    with pytest.raises(KeyboardInterrupt), live_run(card):
         raise KeyboardInterrupt
     assert sorted(run.info.status for run in runs()) == ["FAILED", "RUNNING"]
     assert sync(settings) == WHOLE
@@ -222,7 +223,7 @@ def test_what_a_killed_training_left_is_deleted_when_sync_makes_the_whole_run(ro
 def test_what_a_killed_training_left_is_deleted_when_the_next_one_was_whole(root: Path, settings: Settings):
     start_run(open_store(EXPERIMENT), settings, card_of(root), FIRST)
     time.sleep(0.002)  # a store counts in milliseconds
-    train_live(settings, card=card_of(root))
+    train_live(card=card_of(root))
     assert sync(settings)["trainings"] == 1
     assert_whole(settings)
 
@@ -230,7 +231,7 @@ def test_what_a_killed_training_left_is_deleted_when_the_next_one_was_whole(root
 def test_a_training_that_goes_on_is_left_alone(root: Path, settings: Settings):
     sync(settings)
     time.sleep(0.002)
-    with live_run(settings, card_of(root)) as again:
+    with live_run(card_of(root)) as again:
         assert sync(settings) == NOTHING
         again.epoch(1, EPOCH)
     (kept,) = [run for run in runs("train") if run.data.tags["model"] == "densenet121"]
@@ -242,7 +243,7 @@ def test_a_double_goes(root: Path, settings: Settings, monkeypatch: pytest.Monke
     sync(settings)
     with monkeypatch.context() as fails:
         fails.setattr(MlflowClient, "delete_run", full_disk)
-        train_live(settings, card=card_of(root))
+        train_live(card=card_of(root))
     assert len(runs("train")) == 3
     sync(settings)
     assert_whole(settings)
@@ -293,7 +294,7 @@ def test_two_machines_that_sync_at_once_to_one_store_make_everything_once(
 
 
 def test_four_trainings_log_at_once_into_one_file(root: Path, settings: Settings):
-    at_once(4, lambda number: train_live(settings, epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
+    at_once(4, lambda number: train_live(epochs=5, card={**CARD, "fingerprint": f"{number}" * 64}))
     assert len(runs()) == 4
     for run in runs():
         assert run.info.status == "FINISHED" and [step for step, _ in steps_of(run, "loss")] == [1, 2, 3, 4, 5]
@@ -318,5 +319,5 @@ def test_a_long_message_is_not_cut_in_the_middle_of_a_password(
         raise ConnectionError("x" * 180 + " http://me:secret-and-long@host/")
 
     monkeypatch.setattr(MlflowClient, "get_experiment_by_name", fails)
-    try_to_sync(settings)
+    try_to_sync()
     assert len(warnings_of()) == 1 and "secret" not in warnings_of()[0]

@@ -1,4 +1,4 @@
-"""The weights that backbones start from: random, one's own, or what their publishers get with theirs."""
+"""Test the starting weights of backbones: random, from a file, or published."""
 
 import contextlib
 import dataclasses
@@ -24,22 +24,26 @@ from small_networks import (
     same_weights,
 )
 
-from bonexray.backbones.encoder import TORCH_STD, build_body, build_encoder
+from bonexray.backbones.encoder import TORCH_STD, build_backbone, build_encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.data.paths import weights_path
 from bonexray.errors import BonexrayError
+from bonexray.features.published import origin
 from bonexray.features.settings import Weights
-from bonexray.features.starting_weights import starting_body
+from bonexray.features.starting_weights import starting_backbone
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, SCRATCH
 
 SMALL = "mobilenet_v2"
-with_published_weights = pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.published])
+KERAS_FUNCTIONS = {"convnext_tiny": "ConvNeXtTiny"}  # of backbones that we build from Keras's with changes
+every_published_by_keras = pytest.mark.parametrize(
+    "name", [name for name, row in BACKBONES.items() if row.published and row.module]
+)
 
 
 @pytest.fixture(autouse=True)
 def study_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, removed afterwards: a test leaves up to 200 MB."""
+    """Work in an empty folder and remove it afterwards: a test leaves up to 200 MB."""
     monkeypatch.delenv("DVC_ROOT", raising=False)
     with contextlib.chdir(tmp_path):
         weights_path(SMALL).parent.mkdir()
@@ -51,12 +55,18 @@ def random(seed: int) -> Weights:
     return Weights(source="random", mirror=None, files={}, seed=seed)
 
 
-def own(file: Path | str, name: str = SMALL, source: str = "random") -> Weights:
+def from_file(file: Path | str, name: str = SMALL, source: str = "random") -> Weights:
     return Weights(source=source, mirror=None, files={name: str(file)}, seed=7)
 
 
 def imagenet(mirror: str | None = None) -> Weights:
     return Weights(source="imagenet", mirror=mirror, files={}, seed=7)
+
+
+def test_the_origin_is_the_users_file_or_else_the_source_where_it_has_weights() -> None:
+    settings = from_file("own.weights.h5", name="vgg16", source="imagenet")
+    assert [origin(name, settings) for name in ("vgg16", "vgg19", "vit_tiny")] == ["own", "imagenet", "random"]
+    assert origin("vgg19", from_file("own.weights.h5", name="vgg16")) == "random"
 
 
 # Random
@@ -65,71 +75,72 @@ def imagenet(mirror: str | None = None) -> Weights:
 def random_file(name: str, seed: int) -> bytes:
     keras.backend.clear_session()  # Keras numbers the layers of a process, and the file holds their names
     file = Path("random.weights.h5")
-    starting_body(name, random(seed)).save_weights(file)
+    starting_backbone(name, random(seed)).save_weights(file)
     return file.read_bytes()
 
 
-def test_random_weights_are_the_same_bytes_for_the_same_seed_only() -> None:
-    one, again, other = (random_file(SMALL, seed) for seed in (7, 7, 8))
-    assert one == again
-    assert one != other
+def test_random_weights_are_the_same_bytes_only_for_the_same_seed() -> None:
+    first, second, other = (random_file(SMALL, seed) for seed in (7, 7, 8))
+    assert first == second != other
 
 
 @pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.stored_px == row.min_px])
-def test_random_weights_depend_on_nothing_but_the_seed(name: str) -> None:
-    assert same_weights(starting_body(name, random(7)), encoder_of(name).get_layer(name))
+def test_random_weights_depend_only_on_the_seed(name: str) -> None:
+    assert same_weights(starting_backbone(name, random(7)), encoder_of(name).get_layer(name))
 
 
-# One's own
+# From a file
 
 
 @pytest.mark.parametrize("source", ["random", "imagenet"])
-def test_a_file_of_ones_own_is_loaded_whatever_the_source(source: str) -> None:
-    body = starting_body(SMALL, random(1))
-    body.save_weights("mine.weights.h5")
-    assert same_weights(body, starting_body(SMALL, own("mine.weights.h5", source=source)))
+def test_a_file_takes_precedence_over_the_source(source: str) -> None:
+    backbone = starting_backbone(SMALL, random(1))
+    backbone.save_weights("other_seed.weights.h5")
+    assert same_weights(backbone, starting_backbone(SMALL, from_file("other_seed.weights.h5", source=source)))
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_a_file_of_another_network_is_refused_in_one_line() -> None:
     build_trainable("compact_cnn", SCRATCH, 16, CLASSES, SETTINGS).save_weights("other.weights.h5")
-    with pytest.raises(BonexrayError, match=r"other\.weights\.h5: expected weights of MobileNetV2") as refused:
-        starting_body(SMALL, own("other.weights.h5"))
-    assert "\n" not in str(refused.value)
+    with pytest.raises(BonexrayError, match=r"other\.weights\.h5: expected weights of mobilenet_v2") as refusal:
+        starting_backbone(SMALL, from_file("other.weights.h5"))
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 @pytest.mark.parametrize("other", ["resnet18", "vgg16"])
 def test_a_file_of_another_backbone_is_refused(other: str) -> None:
     encoder_of(other).get_layer(other).save_weights("other.weights.h5")
-    with pytest.raises(BonexrayError, match="expected weights of MobileNetV2"):
-        starting_body(SMALL, own("other.weights.h5"))
+    with pytest.raises(BonexrayError, match="expected weights of mobilenet_v2"):
+        starting_backbone(SMALL, from_file("other.weights.h5"))
 
 
 @pytest.mark.parametrize("name", ["absent.weights.h5", "text.weights.h5", "text.h5", "text.pth"])
-def test_a_file_that_is_absent_or_no_weights_is_refused(name: str) -> None:
+def test_a_missing_file_or_one_without_weights_is_refused(name: str) -> None:
     if name.startswith("text"):
         Path(name).write_text("not weights")
-    with pytest.raises(BonexrayError, match="expected weights of MobileNetV2"):
-        starting_body(SMALL, own(name))
+    with pytest.raises(BonexrayError, match="expected weights of mobilenet_v2"):
+        starting_backbone(SMALL, from_file(name))
 
 
 # Published
 
 
-def several_places_px(name: str) -> int:
-    """A side at which a backbone's maps have more than one place, so that the order of pooling and norm shows."""
+def side_of(name: str) -> int:
+    """Return a side at which feature maps exceed one pixel, so that pooling before or after a norm differs."""
     return max(BACKBONES[name].min_px, 64)
 
 
-def publishers_network(name: str, **options: object) -> keras.Model:
-    """A backbone as its publisher builds it, from the publisher's pixels to pooled features or maps."""
-    row = BACKBONES[name]
-    if row.module:
-        builder = getattr(keras.applications, row.builder)
-        px = several_places_px(name)
-        return builder(include_top=False, input_shape=(px, px, 3), pooling="avg", **options)
-    return keras_hub.models.ResNetBackbone(  # with the configuration of its preset
+def network_of_keras(name: str, weights: str | None) -> keras.Model:
+    """Build a backbone as Keras does, from pixels to pooled features."""
+    px = side_of(name)
+    build = getattr(keras.applications, KERAS_FUNCTIONS.get(name, BACKBONES[name].builder))
+    return build(include_top=False, input_shape=(px, px, 3), pooling="avg", weights=weights)
+
+
+def resnet18_of_keras_hub() -> keras.Model:
+    """Build ResNet-18 with the configuration of its preset."""
+    return keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 128, 256, 512],
@@ -139,8 +150,8 @@ def publishers_network(name: str, **options: object) -> keras.Model:
     )
 
 
-def trained(network: keras.Model) -> None:
-    """Give every weight a value of its own, those of an input's normalisation the ImageNet ones."""
+def randomise(network: keras.Model) -> None:
+    """Assign random weights, and ImageNet statistics to the normalisation of the input."""
     rng = np.random.default_rng(7)
     for weight in network.weights:
         if weight.path.startswith("normalization") and weight.name in ("mean", "variance"):
@@ -152,25 +163,14 @@ def trained(network: keras.Model) -> None:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
 
 
-def publish(name: str, mirror: Path) -> Path:
-    """Lay a file into a mirror as the publisher of a backbone's weights writes and calls it."""
-    keras.utils.set_random_seed(11)
+def mirrored_path(name: str, mirror: Path) -> Path:
     file = mirror / BACKBONES[name].published.file
     file.parent.mkdir(parents=True)
-    if BACKBONES[name].module:
-        network = publishers_network(name, weights=None)
-        trained(network)
-        with h5py.File(file, "w") as group:
-            legacy_h5_format.save_weights_to_hdf5_group(group, network)
-    else:
-        network = publishers_network(name)
-        trained(network)
-        network.save_weights(file)
     return file
 
 
 def trust(name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a file's hash the one that the registry expects, where it expects one."""
+    """Make the registry expect the hash of a file, if it expects a hash."""
     row = BACKBONES[name]
     if row.published.hash:
         kind = {32: hashlib.md5, 64: hashlib.sha256}[len(row.published.hash)]
@@ -178,133 +178,87 @@ def trust(name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(BACKBONES, name, dataclasses.replace(row, published=published))
 
 
-def publishers_features(name: str, rgb: np.ndarray, file: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """Features by the publisher's own function with weights="imagenet", which finds `file` where it downloads."""
-    published = BACKBONES[name].published
-    asked = []
-
-    def get_file(fname: str, origin: str, file_hash: str | None = None, **_options: object) -> str:
-        asked.append((fname, origin, file_hash))
-        return str(file)
-
-    if BACKBONES[name].module:
-        monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
-        network = publishers_network(name, weights="imagenet")
-        assert asked == [(published.file, published.url, published.hash)]
-        return numbers(network(published_preprocessing(BACKBONES[name], rgb)))
-    preset = keras_hub.models.ResNetBackbone.presets[file.parent.name]
-    assert published.url == f"{preset['kaggle_handle']}#{file.name}"
-    network = publishers_network(name)
-    network.load_weights(file)
-    return numbers(network(published_preprocessing(BACKBONES[name], rgb))).mean(axis=(1, 2))
-
-
-@with_published_weights
-@pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square")
-def test_published_weights_give_the_features_that_their_publisher_gets(
-    name: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, gray = publish(name, study_folder / "mirror"), images(several_places_px(name))
-    expected = publishers_features(name, np.repeat(gray, 3, axis=-1) * 255, file, monkeypatch)
-    trust(name, file, monkeypatch)
-    starting_body(name, imagenet(str(study_folder / "mirror"))).save_weights(weights_path(name))
-    encoder = build_encoder(name, several_places_px(name))
+def encoder_from_mirror(name: str, mirror: Path) -> keras.Model:
+    """Build an encoder with published weights, pinned as the features stage pins them."""
+    starting_backbone(name, imagenet(str(mirror))).save_weights(weights_path(name))
+    encoder = build_encoder(name, side_of(name))
     load_starting_weights(encoder.get_layer(name), name)
+    return encoder
+
+
+def assert_same_features(encoder: keras.Model, gray: np.ndarray, expected: np.ndarray) -> None:
     scale = expected.std()
     assert scale > 0
     assert numbers(encoder(gray)) / scale == pytest.approx(expected / scale, rel=1e-4, abs=1e-4)
 
 
-def test_efficientnets_input_is_rescaled_once_however_often_its_weights_are_loaded() -> None:
+@every_published_by_keras
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square")
+def test_published_weights_give_the_same_features_as_in_keras(
+    name: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published, file = BACKBONES[name].published, mirrored_path(name, study_folder / "mirror")
+    keras.utils.set_random_seed(11)
+    network = network_of_keras(name, weights=None)
+    randomise(network)
+    with h5py.File(file, "w") as group:
+        legacy_h5_format.save_weights_to_hdf5_group(group, network)
+    downloads = []
+
+    def get_file(fname: str, origin: str, file_hash: str | None = None, **_options: object) -> str:
+        downloads.append((fname, origin, file_hash))
+        return str(file)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    gray = images(side_of(name))
+    pixels = published_preprocessing(name, np.repeat(gray, 3, axis=-1) * 255)
+    expected = numbers(network_of_keras(name, weights="imagenet")(pixels))
+    assert downloads == [(published.file, published.url, published.hash)]
+    trust(name, file, monkeypatch)
+    assert_same_features(encoder_from_mirror(name, study_folder / "mirror"), gray, expected)
+
+
+def test_published_weights_of_resnet18_give_the_same_features_as_in_keras_hub(study_folder: Path) -> None:
+    name, gray = "resnet18", images(side_of("resnet18"))
+    file = mirrored_path(name, study_folder / "mirror")
+    handle = keras_hub.models.ResNetBackbone.presets[file.parent.name]["kaggle_handle"]
+    assert BACKBONES[name].published.url == f"{handle}#{file.name}"
+    keras.utils.set_random_seed(11)
+    network = resnet18_of_keras_hub()
+    randomise(network)
+    network.save_weights(file)
+    pixels = published_preprocessing(name, np.repeat(gray, 3, axis=-1) * 255)
+    expected = numbers(network(pixels)).mean(axis=(1, 2))
+    assert_same_features(encoder_from_mirror(name, study_folder / "mirror"), gray, expected)
+
+
+def test_the_input_of_efficientnet_is_rescaled_only_once() -> None:
     name = "efficientnet_b0"
-    body = build_body(name, BACKBONES[name].stored_px)
-    trained(body)
-    body.save_weights("published.weights.h5")
-    once = starting_body(name, own("published.weights.h5", name))
+    backbone = build_backbone(name, BACKBONES[name].stored_px)
+    randomise(backbone)
+    backbone.save_weights("published.weights.h5")
+    once = starting_backbone(name, from_file("published.weights.h5", name))
     once.save_weights("once.weights.h5")
-    twice = starting_body(name, own("once.weights.h5", name))
+    twice = starting_backbone(name, from_file("once.weights.h5", name))
     assert numbers(once.layers[2].variance).ravel() == pytest.approx(np.array(TORCH_STD) ** 3)
     assert same_weights(once, twice)
 
 
-def test_a_backbone_without_published_weights_starts_from_random_ones_and_says_so(
+def test_a_backbone_without_published_weights_starts_from_random_ones_with_a_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
     with caplog.at_level(logging.WARNING, "bonexray"):
-        body = starting_body("vit_tiny", imagenet())
-    assert caplog.messages == ["nobody publishes ImageNet weights of vit_tiny: it starts from random ones"]
+        backbone = starting_backbone("vit_tiny", imagenet())
+    assert caplog.messages == ["vit_tiny has no published ImageNet weights and starts from random ones"]
     caplog.clear()
-    assert same_weights(body, starting_body("vit_tiny", random(7)))
+    assert same_weights(backbone, starting_backbone("vit_tiny", random(7)))
     assert caplog.messages == []
 
 
-# At another size
-
-
-def test_weights_stored_at_one_size_are_loaded_at_another() -> None:
-    stored = starting_body(SMALL, random(3))
+def test_weights_are_loaded_at_another_size() -> None:
+    stored = starting_backbone(SMALL, random(3))
     stored.save_weights(weights_path(SMALL))
-    body = build_body(SMALL, 48)
-    load_starting_weights(body, SMALL)
-    assert same_weights(stored, body)
-
-
-def positions(body: keras.Model) -> keras.Variable:
-    """Position embeddings (1 + places, 192), that of the class token first."""
-    return next(weight for weight in body.weights if "position_embedding" in weight.path)
-
-
-@pytest.fixture(scope="module")
-def stored_vit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[keras.Model, Path]]:
-    """ViT-Tiny and the folder of its weights; the first embedding is constant, the second rises along the rows."""
-    body = starting_body("vit_tiny", random(3))
-    embeddings = numbers(positions(body))
-    embeddings[1:, 0] = 0.25
-    embeddings[1:, 1] = np.tile(np.linspace(0, 1, 14), 14)
-    positions(body).assign(embeddings)
-    folder = tmp_path_factory.mktemp("vit")
-    with contextlib.chdir(folder):
-        weights_path("vit_tiny").parent.mkdir()
-        body.save_weights(weights_path("vit_tiny"))
-    yield body, folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module", params=[32, 64, 256])
-def resized_vit(request: pytest.FixtureRequest, stored_vit: tuple[keras.Model, Path]) -> keras.Model:
-    """The same one for images of another size."""
-    body = build_body("vit_tiny", request.param)
-    with contextlib.chdir(stored_vit[1]):
-        load_starting_weights(body, "vit_tiny")
-    return body
-
-
-def test_a_transformer_at_the_stored_size_has_the_stored_weights(stored_vit: tuple[keras.Model, Path]) -> None:
-    body = build_body("vit_tiny", 224)
-    with contextlib.chdir(stored_vit[1]):
-        load_starting_weights(body, "vit_tiny")
-    assert same_weights(stored_vit[0], body)
-
-
-def test_a_transformer_at_another_size_differs_in_the_positions_of_its_patches_only(
-    stored_vit: tuple[keras.Model, Path], resized_vit: keras.Model
-) -> None:
-    stored, places = stored_vit[0], (resized_vit.input_shape[1] // 16) ** 2
-    assert positions(resized_vit).shape == (1 + places, 192)
-    assert np.array_equal(numbers(positions(resized_vit))[0], numbers(positions(stored))[0])
-    pairs = zip(resized_vit.weights, stored.weights, strict=True)
-    differing = [a.path for a, b in pairs if a.shape != b.shape or not np.array_equal(numbers(a), numbers(b))]
-    assert differing == [positions(resized_vit).path]
-
-
-def test_constant_positions_stay_constant_at_another_size(resized_vit: keras.Model) -> None:
-    assert numbers(positions(resized_vit))[1:, 0] == pytest.approx(0.25)
-
-
-def test_positions_that_rise_along_the_rows_do_so_at_another_size(resized_vit: keras.Model) -> None:
-    side = resized_vit.input_shape[1] // 16
-    grid = numbers(positions(resized_vit))[1:, 1].reshape(side, side)
-    assert (np.diff(grid, axis=1) > 0).all()
-    assert np.diff(grid, axis=0) == pytest.approx(0, abs=1e-6)
-    assert grid.mean() == pytest.approx(0.5, abs=1e-3)
+    backbone = build_backbone(SMALL, 48)
+    load_starting_weights(backbone, SMALL)
+    assert same_weights(stored, backbone)

@@ -1,6 +1,6 @@
-"""What can be known to be wrong before any work is done: settings, dataset, smallest images, weights files.
+"""Checks before any work: settings, dataset, image sizes and weights files.
 
-Nothing here reads a pixel or imports Keras.
+This module reads no images and does not import Keras.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,13 +21,13 @@ from bonexray.wiring import derived
 
 
 def require_sound_settings(settings: Settings) -> None:
-    """Raise the first thing that is wrong with the settings as a whole; every stage does this before its work."""
+    """Raise the first problem of the settings as a whole; every stage calls this before its work."""
     for finding in settings_findings(settings):
         raise finding
 
 
 def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
-    """Everything that is wrong with the study, one error a finding."""
+    """Yield every problem of a study as an error."""
     findings = setting_findings(path)
     if findings:
         yield from findings
@@ -38,7 +38,7 @@ def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
 
 
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
-    """What is wrong with the images and the weights files of a study in a folder."""
+    """Yield problems of the dataset and the weights files of a study in a folder."""
     files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv") and path}
     yield from _raised(
         _require_dataset, settings.model_copy(update={"dataset": settings.dataset.model_copy(update=files)})
@@ -48,25 +48,25 @@ def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[Bonexra
 
 
 def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
-    """What is wrong with the settings beyond their types: unknown names, images too small, modes that do not fit."""
+    """Yield problems of the settings beyond their types: unknown names, images too small, impossible modes."""
     yield from _raised(options_of, settings.denoise)
     if settings.dataset.classes:
         yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
     derivation = list(_raised(_require_derived, settings))
     yield from derivation
     for name, model in () if derivation else settings.models.items():
-        wrong = list(_raised(require_px, name, settings.prepare.img_px))
-        yield from wrong or _raised(_require_mode, name, model.mode)
+        too_small = list(_raised(require_px, name, settings.prepare.img_px))
+        yield from too_small or _raised(_require_mode, name, model.mode)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
     yield from _unknown("backbones", "backbones", settings.backbones, BACKBONES)
     yield from _unknown("fine_tune.blocks", "backbones", settings.fine_tune.blocks, BACKBONES)
     yield from _unknown("modes", "models", settings.modes, REGISTRY)
 
 
-def _unknown(key: str, kind: str, named: Iterable[str], known: Iterable[str]) -> Iterator[BonexrayError]:
-    for name in sorted(set(named) - set(known)):
+def _unknown(key: str, kind: str, names: Iterable[str], valid: Iterable[str]) -> Iterator[BonexrayError]:
+    for name in sorted(set(names) - set(valid)):
         yield BonexrayError(
-            key, expected=f"{kind} among {', '.join(known)}", received=repr(name), do="correct the name"
+            key, expected=f"{kind} among {', '.join(valid)}", received=repr(name), do="correct the name"
         )
 
 
@@ -78,7 +78,7 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
 
 
 def _require_derived(settings: Settings) -> None:
-    """Refuse `models`, `backbones` and `panel` that do not follow from the choices: a hand edit of one of both."""
+    """Refuse `models`, `backbones` and `panel` edited by hand: they must follow from the other settings."""
     content = settings.model_dump(exclude_unset=True)
     for part, expected in derived(settings.model_dump()).items():
         if content[part] != expected:
@@ -88,7 +88,7 @@ def _require_derived(settings: Settings) -> None:
                 f"{PARAMS}: {part}.{key}",
                 expected=f"what follows from model, mode, modes, weights and fine_tune: {expected.get(key)}",
                 received=content[part].get(key),
-                do="change those with `dvc exp run -S`, or in conf/config.yaml and run `bonexray registry`",
+                do="change those with `dvc exp run -S`, or change conf/config.yaml and run `bonexray registry`",
             )
 
 
@@ -101,7 +101,7 @@ def _require_mode(name: str, mode: str) -> None:
             received=repr(mode),
             do=f"correct mode or modes.{name}"
             if row.backbones
-            else f"take {name} out of modes: it is trained from scratch",
+            else f"remove {name} from modes: it is trained from scratch",
         )
 
 
@@ -113,20 +113,20 @@ def _require_weights(name: str, settings: Settings) -> None:
             f"weights.files.{name}",
             expected="a weights file (.h5) without top",
             received=f"no such file: {path}",
-            do="correct the path, or take it out to use weights.source",
+            do="correct the path, or remove it to use weights.source",
         )
 
 
 def _require_dataset(settings: Settings) -> None:
     if settings.dataset.simulated:
-        return  # the phantom stage makes it
+        return  # the stage phantom creates it
     sources = list_sources(settings.dataset)
     classes = class_order(settings.dataset, sources)
     if not settings.dataset.classes:
         require_output(settings.train.output, len(classes))
     groups = sorted({source.group or source.path for source in sources})
-    place = {name: number for number, name in enumerate(groups)}
+    rows = {name: row for row, name in enumerate(groups)}
     counts = np.zeros((len(groups), len(classes)), int)
     for source in sources:
-        counts[place[source.group or source.path], classes.index(source.label)] += 1
+        counts[rows[source.group or source.path], classes.index(source.label)] += 1
     require_enough_groups(classes, counts, settings.split.folds or len(SPLITS))

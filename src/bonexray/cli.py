@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.command()
 def check() -> None:
-    """Validate params.yaml, the dataset, the models' smallest images and the weights, one line a finding."""
+    """Check settings, dataset, image sizes and weights files; print one line per problem."""
     from bonexray.check import all_findings
 
     findings = list(all_findings())
@@ -21,12 +21,12 @@ def check() -> None:
         typer.echo(str(finding), err=True)
     if findings:
         raise typer.Exit(1)
-    typer.echo("check: settings, dataset, models and weights are sound")
+    typer.echo("check: no problems in settings, dataset, models and weights")
 
 
 @app.command()
 def sync() -> None:
-    """Create the MLflow runs that are missing, from the files; twice creates nothing twice."""
+    """Create missing MLflow runs from the study's files; repeating it is safe."""
     from bonexray.study import load_settings
     from bonexray.tracking.store import tracking_uri, without_secret
     from bonexray.tracking.sync import sync as sync_runs
@@ -39,12 +39,12 @@ def sync() -> None:
 
 @app.command()
 def table(
-    into: Annotated[Path | None, typer.Option(help="write it between this Markdown file's markers")] = None,
+    into: Annotated[Path | None, typer.Option(help="Markdown file to update between its markers")] = None,
     top: Annotated[
-        int | None, typer.Option(min=1, help="show only so many of the best models, and the chosen one")
+        int | None, typer.Option(min=1, help="number of best models to show, besides the chosen one")
     ] = None,
 ) -> None:
-    """Print the ranked table of the study from the files in metrics/."""
+    """Print the ranked table of models from metrics/."""
     import pandas as pd
     from rich.console import Console
 
@@ -54,8 +54,7 @@ def table(
     from bonexray.results.markdown import with_section
 
     if not COMPARISON.exists():
-        what = str(COMPARISON)
-        raise BonexrayError(what, expected="a finished study", received="no such file", do="run `dvc repro`")
+        raise BonexrayError(str(COMPARISON), expected="a finished study", received="no such file", do="run `dvc repro`")
     comparison, headline = pd.read_csv(COMPARISON), read_json(HEADLINE)
     if into:
         results = tables.markdown_table(comparison, headline, read_json(DENOISE), top)
@@ -67,18 +66,18 @@ def table(
 
 @app.command()
 def gate(
-    against: Annotated[str, typer.Option(help="the commit, branch or tag whose numbers must not be lost")],
+    against: Annotated[str, typer.Option(help="commit, branch or tag to compare with")],
     tolerance: Annotated[
-        float | None, typer.Option(help="the largest fall of the headline's balanced accuracy, such as 0.02")
+        float | None, typer.Option(help="largest accepted drop of the balanced accuracy, such as 0.02")
     ] = None,
 ) -> None:
-    """Say in Markdown whether the numbers here may follow those of a revision; exit with 1 where they may not."""
+    """Compare the scores with those of a revision, in Markdown; exit with 1 if they are worse."""
     from bonexray.results.gate import gate_page, judge
     from bonexray.results.revisions import results_at, results_here
 
-    here, other = results_here(), results_at(against)
-    verdict = judge(here, other, tolerance)
-    typer.echo(gate_page(here, other, verdict))
+    current, base = results_here(), results_at(against)
+    verdict = judge(current, base, tolerance)
+    typer.echo(gate_page(current, base, verdict))
     if verdict.failures:
         raise typer.Exit(1)
 
@@ -86,10 +85,10 @@ def gate(
 @app.command()
 def grid(
     out: Annotated[
-        Path | None, typer.Option(help="the CSV to write, in place of the one that the report reads")
+        Path | None, typer.Option(help="CSV file to write; by default the one that the report reads")
     ] = None,
 ) -> None:
-    """Collect the experiments of this commit: each model with each filter, one row a pair."""
+    """Collect this commit's experiments into a table of models and filters."""
     import dvc.api
 
     from bonexray.files import atomic_file
@@ -98,22 +97,22 @@ def grid(
     table = filter_grid(dvc.api.exp_show())
     if table.empty:
         do = "run `dvc repro`, or queue experiments and wait for them"
-        raise BonexrayError("the experiments", expected="finished ones", received="none", do=do)
+        raise BonexrayError("bonexray grid", expected="finished experiments", received="none", do=do)
     with atomic_file(out or FILTERS) as partial:
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     counts = f"{len(table)} rows, {table['Model'].nunique()} models, {table['Filter'].nunique()} filters"
     typer.echo(f"grid: {counts}: {out or FILTERS}")
     if out is None:
-        typer.echo("`dvc repro` takes it up into the report")
+        typer.echo("run `dvc repro` to add it to the report")
 
 
 @app.command()
 def registry(
     names: Annotated[
-        bool, typer.Option("--list", help="print the models' names, one a line, and write nothing")
+        bool, typer.Option("--list", help="print the names of the models, one per line, and write nothing")
     ] = False,
 ) -> None:
-    """Write what follows from the table of models: params.yaml, lines of dvc.yaml, and docs/models.md."""
+    """Regenerate params.yaml, dvc.yaml and docs/models.md from the table of models."""
     from bonexray.composition import compose
     from bonexray.config import PARAMS
     from bonexray.generated import generated_files
@@ -131,16 +130,16 @@ def registry(
 
 @app.command()
 def tune(
-    model: Annotated[str, typer.Option(help="of this study, by name")],
-    trials: Annotated[int, typer.Option(help="in all, those of earlier searches of the same included")] = 30,
+    model: Annotated[str, typer.Option(help="name of a model of this study")],
+    trials: Annotated[int, typer.Option(help="total number of trials, including those of an interrupted search")] = 30,
 ) -> None:
-    """Search for a model's settings on validation; write the best to conf/tuned/ for `dvc exp run`."""
+    """Search for a model's best settings on validation; write them to conf/tuned/ for `dvc exp run`."""
     if trials < 1:
         raise BonexrayError("--trials", expected="at least 1", received=trials, do="correct the number")
     try:
         _tune(model, trials)
     except KeyboardInterrupt:
-        typer.echo("tune: interrupted; the same command goes on from the last finished trial", err=True)
+        typer.echo("tune: interrupted; run the same command to continue after the last finished trial", err=True)
         raise typer.Exit(130) from None
 
 
@@ -165,40 +164,41 @@ def _tune(model: str, trials: int) -> None:
     with open_search(settings, model) as search, search_run(settings, model, search.fingerprint) as record:
         for note in search.notes:
             typer.echo(f"tune: {note}")
-        known = search.trials
-        if known:
-            typer.echo(f"tune: {len(known)} trials are there; going on to {max(trials, len(known))}")
-        for trial in known:
+        finished = search.trials
+        if finished:
+            typer.echo(f"tune: continuing after {len(finished)} trials, up to {max(trials, len(finished))}")
+        for trial in finished:
             record.trial(trial)
-        for trial in progress(search.run(trials), f"tuning {model}", max(trials - len(known), 0)):
+        for trial in progress(search.run(trials), f"tuning {model}", max(trials - len(finished), 0)):
             record.trial(trial)
-            if better := improvement(trial, known):
+            if better := improvement(trial, finished):
                 typer.echo(f"tune: {better}")
-            known.append(trial)
-        path = write_override(model, known)
-        record.winner(known, path)
-    Console(width=None if sys.stdout.isatty() else 140).print(trials_table(known))
+            finished.append(trial)
+        path = write_override(model, finished)
+        record.winner(finished, path)
+    Console(width=None if sys.stdout.isatty() else 140).print(trials_table(finished))
     if others := differences(settings, model):
-        typer.echo(
-            f"tune: conf/ has not the {', '.join(others)} of params.yaml: give that command the same -S", err=True
-        )
-    typer.echo(f"tune: wrote {path}; to train with it and look at the test: {command_of(model)}")
+        typer.echo(f"tune: params.yaml differs from conf/ in {', '.join(others)}: repeat these with -S", err=True)
+    typer.echo(f"tune: wrote {path}; to train and test with it: {command_of(model)}")
 
 
 Format = Literal["onnx", "tflite", "tflite-int8"]
 Model = Annotated[
-    str | None, typer.Option(help="of this study by name, a bundle's folder, or an MLflow address; else the chosen one")
+    str | None,
+    typer.Option(
+        help="name of a model of this study, folder of a bundle, or MLflow address; by default the chosen model"
+    ),
 ]
 
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="X-ray files of any format, and folders of them")],
+    images: Annotated[list[Path], typer.Argument(help="X-ray files, and folders of them")],
     model: Model = None,
-    out: Annotated[Path | None, typer.Option(help="the CSV to write, in place of standard output")] = None,
-    heatmap: Annotated[Path | None, typer.Option(help="a folder for an image of what speaks for each answer")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write; by default standard output")] = None,
+    heatmap: Annotated[Path | None, typer.Option(help="folder for a heat map of each prediction")] = None,
 ) -> None:
-    """Answer X-rays with a model of the study; a file that cannot be read is named, and the exit code is then 1."""
+    """Predict the class of X-rays; unreadable files are reported, and the exit code is then 1."""
     from bonexray.progress import progress
     from bonexray.serving.files import image_files, write_table
     from bonexray.serving.predictor import Predictor
@@ -208,8 +208,8 @@ def predict(
     answers = progress(predictor.answers(paths, heat=heatmap is not None), "predicting", len(paths))
     bad = write_table(paths, answers, predictor.classes, out, heatmap)
     for path, reason in bad.items():
-        typer.echo(f"left out: {path}: {reason}", err=True)
-    typer.echo(f"predict: {len(paths) - len(bad)} of {len(paths)} X-rays by {predictor.card.model}", err=True)
+        typer.echo(f"skipped: {path}: {reason}", err=True)
+    typer.echo(f"predict: {len(paths) - len(bad)} of {len(paths)} X-rays with {predictor.card.model}", err=True)
     if bad:
         raise typer.Exit(2 if len(bad) == len(paths) else 1)
 
@@ -217,9 +217,9 @@ def predict(
 @app.command()
 def bundle(
     model: Model = None,
-    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("bundle"),
+    out: Annotated[Path, typer.Option(help="folder to write")] = Path("bundle"),
 ) -> None:
-    """Write a model of the study as a folder that answers without it: weights, classes, preprocessing, hashes."""
+    """Write a model to a folder that predicts without the study: weights, classes, preprocessing, hashes."""
     from bonexray.serving.bundle import write_bundle
 
     card = write_bundle(_bundle(model), out)
@@ -228,32 +228,32 @@ def bundle(
 
 @app.command()
 def export(
-    kind: Annotated[Format, typer.Option("--format", help="what to write")],
+    kind: Annotated[Format, typer.Option("--format", help="format of the file")],
     model: Model = None,
-    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("exported"),
-    most_different: Annotated[float | None, typer.Option(help="largest difference of a probability")] = None,
+    out: Annotated[Path, typer.Option(help="folder to write")] = Path("exported"),
+    most_different: Annotated[float | None, typer.Option(help="largest accepted difference of a probability")] = None,
 ) -> None:
-    """Write a model for other programs, unless it then answers the validation images otherwise."""
-    from bonexray.serving.exported import export_model
+    """Convert a model to another format, if its predictions on validation images stay the same."""
+    from bonexray.serving.export import export_model
 
-    found = export_model(_bundle(model), kind, out, most_different)
+    parity = export_model(_bundle(model), kind, out, most_different)
     typer.echo(
-        f"export: {out}: {found.agreement:.1%} of {found.images} validation labels alike, probabilities at most "
-        f"{found.largest_difference:.2g} apart; {found.bytes / 1e6:.2f} MB (original {found.original_bytes / 1e6:.2f}), "
-        f"{found.latency_ms:.1f} ms an image (original {found.original_latency_ms:.1f})"
+        f"export: {out}: {parity.agreement:.1%} of {parity.images} validation labels agree, probabilities differ by at most "
+        f"{parity.largest_difference:.2g}; {parity.bytes / 1e6:.2f} MB (original {parity.original_bytes / 1e6:.2f}), "
+        f"{parity.latency_ms:.1f} ms per image (original {parity.original_latency_ms:.1f})"
     )
 
 
 def _bundle(model: str | None):
-    """A bundle's folder, a model in MLflow, or a model of this study."""
+    """Open a bundle's folder, a model in MLflow, or a model of this study."""
     from bonexray.serving.bundle import CARD, open_bundle
 
     if model and (Path(model) / CARD).exists():
         return open_bundle(Path(model))
     if model and ":/" in model:
-        from bonexray.tracking.registered import fetched_bundle
+        from bonexray.tracking.registered import fetch_bundle
 
-        return fetched_bundle(model)
+        return fetch_bundle(model)
     from bonexray.serving.study import chosen_model, study_bundle
     from bonexray.study import load_settings
 
@@ -261,7 +261,7 @@ def _bundle(model: str | None):
 
 
 def main() -> None:
-    """Run a command; what the user has to put right is one line, without a stack trace."""
+    """Run a command; print an error that the user can correct as one line, without a traceback."""
     try:
         app(standalone_mode=True)
     except BonexrayError as error:

@@ -3,18 +3,30 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-PLUGINS = "plugins"  # the folder in conf/ that .dvc/config names: Hydra finds our resolver there
+from bonexray.errors import BonexrayError
+
+PLUGINS = "plugins"  # the folder in conf/ that .dvc/config names; Hydra finds our resolver there
 
 
 def compose(target: Path, conf: Path, overrides: Sequence[str] = ()) -> None:
-    """Write the settings that conf/ and some overrides make.
+    """Compose settings and write them to a file.
 
     Args:
         target: the file to write.
         conf: the folder with config.yaml.
-        overrides: in the words of Hydra's command line.
+        overrides: in the syntax of Hydra's command line.
+
+    Raises:
+        BonexrayError: the overrides choose a model that does not exist.
     """
     from dvc.utils.hydra import compose_and_dump  # here, because DVC is slow to import
+    from omegaconf.errors import InterpolationResolutionError
 
     conf = conf.resolve()
-    compose_and_dump(str(target), str(conf), None, "config", str(conf / PLUGINS), list(overrides))
+    try:
+        compose_and_dump(str(target), str(conf), None, "config", str(conf / PLUGINS), list(overrides))
+    except InterpolationResolutionError as error:
+        refusal = getattr(error, "refusal", None)  # of our resolver, which lies outside the package
+        if isinstance(refusal, BonexrayError):
+            raise refusal from None
+        raise

@@ -1,7 +1,8 @@
-"""The table of networks, the only one: what each is built from, what it expects, and what it is known to be.
+"""The registry: one row for each backbone and each model, with all facts that distinguish it.
 
-Reading it imports no Keras. A row reaches DVC as a parameter, `models.<name>` or `backbones.<name>` of `params.yaml`, so
-that a change of one row runs the stages of one network.
+To add a model, add a row, and `builders/<name>.py` where Keras has no such network; then run `bonexray registry`.
+The rows reach DVC as the parameters `models.<name>` and `backbones.<name>` (see `derived_params`), so that changing a
+row runs only the stages of that network again. Importing this module does not import Keras.
 """
 
 from dataclasses import dataclass
@@ -14,19 +15,19 @@ from urllib.parse import urlparse
 from bonexray.errors import BonexrayError
 
 SCRATCH, FROZEN, FINE_TUNE, FULL = "scratch", "frozen", "fine_tune", "full"
-MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; one without is trained from scratch
+MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch
 Convention = Literal["caffe", "torch", "tf", "0-255"]
-HASH_KINDS = {32: "md5", 64: "sha256"}  # by the number of digits
+HASH_KINDS = {32: "md5", 64: "sha256"}  # by number of hexadecimal digits
 
 
 @dataclass(frozen=True)
 class Published:
-    """ImageNet weights without top, as their publisher offers them.
+    """ImageNet weights without top, as published.
 
     Attributes:
-        url: the address of the file, or a `kaggle://` handle with the file's name behind `#`.
-        hash: MD5 or SHA-256 by the publisher; None where there is none.
-        licence: of the weights.
+        url: address of the file, or a `kaggle://` handle followed by `#` and the name of the file.
+        hash: MD5 or SHA-256 from the publisher; None if there is none.
+        licence: licence of the weights.
     """
 
     url: str
@@ -35,7 +36,7 @@ class Published:
 
     @property
     def file(self) -> str:
-        """The file's name in a mirror: Keras's own; for a handle, the name of the weights before the file's."""
+        """Path of the file in a mirror: Keras's file name or, for a handle, <name of the weights>/<name of the file>."""
         address = urlparse(self.url)
         if address.scheme == "kaggle":
             return f"{PurePosixPath(address.path).parent.name}/{address.fragment}"
@@ -47,17 +48,17 @@ class Backbone:
     """A network without its top.
 
     Attributes:
-        convention: what its weights expect of an image (see `backbones.encoder`).
+        convention: preprocessing of the images, a key of `backbones.encoder.CONVENTIONS`.
         features: length of the globally average-pooled output.
-        parameters: how many it has at `min_px`, by its publication or its publisher.
-        heat_map: the layer whose feature maps a heat map is computed from.
-        fine_tune_from: the layer at which the first fine-tuned block begins; earlier layers stay frozen.
-        builder: name of the function in `keras.applications` that builds it; None where `builders/<name>.py` does.
-        module: in `keras.applications`, whose `preprocess_input` belongs to the published weights; None elsewhere.
-        published: its ImageNet weights; None where nobody publishes any.
+        parameters: number of parameters at `min_px`, according to its publication or publisher.
+        heat_map: layer whose feature maps heat maps are computed from.
+        fine_tune_from: first layer that fine-tuning trains; earlier layers stay frozen.
+        builder: function of `keras.applications` that builds it; None if `builders/<name>.py` does.
+        module: module of `keras.applications` whose `preprocess_input` belongs to the published weights, if any.
+        published: its ImageNet weights; None if there are none.
         native_px: side of the images that the published weights were trained on.
-        min_px: smallest side of an image; every side is a multiple of `multiple_of`.
-        multiple_of: see `min_px`.
+        min_px: smallest side of an image.
+        multiple_of: divisor of every side, such as the side of a transformer's patches.
     """
 
     convention: Convention
@@ -74,7 +75,7 @@ class Backbone:
 
     @property
     def stored_px(self) -> int:
-        """Side of the images of the network that a weights file fits: a transformer's holds one embedding a place."""
+        """Side of the images that weights files are made for; it matters for transformers, which embed positions."""
         return self.native_px if self.multiple_of > 1 else self.min_px
 
 
@@ -82,13 +83,15 @@ class Backbone:
 class Model:
     """A model of the comparison: a head on one or two backbones, or a network trained from scratch.
 
+    The last three attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
+
     Attributes:
-        title: its name in figures and tables.
-        backbones: names in `BACKBONES`; none for a network from scratch, which `builders/<name>.py` builds.
-        head: its own head, a key of `networks.heads.HEADS`, in place of `train.head`.
-        heat_map: of a network from scratch, the layer whose feature maps a heat map is computed from.
-        min_px: of a network from scratch, the smallest side of an image.
-        parameters: of a network from scratch, how many it has on 128 px with three classes, by its definition.
+        title: name in figures and tables.
+        backbones: keys of `BACKBONES`; empty for a network trained from scratch, which `builders/<name>.py` builds.
+        head: key of `networks.heads.HEADS` that replaces the setting `train.head`.
+        heat_map: layer whose feature maps heat maps are computed from.
+        min_px: smallest side of an image.
+        parameters: number of parameters at 128 px with three classes, according to its definition.
     """
 
     title: str
@@ -100,17 +103,17 @@ class Model:
 
     @property
     def smallest_px(self) -> int:
-        """The smallest side of an image that every part of it accepts."""
+        """Smallest side of an image that all its backbones accept."""
         return max([self.min_px, *(BACKBONES[name].min_px for name in self.backbones)])
 
     @property
     def multiple_of(self) -> int:
-        """What the side of an image must be a multiple of."""
+        """Divisor of the side of every image."""
         return max([1, *(BACKBONES[name].multiple_of for name in self.backbones)])
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """How it can be trained."""
+        """Modes in which it can be trained."""
         return MODES if self.backbones else (SCRATCH,)
 
 
@@ -261,7 +264,7 @@ BACKBONES: dict[str, Backbone] = {
     "resnet18": Backbone(
         convention="torch",
         features=512,
-        parameters=11_186_112,
+        parameters=11_186_112,  # the 11 176 512 of the paper, and 9600 moving statistics
         heat_map="stack3_block1_out",
         fine_tune_from="stack3_block0_1_conv",
         published=Published(
@@ -273,7 +276,7 @@ BACKBONES: dict[str, Backbone] = {
     "vit_tiny": Backbone(
         convention="tf",
         features=192,
-        parameters=5_487_552,
+        parameters=5_487_552,  # the 5 524 416 of timm at 224 px, less 192 positions of width 192
         heat_map="patch_maps",
         fine_tune_from="transformer_block_10",
         multiple_of=16,
@@ -304,10 +307,10 @@ REGISTRY: dict[str, Model] = {
 
 
 def builder_of(name: str) -> ModuleType | None:
-    """Return the module that builds a network which Keras lacks, `builders/<name>.py`; None for a network of Keras.
+    """Return the module `builders/<name>.py` that builds a network; None if Keras builds it.
 
     Args:
-        name: a key of `BACKBONES`, or of a model from scratch.
+        name: a key of `BACKBONES`, or the name of a model trained from scratch.
     """
     if name in BACKBONES and BACKBONES[name].builder:
         return None
@@ -315,10 +318,10 @@ def builder_of(name: str) -> ModuleType | None:
 
 
 def model_row(name: str) -> Model:
-    """The registry's row of a model.
+    """Return the row of a model.
 
     Raises:
-        BonexrayError: no such model.
+        BonexrayError: there is no such model.
     """
     if name not in REGISTRY:
         raise BonexrayError(
@@ -328,10 +331,10 @@ def model_row(name: str) -> Model:
 
 
 def require_px(name: str, img_px: int) -> None:
-    """Refuse an image side that does not fit a model.
+    """Raise an error if images of a side do not fit a model.
 
     Raises:
-        BonexrayError: naming the model and a side that fits.
+        BonexrayError: the side is too small or no multiple; the message names one that fits.
     """
     row = model_row(name)
     step = row.multiple_of
@@ -347,10 +350,10 @@ def require_px(name: str, img_px: int) -> None:
 
 
 def require_output(output: str, classes: int) -> None:
-    """Refuse a sigmoid for other than two classes.
+    """Raise an error if the output is a sigmoid and there are not two classes.
 
     Raises:
-        BonexrayError: naming the number of classes.
+        BonexrayError: the message names the number of classes.
     """
     if output == "sigmoid" and classes != 2:
         raise BonexrayError(

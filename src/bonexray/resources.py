@@ -1,4 +1,4 @@
-"""What lies beside the code: conf/, stages/ and dvc.yaml."""
+"""The files that come with the code: conf/, stages/ and dvc.yaml."""
 
 from pathlib import Path
 
@@ -8,16 +8,15 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_path(name: str) -> Path:
-    """Return the absolute path of a file or folder that comes with the code but is not a module.
+    """Return the absolute path of a file or folder that comes with the code.
 
-    A wheel carries it inside the package; a checkout has it at the top, also when the package is installed from there
-    with `pip install -e`.
+    A wheel contains it inside the package; a checkout, also one installed with `pip install -e`, at its top.
 
     Args:
         name: `conf`, `stages` or `dvc.yaml`.
 
     Raises:
-        BonexrayError: neither place has it, as in the code that MLflow stores with a model.
+        BonexrayError: it is in neither place, as in the code that MLflow stores with a model.
     """
     for folder in (PACKAGE, PACKAGE.parents[1]):  # src/bonexray is two levels below the top
         if (folder / name).exists():

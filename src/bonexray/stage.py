@@ -1,4 +1,4 @@
-"""How a stage script runs: settings checked, a log kept, an error shown in one line."""
+"""The frame of a stage script: check the settings, keep a log, report errors in one line."""
 
 import json
 import logging
@@ -15,14 +15,14 @@ from bonexray.repository import main_repository
 from bonexray.study import Settings, load_settings
 
 log = logging.getLogger("bonexray")
-ERROR_FILE = "BONEXRAY_ERROR_FILE"  # environment variable: where a refused stage leaves the error's fields, as JSON
+ERROR_FILE = "BONEXRAY_ERROR_FILE"  # environment variable: the file for the fields of a stage's error, as JSON
 
 
 def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
-    """Call `main(settings, *arguments of the command line)`, and exit with 1 where the user has to act.
+    """Call `main` with the stage's settings and the command line's arguments; exit with 1 on a `BonexrayError`.
 
     Args:
-        main: of the stage.
+        main: the function of the stage.
         kind: the class of its settings.
     """
     script, *arguments = sys.argv
@@ -34,26 +34,26 @@ def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
         main(load(kind), *arguments)
     except BonexrayError as error:
         log.debug("stopped", exc_info=True)
-        _leave_error(error)
+        _write_error(error)
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
+        print(f"{name}: interrupted; `dvc repro` continues after the last finished stage", file=sys.stderr)
         sys.exit(130)
     except Exception:
-        log.debug("broke off", exc_info=True)  # the console shows it too, but its lines do not stay
+        log.debug("failed", exc_info=True)  # the console shows the traceback too, but does not keep it
         raise
 
 
-def _leave_error(error: BonexrayError) -> None:
-    """Write the error's fields as JSON to the file that the environment names, if it names one."""
+def _write_error(error: BonexrayError) -> None:
+    """Write the error's fields as JSON to the file in the environment variable, if it is set."""
     if target := os.environ.get(ERROR_FILE):
         fields = {name: str(getattr(error, name)) for name in ("what", "expected", "received", "do")}
         Path(target).write_text(json.dumps(fields), encoding="utf-8")
 
 
 def _start_log(title: str, section: str, settings: Settings) -> None:
-    """Settings first, then what happens: briefly on the console, in full in logs/<stage>/log-<date>.log."""
+    """Log the settings and then the stage: briefly on the console, in full in logs/<stage>/log-<date>.log."""
     file = log_root() / title / f"log-{datetime.now():%Y-%m-%d_%H-%M-%S}.log"
     file.parent.mkdir(parents=True, exist_ok=True)
     console, full = logging.StreamHandler(sys.stderr), logging.FileHandler(file, encoding="utf-8")
@@ -68,7 +68,7 @@ def _start_log(title: str, section: str, settings: Settings) -> None:
 
 
 def log_root() -> Path:
-    """logs/ of the main repository, also when an experiment runs in a copy of it."""
+    """Return logs/ of the main repository, also when an experiment runs in a copy of it."""
     return main_repository() / "logs"
 
 

@@ -1,4 +1,4 @@
-"""All of `params.yaml`: every section, and what follows from the choice of models."""
+"""The settings of a whole study, `params.yaml`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ from bonexray.train.settings import FineTune, ModelRow, Train
 
 
 class Settings(Section):
-    """All of `params.yaml`, in the order of the file."""
+    """All sections of `params.yaml`, in the order of the file."""
 
     phantom: Phantom = Phantom()
     split: Split = Split()
@@ -50,7 +50,7 @@ class Settings(Section):
 
 
 def load_settings(path: Path | str = PARAMS) -> Settings:
-    """Return the settings of a whole study.
+    """Read the settings of a whole study.
 
     Raises:
         BonexrayError: the file is missing or is not YAML, a key is unknown, or a value is refused.
@@ -59,7 +59,7 @@ def load_settings(path: Path | str = PARAMS) -> Settings:
 
 
 def setting_findings(path: Path | str = PARAMS) -> list[BonexrayError]:
-    """Return everything that is wrong with the settings file itself, one error a finding."""
+    """Return every problem of the settings file itself as an error."""
     try:
         return findings_in(read_params(path), Settings, path)
     except BonexrayError as error:

@@ -1,25 +1,51 @@
-"""A resolver for conf/config.yaml: `${bonexray:models}` is what follows from the choice of models.
+"""The resolver of conf/config.yaml for the settings that follow from the choice of models, as `${bonexray:models}`.
 
-Hydra imports every module of a `hydra_plugins` package on the path that `.dvc/config` names.
+Hydra imports every module of a package `hydra_plugins` in the folder that `.dvc/config` names.
 """
 
 import sys
 from pathlib import Path
 
+from dvc.exceptions import DvcException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
-SOURCE = Path(__file__).parents[3] / "src"  # of the checkout that is composed; an installed package needs none
+SOURCE = Path(__file__).parents[3] / "src"  # in a checkout; where bonexray is installed there is no such folder
 CHOICES = ("model", "mode", "modes", "fine_tune", "weights")
 
 
+class RefusedChoice(InterpolationResolutionError, DvcException):
+    """A choice that the user has to correct.
+
+    OmegaConf passes it on as an error of its own, and DVC prints a `DvcException` and its causes in one line. It has
+    no cause, because that would repeat the message.
+
+    Attributes:
+        refusal: the `BonexrayError`.
+    """
+
+    def __init__(self, refusal: Exception) -> None:
+        InterpolationResolutionError.__init__(self)
+        DvcException.__init__(self, str(refusal))
+        self.refusal = refusal
+
+
 def resolve(part: str, *, _root_: DictConfig) -> DictConfig:
-    """Return `models`, `backbones` or `panel` for the choices in the settings."""
+    """Return the section `models`, `backbones` or `panel` for the choices in the settings.
+
+    Raises:
+        RefusedChoice: there is no such model.
+    """
     if SOURCE.is_dir() and str(SOURCE) not in sys.path:
         sys.path.insert(0, str(SOURCE))
-    from bonexray.wiring import derived
+    from bonexray.derived_params import derive_params
+    from bonexray.errors import BonexrayError
 
     choices = OmegaConf.to_container(OmegaConf.masked_copy(_root_, CHOICES), resolve=True)
-    return OmegaConf.create(derived(choices)[part])
+    try:
+        return OmegaConf.create(derive_params(choices)[part])
+    except BonexrayError as error:
+        raise RefusedChoice(error) from None
 
 
 OmegaConf.register_new_resolver("bonexray", resolve, replace=True)

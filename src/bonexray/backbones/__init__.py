@@ -1,1 +1,1 @@
-"""Backbones: convolutional networks and transformers without their top."""
+"""Backbones, networks without their top: their layers, weights and cost."""

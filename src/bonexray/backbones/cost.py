@@ -1,8 +1,8 @@
-"""What an image costs a network: multiplications, each with its addition, counted from the layers' shapes.
+"""The cost of a network for one image in multiply-adds, counted from the shapes of its layers.
 
-Counted are convolutions, dense layers and attention. Not counted are additions alone, biases, activations, pooling,
-scaling and every kind of normalisation: each is one or a few operations a number, below a hundredth of the whole.
-A kind of layer that has weights and stands in neither list is refused, so that none is silently free.
+Convolutions, dense layers and attention are counted. Biases, activations, pooling, scaling and normalisation are not:
+they need a few operations per number, less than a hundredth of the total. Other layers with weights are refused, so
+that no layer is counted as free by mistake.
 """
 
 import math
@@ -26,22 +26,22 @@ NOT_COUNTED = {
 
 
 def multiply_adds(network: "keras.Model") -> int:
-    """Multiplications, each with its addition, that a network does for one image.
+    """Count the multiply-adds of a network for one image.
 
     Args:
-        network: functional or sequential, built for images of one side; networks within it are counted too.
+        network: functional or sequential, built for images of one side; nested networks are counted too.
 
     Raises:
-        BonexrayError: it has a layer with weights that this module does not know.
+        BonexrayError: a layer with weights is of an unknown kind.
     """
     return sum(layer_multiply_adds(layer) for layer in network.layers)
 
 
 def layer_multiply_adds(layer: "keras.Layer") -> int:
-    """Multiplications, each with its addition, of one layer of a network for one image.
+    """Count the multiply-adds of one layer of a network for one image.
 
     Raises:
-        BonexrayError: the layer has weights and is of no known kind.
+        BonexrayError: the layer has weights and is of an unknown kind.
     """
     if hasattr(layer, "layers"):
         return multiply_adds(layer)
@@ -53,7 +53,7 @@ def layer_multiply_adds(layer: "keras.Layer") -> int:
             f"layer {layer.name}",
             expected=f"one of {', '.join([*_COUNTED, *sorted(NOT_COUNTED)])}",
             received=kind,
-            do="say in models/cost.py what it costs",
+            do="add its cost to backbones/cost.py",
         )
     return 0
 
@@ -67,7 +67,7 @@ def _kernel(layer: "keras.Layer") -> int:
 
 
 def _convolution(layer: "keras.Layer") -> int:
-    """The kernel at every place; that of a grouped convolution has only its group's channels."""
+    """Count the kernel at every position; that of a grouped convolution has only the channels of one group."""
     return _elements(layer.output.shape) // layer.filters * _kernel(layer)
 
 
@@ -77,8 +77,8 @@ def _depthwise(layer: "keras.Layer") -> int:
 
 
 def _separable(layer: "keras.Layer") -> int:
-    places = _elements(layer.output.shape) // layer.filters
-    return places * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
+    positions = _elements(layer.output.shape) // layer.filters
+    return positions * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
 
 
 def _dense(layer: "keras.Layer") -> int:
@@ -86,19 +86,19 @@ def _dense(layer: "keras.Layer") -> int:
 
 
 def _einsum_dense(layer: "keras.Layer") -> int:
-    """Every number of the output sums over those axes of the kernel that the output no longer has."""
+    """Count, for every number of the output, the kernel's axes that are summed over."""
     operands, output = layer.equation.replace(" ", "").split("->")
     axes = zip(operands.split(",")[1], layer.kernel.shape, strict=True)
     return _elements(layer.output.shape) * math.prod(length for axis, length in axes if axis not in output)
 
 
 def _attention(layer: "keras.Layer") -> int:
-    asking, *others = layer.input if isinstance(layer.input, list) else [layer.input]
-    return _attention_of(layer, asking.shape[1], others[0].shape[1] if others else asking.shape[1])
+    query, *others = layer.input if isinstance(layer.input, list) else [layer.input]
+    return _attention_of(layer, query.shape[1], others[0].shape[1] if others else query.shape[1])
 
 
 def _attention_of(layer: "keras.Layer", queries: int, values: int) -> int:
-    """Four projections, the scores of every query with every key, and the values weighted by them."""
+    """Count the four projections, the scores of all pairs of query and key, and the weighted sums of values."""
     projections = sum(
         math.prod(weight.shape) * (queries if weight.path.split("/")[-2] in ("query", "attention_output") else values)
         for weight in layer.weights
@@ -108,12 +108,12 @@ def _attention_of(layer: "keras.Layer", queries: int, values: int) -> int:
 
 
 def _patches(layer: "keras.Layer") -> int:
-    """One dense layer a patch; the class token costs nothing."""
+    """Count one dense layer per patch; the class token costs nothing."""
     return (layer.output.shape[1] - 1) * _kernel(layer.patch_embedding)
 
 
 def _transformer(layer: "keras.Layer") -> int:
-    """Blocks of attention among all tokens and of two dense layers for each."""
+    """Count the blocks: attention among all tokens, and two dense layers for each token."""
     tokens = layer.output.shape[1]
     return sum(
         _attention_of(block.mha, tokens, tokens) + tokens * (_kernel(block.mlp.dense_1) + _kernel(block.mlp.dense_2))

@@ -1,4 +1,4 @@
-"""A backbone as one network: a grayscale image in, globally average-pooled features out."""
+"""Encoders: backbones as networks from grayscale images to globally average-pooled features."""
 
 import difflib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import keras
 from bonexray.errors import BonexrayError
 from bonexray.registry import BACKBONES, builder_of
 
-# What published weights expect, as (scale, offset) a channel of an image in [0, 1]; `caffe` is in the order BGR.
+# The scale and offset of each channel of an image in [0, 1], as published weights expect them; `caffe` is in BGR order.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
@@ -18,13 +18,13 @@ CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
         [-m / s for m, s in zip(_TORCH_MEAN, TORCH_STD, strict=True)],
     ),
     "tf": ([2.0] * 3, [-1.0] * 3),
-    "0-255": ([255.0] * 3, [0.0] * 3),  # the network normalises by itself
+    "0-255": ([255.0] * 3, [0.0] * 3),  # the network itself normalises
 }
 CONVENTION = "convention"
 
 
 def to_convention(gray, convention: str):
-    """Bring a grayscale image to the three channels that weights of a convention expect.
+    """Convert grayscale images to the three channels that the weights of a convention expect.
 
     Args:
         gray: tensor (batch, height, width, 1) in [0, 1].
@@ -38,14 +38,16 @@ def to_convention(gray, convention: str):
     return keras.layers.Rescaling(scale, offset, name=CONVENTION)(rgb)
 
 
-def build_body(name: str, img_px: int) -> keras.Model:
-    """The backbone alone, without top, its weights as Keras initialises them: the network the weights files fit.
-
-    It ends in feature maps; ConvNeXt in their averages, which it normalises.
+def build_backbone(name: str, img_px: int) -> keras.Model:
+    """Build a backbone without top, with initial weights.
 
     Args:
         name: a key of `BACKBONES`.
-        img_px: side of the image.
+        img_px: side of the images.
+
+    Returns:
+        Network from images (batch, img_px, img_px, 3) to feature maps, or to features (batch, features) if it pools
+        them itself, as ConvNeXt does. Weights files are made for this network.
     """
     builder = builder_of(name)
     if builder:
@@ -55,53 +57,56 @@ def build_body(name: str, img_px: int) -> keras.Model:
 
 
 def build_encoder(name: str, img_px: int) -> keras.Model:
-    """Grayscale image (batch, img_px, img_px, 1) in [0, 1] to features (batch, features), frozen.
+    """Build a frozen backbone with the preprocessing before it and global average pooling after it.
 
     Args:
         name: a key of `BACKBONES`.
-        img_px: side of the image.
+        img_px: side of the images.
+
+    Returns:
+        Network from grayscale images (batch, img_px, img_px, 1) in [0, 1] to features (batch, features).
     """
-    body = build_body(name, img_px)
-    body.trainable = False
+    backbone = build_backbone(name, img_px)
+    backbone.trainable = False
     image = keras.Input((img_px, img_px, 1), name="image")
-    features = body(to_convention(image, BACKBONES[name].convention))
+    features = backbone(to_convention(image, BACKBONES[name].convention))
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D(name="features")(features)
     return keras.Model(image, features, name=f"{name}_encoder")
 
 
-def unfreeze_from(body: keras.Model, first: str) -> None:
-    """Make a layer and all that come after it trainable, except batch normalisation, and only these.
+def unfreeze_from(backbone: keras.Model, first: str) -> None:
+    """Make a layer and all later layers trainable, except batch normalisation, and freeze the rest.
 
-    Batch normalisation keeps its statistics, scales and offsets: they were fitted to more images than a batch holds.
-    It is made untrainable for that, because `fit` overrides a `training=False` given where the network was built.
+    Batch normalisation keeps its statistics, scales and offsets, which were fitted to far more images than a batch
+    has. It is made untrainable, because `fit` overrides `training=False` in the call of a layer.
 
     Args:
-        body: a backbone, its layers in the order of the flow.
+        backbone: network whose layers are in the order of execution.
         first: name of a layer, or of a block of a transformer.
 
     Raises:
-        BonexrayError: it has no such layer.
+        BonexrayError: there is no such layer.
     """
-    layers = list(_layers_in_order(body))
+    layers = list(_layers_in_order(backbone))
     names = [layer.name for layer in layers]
     if first not in names:
-        near = difflib.get_close_matches(first, names, n=3) or names[-3:]
+        similar = difflib.get_close_matches(first, names, n=3) or names[-3:]
         raise BonexrayError(
-            f"fine_tune.blocks.{body.name}",
-            expected=f"a layer of it, perhaps {', '.join(near)}",
+            f"fine_tune.blocks.{backbone.name}",
+            expected=f"a layer of it, such as {', '.join(similar)}",
             received=repr(first),
             do="correct the name",
         )
-    body.trainable = True
+    backbone.trainable = True
     for number, layer in enumerate(layers):
         if number < names.index(first) or isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
 
-def _layers_in_order(body: keras.Model) -> Iterator[keras.Layer]:
-    for layer in body.layers:
-        if hasattr(layer, "encoder_layers"):  # KerasHub keeps a transformer's blocks within one layer
+def _layers_in_order(backbone: keras.Model) -> Iterator[keras.Layer]:
+    for layer in backbone.layers:
+        if hasattr(layer, "encoder_layers"):  # in KerasHub, one layer holds all blocks of a transformer
             yield from layer.encoder_layers
         else:
             yield layer

@@ -1,1 +1,1 @@
-"""Networks that Keras does not offer, one a file."""
+"""Networks that `keras.applications` lacks, one per module, each built by its function `build`."""

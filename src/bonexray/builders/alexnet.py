@@ -1,11 +1,11 @@
-"""AlexNet in one tower, trained from scratch."""
+"""AlexNet in one tower, for training from scratch."""
 
 import keras
 from keras import layers
 
 
 def build(image: keras.KerasTensor) -> keras.KerasTensor:
-    """AlexNet in one tower, with batch normalisation in place of local response normalisation.
+    """Build AlexNet in one tower, with batch normalisation in place of local response normalisation.
 
     Convolutions of 96 11x11 stride 4, 256 5x5, 384, 384 and 256 3x3; 3x3 pools of stride 2 after the first, second
     and fifth; two dense layers of 4096, each followed by dropout of 0.5.
@@ -15,7 +15,10 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
     16 781 312, classes 4097 k; at 128 px (s = 2) and 3 classes 24 717 379.
 
     Args:
-        image: side at least 67 px.
+        image: tensor (batch, px, px, 1), px at least 67.
+
+    Returns:
+        Tensor (batch, 4096) for the layer of classes.
 
     References:
         Krizhevsky et al., ImageNet classification with deep convolutional neural networks, NeurIPS 2012.

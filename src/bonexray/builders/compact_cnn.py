@@ -1,11 +1,11 @@
-"""Four convolutions and a wide dense layer, trained from scratch."""
+"""A CNN of four convolutions and a wide dense layer, for training from scratch."""
 
 import keras
 from keras import layers
 
 
 def build(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Four 3x3 convolutions of 32, 64, 128 and 256 filters and a dense layer of 1024.
+    """Build four 3x3 convolutions of 32, 64, 128 and 256 filters and a dense layer of 1024.
 
     Each convolution is followed by batch normalisation, ReLU and max-pooling by 2; dropout of 0.3 follows the
     second, the fourth and the dense layer; He uniform initialisation and L2 throughout.
@@ -15,7 +15,10 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
     classes 17 171 075.
 
     Args:
-        image: side at least 16 px.
+        image: tensor (batch, px, px, 1), px at least 16.
+
+    Returns:
+        Tensor (batch, 1024) for the layer of classes.
     """
     regular = {"kernel_initializer": "he_uniform", "kernel_regularizer": keras.regularizers.L2(1e-4)}
     x = image

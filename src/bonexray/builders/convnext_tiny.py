@@ -1,17 +1,17 @@
-"""ConvNeXt-Tiny with its last normalisation behind the average over places, as its published weights expect it."""
+"""ConvNeXt-Tiny with its last normalisation after global average pooling, as its published weights expect."""
 
 import keras
 
 
 def build(px: int, name: str) -> keras.Model:
-    """Build ConvNeXt-Tiny; it ends in normalised averages, where Keras normalises the maps.
+    """Build ConvNeXt-Tiny, which normalises pooled features where that of Keras without top normalises maps.
 
     Args:
-        px: side of the image (batch, px, px, 3).
-        name: of the network.
+        px: side of the images.
+        name: name of the network.
 
     Returns:
-        A network with an output of (batch, 768).
+        Network from images (batch, px, px, 3) to features (batch, 768).
 
     References:
         Liu et al., A ConvNet for the 2020s, CVPR 2022.

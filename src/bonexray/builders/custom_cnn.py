@@ -1,11 +1,11 @@
-"""The first network of the twelve-model osteoporosis study, trained from scratch."""
+"""The first network of the twelve-model osteoporosis study, for training from scratch."""
 
 import keras
 from keras import layers
 
 
 def build(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Eight convolutions with ReLU and four pools, flattened: the first network of the twelve-model study.
+    """Build eight convolutions with ReLU and four pools, flattened.
 
     128 8x8 stride 3; 256 5x5, pool 3; 256 3x3; 256 1x1; 512 3x3, pool 2; 512 3x3 twice, pool 2; 512 3x3, pool 2.
 
@@ -13,7 +13,10 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
     590 080 + 65 792 + 1 180 160 + 3 x 2 359 808, classes (512 s² + 1) k; at 128 px (s = 1) and 3 classes 9 744 771.
 
     Args:
-        image: side at least 77 px.
+        image: tensor (batch, px, px, 1), px at least 77.
+
+    Returns:
+        Tensor (batch, features) for the layer of classes.
     """
     x = _convolution(image, "conv1", 128, 8, strides=3, padding="valid")
     x = _convolution(x, "conv2", 256, 5)

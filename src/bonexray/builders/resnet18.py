@@ -1,15 +1,18 @@
-"""ResNet-18, which KerasHub has and `keras.applications` lacks."""
+"""ResNet-18 of KerasHub; `keras.applications` begins with ResNet-50."""
 
 import keras
 import keras_hub
 
 
 def build(px: int, name: str) -> keras.Model:
-    """ResNet-18: basic blocks 2-2-2-2 of 64, 128, 256 and 512 filters.
+    """Build ResNet-18: basic blocks 2-2-2-2 of 64, 128, 256 and 512 filters.
 
     Args:
-        px: side of the image (batch, px, px, 3).
-        name: of the network.
+        px: side of the images.
+        name: name of the network.
+
+    Returns:
+        Network from images (batch, px, px, 3) to feature maps (batch, height, width, 512).
 
     References:
         He et al., Deep residual learning for image recognition, CVPR 2016.

@@ -1,4 +1,4 @@
-"""Settings: the base class of their sections, and how `params.yaml` is read and refused."""
+"""Settings: the base class of sections, and the reader of `params.yaml`."""
 
 from bonexray.config.params import PARAMS, StageSettings, findings_in, load, read_params
 from bonexray.config.section import Count, Positive, Section, Seed, Share

@@ -1,4 +1,4 @@
-"""Read `params.yaml` into typed settings, and refuse it key by key."""
+"""Read `params.yaml` into typed settings, and report what is wrong with it key by key."""
 
 import difflib
 from pathlib import Path
@@ -11,10 +11,11 @@ from bonexray.errors import BonexrayError
 
 PARAMS = Path("params.yaml")
 HOW_TO_CHANGE = "correct it in conf/config.yaml or with `dvc exp run -S`"
+RENAMED = {"train.mode": "mode", "augment.copies": "features.copies"}  # since 0.1.0
 
 
 class StageSettings(BaseModel):
-    """The sections that a stage reads, one field each; the other sections of `params.yaml` are ignored."""
+    """The sections of `params.yaml` that a stage reads, one field each; all others are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -23,11 +24,11 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def load(kind: type[Settings], path: Path | str = PARAMS) -> Settings:
-    """Return the settings of a class from a file.
+    """Read a YAML file into a class of settings.
 
     Args:
-        kind: one field for each section.
-        path: of the YAML file.
+        kind: the class, with one field for each section.
+        path: the file.
 
     Raises:
         BonexrayError: the file is missing or is not YAML, a key is unknown, or a value is refused.
@@ -59,7 +60,7 @@ def read_params(path: Path | str = PARAMS) -> dict:
 
 
 def findings_in(content: dict, kind: type[BaseModel], path: Path | str = PARAMS) -> list[BonexrayError]:
-    """Return everything that is wrong with the content of a settings file, one error a finding."""
+    """Return every problem of a settings file's content as an error."""
     try:
         kind.model_validate(content)
     except ValidationError as error:
@@ -71,7 +72,7 @@ def _finding(kind: type[BaseModel], path: Path | str, detail: dict) -> BonexrayE
     key = ".".join(str(part) for part in detail["loc"])
     what = f"{path}: {key}"
     if detail["type"] == "extra_forbidden":
-        expected = _valid_keys(kind, detail["loc"])
+        expected = f"{RENAMED[key]!r}, its new name" if key in RENAMED else _valid_keys(kind, detail["loc"])
         return BonexrayError(what, expected=expected, received="an unknown key", do=HOW_TO_CHANGE)
     if detail["type"] == "missing":
         return BonexrayError(what, expected="a value", received="no such key", do=HOW_TO_CHANGE)

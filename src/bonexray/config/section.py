@@ -13,8 +13,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class Section(BaseModel):
     """A section of the settings: frozen, strict about types, closed to unknown keys.
 
-    Each section lies in the package that reads it, with the default of every setting; `conf/config.yaml` explains the
-    settings and states the same defaults.
+    Each section is defined in the package that reads it, with its defaults. `conf/config.yaml` has the same defaults and
+    explains the settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -1,1 +1,1 @@
-"""A study from Python, without DVC and Git: the same stages, in a folder of one's choice."""
+"""Studies from Python: the stages of the pipeline in any folder, without DVC and Git."""

@@ -1,4 +1,4 @@
-"""What a finished study found, read from its folder."""
+"""The results of a finished study, read from its folder."""
 
 import io
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from bonexray.files import read_json
 from bonexray.results.tables import markdown_table, terminal_table
 
 REPORT = Path("reports/report.html")
-COLUMNS = 120  # of the table as text
+COLUMNS = 120  # width of the table as text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """A finished study; shows itself as the ranked table with intervals.
+    """The results of a finished study; its representation is the ranked table with intervals.
 
     Attributes:
-        folder: of the study: models, figures, and everything below.
-        table: a row a model and ensemble, the highest balanced accuracy on test first (metrics/comparison.csv).
-        headline: the model that validation chose, its scores, and what the study cannot tell from the best.
-        scores: by model and ensemble, score to value; null where it is not defined.
+        folder: the study's folder, with models, figures and reports.
+        table: one row per model and ensemble, highest balanced accuracy on test first (metrics/comparison.csv).
+        headline: the model chosen on validation, its scores, and the models not distinguishable from the best.
+        scores: by model and ensemble, score to value; None where a score is undefined.
         quality: PSNR and SSIM before and after the filter (metrics/denoise.json).
-        report: the whole study on one page.
+        report: path of the report.
     """
 
     folder: Path
@@ -43,15 +43,15 @@ class Evaluation:
         return f"{text.getvalue()}report: {self.report}"
 
     def _repr_markdown_(self) -> str:
-        """The same in a notebook."""
+        """Return the table as Markdown, for notebooks."""
         return f"{markdown_table(self.table, self.headline, self.quality)}\n\nReport: `{self.report}`"
 
 
 def read_evaluation(folder: Path | str) -> Evaluation:
-    """Read a finished study.
+    """Read the results of a finished study.
 
     Args:
-        folder: of the study; a DVC repository is one too.
+        folder: the folder of an experiment, or a DVC repository.
 
     Raises:
         BonexrayError: the study is not finished.
@@ -62,7 +62,7 @@ def read_evaluation(folder: Path | str) -> Evaluation:
     ]
     if missing:
         raise BonexrayError(
-            str(folder), expected="a finished study", received=f"no {missing[0]}", do="run the study to its end"
+            str(folder), expected="a finished study", received=f"no {missing[0]}", do="run the study to the end"
         )
     return Evaluation(
         folder=folder,

@@ -1,10 +1,11 @@
-"""What may stand in a config: short names, the settings' full names, and the files of conf/ by name."""
+"""The keys of a config: short names, full names of settings, and names of files in conf/."""
 
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bonexray.config import Section
+from bonexray.config.params import RENAMED
 from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY
 from bonexray.resources import resource_path
@@ -23,8 +24,9 @@ SHORT = {
     "min_lr": "train.min_lr",
     "models": "model",
 }
-CHOSEN = ("dataset", "preset")  # files in a folder of conf/, by name
-QUICK = 0.02  # use_subset=True
+CHOSEN = ("dataset", "preset")  # each names a file in the folder of conf/ of that name
+TOP_LEVEL = ("model", "mode", "modes")  # settings outside sections; models, backbones and panel follow from them
+QUICK = 0.02  # the share of the patients with use_subset=True
 PATHS = ("dataset.root", "dataset.csv", "dataset.reference", "weights.mirror")
 
 
@@ -33,35 +35,35 @@ def _names(section: type[Section], prefix: str = "") -> Iterator[tuple[str, bool
         name, kind = f"{prefix}{field.alias or key}", field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from _names(kind, f"{name}.")
-        elif prefix or key == "modes":  # the other mappings at the top follow from the models
+        elif prefix or key in TOP_LEVEL:
             yield name, str(kind).startswith("dict")
 
 
-KNOWN = dict(_names(Settings))  # full name to whether it is a mapping with names of its own
+KNOWN = dict(_names(Settings))  # full name to whether it is a mapping that takes keys of the user's choice
 OPEN = tuple(name for name, is_mapping in KNOWN.items() if is_mapping)
 SECTIONS = {name.rsplit(".", 1)[0] for name in KNOWN if "." in name}
 
 
 def full_names(config: Mapping[str, object]) -> dict[str, object]:
-    """A config with every key by its full name and every value as that setting takes it.
+    """Return a config with every key replaced by its full name and every value converted for that setting.
 
     Args:
-        config: keys of `SHORT`, full names such as `train.mode`, sections as mappings, and `dataset` and `preset` by name.
+        config: keys of `SHORT`, full names such as `train.loss`, sections as mappings, and `dataset` and `preset` by name.
 
     Raises:
-        BonexrayError: a key is unknown or stands there twice, or a name is not one of those that there are.
+        BonexrayError: a key is unknown or is given twice, or there is no model, dataset or preset of that name.
     """
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for key, value in _flat(config):
         name = SHORT.get(key, key)
-        if name in found:
-            raise _refused(key, "each setting once", f"{name} twice", "take one of them out")
-        found[name] = _value(key, name, value)
-    return found
+        if name in values:
+            raise _refused(key, "each setting once", f"{name} twice", "remove one of them")
+        values[name] = _value(key, name, value)
+    return values
 
 
-def shown(name: str) -> str:
-    """A setting as the config may call it: `prepare.img_px (img_size)`."""
+def with_short_name(name: str) -> str:
+    """Return a setting's name followed by its short name: `prepare.img_px (img_size)`."""
     short = [key for key, full in SHORT.items() if full == name]
     return f"{name} ({short[0]})" if short else name
 
@@ -79,21 +81,25 @@ def _flat(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 def _require_known(key: str) -> None:
     if key in (*SHORT, *CHOSEN, *KNOWN) or key.startswith(tuple(f"{name}." for name in OPEN)):
         return
+    if key in RENAMED:
+        raise _refused(key, f"{RENAMED[key]!r}, its new name", "an unknown key", "rename it")
     if key in SECTIONS:
         raise _refused(
             key, "a mapping of settings", "something else", f"as {{'{key}': {{...}}}}, or a setting by its name"
         )
     near = difflib.get_close_matches(key, [*SHORT, *CHOSEN, *KNOWN], n=1)
-    expected = f"{near[0]!r}, perhaps" if near else f"one of {', '.join(SHORT)}, or a setting's name as `train.mode`"
+    expected = (
+        f"{near[0]!r}, perhaps" if near else f"one of {', '.join(SHORT)}, or a setting's full name such as `train.loss`"
+    )
     raise _refused(key, expected, "an unknown key", "every setting is explained in conf/config.yaml")
 
 
 def _value(key: str, name: str, value: object) -> object:
     if name == "model":
-        return models_named(value)
+        return model_names(value)
     if name in CHOSEN:
-        known = sorted(path.stem for path in (CONF / name).glob("*.yaml"))
-        return _one_of(key, value, {known_name: known_name for known_name in known})
+        files = sorted(path.stem for path in (CONF / name).glob("*.yaml"))
+        return _one_of(key, value, dict(zip(files, files, strict=True)))
     if key == "use_subset" and (value is None or isinstance(value, bool)):
         return QUICK if value else 1.0
     if key == "img_size" and isinstance(value, tuple | list) and len(set(value)) == 1:
@@ -104,25 +110,25 @@ def _value(key: str, name: str, value: object) -> object:
     return value
 
 
-def models_named(value: object) -> list[str]:
-    """Models by the registry's names; `VGG16` and `InceptionV3` will do, and `all` for all.
+def model_names(value: object) -> list[str]:
+    """Return the registry's names of models given by name or title, such as `VGG16` or `InceptionV3`, or `all`.
 
     Args:
-        value: a name, or several.
+        value: one name, or several.
 
     Raises:
         BonexrayError: there is no such model, or none is named.
     """
-    asked = [value] if isinstance(value, str) else value
-    if not isinstance(asked, list | tuple) or not asked:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
         raise _refused("models", "a name or a list of names", repr(value), "name at least one, or 'all'")
-    known = {"all": "all"} | {_plain(row.title): name for name, row in REGISTRY.items()}
-    known |= {_plain(name): name for name in REGISTRY}
-    return list(dict.fromkeys(_one_of("models", _plain(name), known, name) for name in asked))
+    known = {"all": "all"} | {_letters(row.title): name for name, row in REGISTRY.items()}
+    known |= {_letters(name): name for name in REGISTRY}
+    return list(dict.fromkeys(_one_of("models", _letters(name), known, name) for name in names))
 
 
-def _plain(name: object) -> str:
-    return "".join(sign for sign in str(name).lower() if sign.isalnum())
+def _letters(name: object) -> str:
+    return "".join(character for character in str(name).lower() if character.isalnum())
 
 
 def _one_of(key: str, value: object, known: Mapping[str, str], received: object = None) -> str:

@@ -1,4 +1,4 @@
-"""A config as settings, composed from conf/ by Hydra as DVC composes params.yaml."""
+"""Composition of a config and conf/ into settings, by Hydra as DVC composes params.yaml."""
 
 import re
 import tempfile
@@ -8,35 +8,37 @@ from pathlib import Path
 from bonexray import composition
 from bonexray.check import settings_findings
 from bonexray.errors import BonexrayError
-from bonexray.experiment.keys import CONF, OPEN, full_names, shown
+from bonexray.experiment.keys import CONF, OPEN, full_names, with_short_name
 from bonexray.study import Settings, load_settings, setting_findings
 
 DO = "correct it in the config"
 
 
 def compose(config: Mapping[str, object]) -> tuple[str, Settings]:
-    """The text of params.yaml for a config, and the settings that it says.
+    """Return the text of params.yaml for a config, and the settings in it.
 
     Args:
         config: see `full_names`.
 
     Raises:
-        BonexrayError: a key is unknown, a value is refused, or the settings do not fit each other.
+        BonexrayError: a key is unknown, a value is refused, or two settings contradict each other.
     """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    chosen = [override(name, value) for name, value in full_names(config).items()]
-    with tempfile.TemporaryDirectory() as place:
-        target = Path(place) / "params.yaml"
+    overrides = [override(name, value) for name, value in full_names(config).items()]
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "params.yaml"
         try:
-            composition.compose(target, CONF, chosen)
+            composition.compose(target, CONF, overrides)
         except (HydraException, OmegaConfBaseException) as error:
             received = " ".join(str(error).split())[:200]
-            raise BonexrayError("config", expected="values that Hydra takes", received=received, do=DO) from None
+            raise BonexrayError("config", expected="values that Hydra accepts", received=received, do=DO) from None
         for finding in setting_findings(target):
             key = finding.what.removeprefix(f"{target}: ")
-            raise BonexrayError(f"config: {shown(key)}", expected=finding.expected, received=finding.received, do=DO)
+            raise BonexrayError(
+                f"config: {with_short_name(key)}", expected=finding.expected, received=finding.received, do=DO
+            )
         settings = load_settings(target)
         for finding in settings_findings(settings):
             raise finding
@@ -44,7 +46,7 @@ def compose(config: Mapping[str, object]) -> tuple[str, Settings]:
 
 
 def override(name: str, value: object) -> str:
-    """A setting as Hydra's command line takes it; `++` names what conf/ does not, in mappings that are open for it."""
+    """Return a setting in the syntax of Hydra's command line; `++` adds a key that conf/ lacks to an open mapping."""
     new = "++" if name.startswith(tuple(f"{mapping}." for mapping in OPEN)) else ""
     if name == "model":
         return f"model=[{','.join(value)}]"
@@ -64,10 +66,13 @@ def _literal(name: str, value: object) -> str:
     if isinstance(value, Mapping) and not value:
         return "{}"
     raise BonexrayError(
-        f"config: {shown(name)}", expected="a number, a text, a list or None", received=repr(value)[:120], do=DO
+        f"config: {with_short_name(name)}",
+        expected="a number, a text, a list or None",
+        received=repr(value)[:120],
+        do=DO,
     )
 
 
 def _escaped(text: str) -> str:
-    """Within double quotes: a quote behind a backslash, and backslashes doubled where a quote follows them."""
-    return re.sub(r'(\\*)("|\Z)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    """Escape a text for double quotes: quotes get a backslash, and backslashes before a quote are doubled."""
+    return re.sub(r'(\\*)("|\Z)', lambda match: match[1] * 2 + ('\\"' if match[2] else ""), text)

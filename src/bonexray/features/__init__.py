@@ -1,1 +1,1 @@
-"""Starting weights of the backbones, and the features that frozen ones extract."""
+"""Starting weights of the backbones, and the extraction of features by frozen backbones."""

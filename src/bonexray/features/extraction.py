@@ -1,4 +1,4 @@
-"""What a frozen backbone sees, computed once for all images."""
+"""Extraction of features by a frozen backbone, once for all images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,13 @@ from bonexray.progress import progress
 
 
 def extract_features(encoder: keras.Model, images: ArrayFile, target: Path, batch_images: int) -> None:
-    """Run the images through an encoder, batch by batch, into an array in a file.
+    """Write the features of all images to a file, batch by batch.
 
     Args:
         encoder: image (batch, px, px, 1) to features (batch, width).
         images: float32 (images, px, px) in [0, 1].
         target: the .npy file to write, float32 (images, width).
-        batch_images: images in one forward pass.
+        batch_images: number of images in one forward pass.
 
     Raises:
         BonexrayError: a feature is not a finite number.
@@ -39,24 +39,24 @@ def extract_views(
     target: Path,
     batch_images: int,
 ) -> None:
-    """Run `copies` random views of the training images through an encoder.
+    """Write the features of several random views of each training image to a file.
 
     Args:
         encoder: image (batch, px, px, 1) to features (batch, width).
         images: float32 (images, px, px) in [0, 1].
-        rows: int (training images,), which of them some training learns from.
-        settings: ranges of the views.
-        copies: views of each image.
+        rows: int (training images,), rows of the images that are used for training, in some fold.
+        settings: ranges of the random changes.
+        copies: number of views of each image.
         target: the .npy file to write, float32 (copies x training images, width), copy by copy.
-        batch_images: images in one forward pass.
+        batch_images: number of images in one forward pass.
 
     Raises:
         BonexrayError: a feature is not a finite number.
     """
-    parts = [rows[start : start + batch_images] for start in range(0, len(rows), batch_images)]
-    jobs = [(copy, part) for copy in range(copies) for part in parts]
-    shown = progress(jobs, f"{encoder.name}, augmented", len(jobs))
-    batches = (random_views(images[part], settings, COPY, copy, part) for copy, part in shown)
+    row_batches = [rows[start : start + batch_images] for start in range(0, len(rows), batch_images)]
+    jobs = [(copy, batch) for copy in range(copies) for batch in row_batches]
+    jobs_with_progress = progress(jobs, f"{encoder.name}, augmented", len(jobs))
+    batches = (random_views(images[batch], settings, COPY, copy, batch) for copy, batch in jobs_with_progress)
     _encode(encoder, batches, copies * len(rows), target, batch_images)
 
 
@@ -64,14 +64,15 @@ def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, tar
     done = 0
     with rows_of(target, (count, encoder.output_shape[-1])) as append:
         for batch in batches:
-            filler = np.zeros((batch_images - len(batch), *batch.shape[1:]), batch.dtype)  # one shape: compiled once
-            seen = encoder.predict_on_batch(np.concatenate([batch, filler])[..., None])[: len(batch)]
-            if not np.isfinite(seen).all():
+            # Batches of one shape: TensorFlow compiles the network only once.
+            padding = np.zeros((batch_images - len(batch), *batch.shape[1:]), batch.dtype)
+            features = encoder.predict_on_batch(np.concatenate([batch, padding])[..., None])[: len(batch)]
+            if not np.isfinite(features).all():
                 raise BonexrayError(
                     encoder.name,
                     expected="finite features",
                     received=f"other values from image {done} on",
                     do="use other weights for this backbone",
                 )
-            append(seen)
+            append(features)
             done += len(batch)

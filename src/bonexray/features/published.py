@@ -1,4 +1,4 @@
-"""ImageNet weights as their publishers offer them: found in a mirror or downloaded, and held against their hash."""
+"""Published ImageNet weights, read from a mirror or downloaded, and checked against their hash."""
 
 import hashlib
 import logging
@@ -17,42 +17,42 @@ log = logging.getLogger("bonexray")
 
 
 def origin(name: str, settings: Weights) -> str:
-    """Where a backbone's starting weights come from: `own`, `imagenet` or `random`."""
+    """Return where the starting weights of a backbone come from: `own` (a file), `imagenet` or `random`."""
     if name in settings.files:
         return "own"
     return "imagenet" if settings.source == "imagenet" and BACKBONES[name].published else "random"
 
 
 def pins_path() -> Path:
-    """Where hashes are kept that no publisher gives: in the main repository, also when run in a copy of it."""
+    """Return the file of hashes that publishers do not give; experiments in a copy use that of the main repository."""
     return main_repository() / "weights" / "pins.json"
 
 
 def published_file(name: str, mirror: str | None) -> Path:
-    """A backbone's published weights, from a mirror or from their publisher, once their hash is the known one.
+    """Return the file of a backbone's published weights, after checking its hash.
 
     Args:
         name: a key of `BACKBONES` with published weights.
-        mirror: a folder, absolute or below the repository, or an address with the files under their publishers' names;
-            None asks the publisher.
+        mirror: folder, absolute or relative to the repository, or address of the files under their publishers' names;
+            None downloads from the publisher.
 
     Raises:
-        BonexrayError: there is no such file, no answer, or its hash is another.
+        BonexrayError: the file is missing, cannot be downloaded, or has another hash.
     """
     published = BACKBONES[name].published
     if mirror and not _is_address(mirror):
-        path = in_mirror(name, mirror)
+        path = mirrored_file(name, mirror)
     else:
         path = _downloaded(name, published, f"{mirror.rstrip('/')}/{published.file}" if mirror else published.url)
     _require_hash(path, name, published)
     return path
 
 
-def in_mirror(name: str, mirror: str) -> Path:
-    """Where a backbone's weights lie in a folder.
+def mirrored_file(name: str, mirror: str) -> Path:
+    """Return the file of a backbone's published weights in a mirror that is a folder.
 
     Raises:
-        BonexrayError: they do not.
+        BonexrayError: there is no such file.
     """
     published = BACKBONES[name].published
     path = main_repository() / mirror / published.file
@@ -61,15 +61,19 @@ def in_mirror(name: str, mirror: str) -> Path:
             f"weights.mirror, {name}",
             expected=published.file,
             received=f"no such file in {mirror}",
-            do=f"lay it there from {published.url}, or leave {name} out",
+            do=f"put it there from {published.url}, or leave {name} out",
         )
     return path
 
 
 def require_mirrored(name: str, settings: Weights) -> None:
-    """Refuse a folder that lacks the weights it is to give; an address is asked when they are needed."""
+    """Raise an error if the mirror is a folder that lacks the weights; an address is not checked beforehand.
+
+    Raises:
+        BonexrayError: the file is missing.
+    """
     if settings.mirror and not _is_address(settings.mirror) and origin(name, settings) == "imagenet":
-        in_mirror(name, settings.mirror)
+        mirrored_file(name, settings.mirror)
 
 
 def _is_address(mirror: str) -> bool:
@@ -79,42 +83,42 @@ def _is_address(mirror: str) -> bool:
 def _downloaded(name: str, published: Published, address: str) -> Path:
     try:
         if address.startswith("kaggle://"):
-            import kagglehub  # by KerasHub, of whose weights Kaggle is the publisher
+            import kagglehub  # a dependency of KerasHub, which publishes its weights on Kaggle
 
             handle, file = address.removeprefix("kaggle://").split("#")
             return Path(kagglehub.model_download(handle, file))
-        import keras  # here, so that looking into a mirror imports no TensorFlow
+        import keras  # here, so that a check of a mirror does not import TensorFlow
 
         return Path(keras.utils.get_file(published.file.replace("/", "_"), address, cache_subdir="models"))
     except Exception as error:
-        expected = isinstance(error, OSError | ValueError | HTTPException) or "URL fetch failure" in str(error)
-        if not expected and type(error).__module__ != "kagglehub.exceptions":
+        is_download_error = isinstance(error, OSError | ValueError | HTTPException) or "URL fetch failure" in str(error)
+        if not is_download_error and type(error).__module__ != "kagglehub.exceptions":
             raise
         raise BonexrayError(
             f"weights of {name}",
             expected=f"a download of {address}",
             received=" ".join(str(error).split())[:120],
-            do=f"lay {published.file} into a folder and set weights.mirror to it, name a file of your own in "
+            do=f"put {published.file} into a folder and set weights.mirror to it, name a file of your own in "
             f"weights.files.{name}, or set weights.source=random",
         ) from error
 
 
 def _require_hash(path: Path, name: str, published: Published) -> None:
-    """Compare with the publisher's hash; where there is none, pin the first file's and compare the next with it."""
-    known = published.hash
-    if known is None:
+    """Compare a file with the publisher's hash or, if there is none, with that of the first file, which is pinned."""
+    expected = published.hash
+    if expected is None:
         pins = read_json(pins_path()) if pins_path().exists() else {}
         if published.file not in pins:
             pins[published.file] = sha256_of(path)
             write_json(pins_path(), pins)
             log.warning("%s has no published hash: pinned in weights/pins.json, which belongs in Git", published.file)
-        known = pins[published.file]
+        expected = pins[published.file]
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, HASH_KINDS[len(known)]).hexdigest()
-    if found != known:
+        digest = hashlib.file_digest(stream, HASH_KINDS[len(expected)]).hexdigest()
+    if digest != expected:
         raise BonexrayError(
             f"weights of {name}",
-            expected=f"{HASH_KINDS[len(known)].upper()} {known}",
-            received=f"{found} of {path}",
+            expected=f"{HASH_KINDS[len(expected)].upper()} {expected}",
+            received=f"{digest} of {path}",
             do="delete this file and try again",
         )

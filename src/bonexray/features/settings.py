@@ -1,4 +1,4 @@
-"""The sections `weights` and `features` of the settings, and the rows of `backbones`."""
+"""Settings of the sections `weights` and `features`, and the entries of `backbones`."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from bonexray.config import Count, Section, Seed
 
 
 class Weights(Section):
-    """Where the starting weights of the backbones come from."""
+    """The starting weights of the backbones."""
 
     source: Literal["random", "imagenet"] = "random"
     mirror: str | None = None
@@ -17,14 +17,19 @@ class Weights(Section):
 
 
 class Features(Section):
-    """How frozen backbones are run over the images."""
+    """The extraction of features by frozen backbones."""
 
     batch_images: Count = 32
     copies: Annotated[int, Field(ge=0)] = 0
 
 
 class BackboneRow(Section):
-    """A backbone of the study as DVC sees it: when one of these changes, its features are computed again."""
+    """A backbone of the study, as a parameter of its features stage: a change runs the stage again.
+
+    Attributes:
+        row: facts of its row in the registry, in words.
+        watch: file on which the stage depends: the code that builds the backbone, or its weights file.
+    """
 
     row: str
     watch: str

@@ -1,1 +1,1 @@
-"""Networks that are trained: a head, a backbone with its head, or a network from scratch."""
+"""Trainable networks: heads, backbones with their head, and networks trained from scratch."""

@@ -1,4 +1,4 @@
-"""Heads on pooled features, and the layer of classes that every network ends in."""
+"""Heads on pooled features, and the layer of classes at the end of every network."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from bonexray.networks.settings import HeadSettings
 from bonexray.networks.standardize import Standardize
 
 STANDARDIZE = "standardize"
-# Between the features and the classes: a dense ReLU layer of so many units, or dropout at the rate of that setting.
+# Layers from features to classes: a number is the units of a dense ReLU layer, a text the setting of a dropout rate.
 HEADS: dict[str, tuple[int | str, ...]] = {
     "standard": ("dropout", 128, "dropout_2"),
     "bare": ("dropout",),
@@ -17,20 +17,24 @@ HEADS: dict[str, tuple[int | str, ...]] = {
 
 
 def build_head(widths: dict[str, int], classes: int, settings: HeadSettings, kind: str | None = None) -> keras.Model:
-    """A head on the pooled features of one backbone, or on those of several side by side.
+    """Build a head on the pooled features of one backbone, or on the concatenated features of several.
 
-    It may begin by standardising the features, whose scale differs by orders of magnitude from backbone to backbone.
+    It standardises the features first if the settings say so: their scales differ by orders of magnitude between
+    backbones.
 
     Args:
-        widths: backbone to number of its features.
+        widths: number of features by backbone.
         classes: number of classes.
-        settings: head, dropout and output.
-        kind: a key of `HEADS` in place of the settings' own.
+        settings: head, dropout rates and output.
+        kind: a key of `HEADS` that replaces the setting.
+
+    Returns:
+        Network from features (batch, width), one input per backbone, to class probabilities; see `class_layer`.
     """
     features = [keras.Input((width,), name=backbone) for backbone, width in widths.items()]
     x = layers.Concatenate(name="fusion")(features) if len(features) > 1 else features[0]
     if settings.standardize:
-        x = Standardize(name=STANDARDIZE, dtype="float32")(x)  # features may be too small for 16 bits
+        x = Standardize(name=STANDARDIZE, dtype="float32")(x)  # some features are too small for 16 bits
     for part in HEADS[kind or settings.head]:
         if isinstance(part, str):
             x = layers.Dropout(getattr(settings, part), name=part)(x)
@@ -40,9 +44,9 @@ def build_head(widths: dict[str, int], classes: int, settings: HeadSettings, kin
 
 
 def class_layer(x, classes: int, settings: HeadSettings) -> keras.KerasTensor:
-    """Probabilities: a softmax over the classes, or for two classes one sigmoid, the probability of the second.
+    """Apply the output layer: a softmax over the classes, or a sigmoid for the second of two classes.
 
-    They are 32-bit numbers also where the network computes in fewer.
+    Probabilities are 32-bit numbers even in a network of mixed precision.
     """
     if settings.output == "sigmoid":
         return layers.Dense(1, activation="sigmoid", dtype="float32", name="classes")(x)
@@ -50,5 +54,5 @@ def class_layer(x, classes: int, settings: HeadSettings) -> keras.KerasTensor:
 
 
 def class_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Return a network's outputs, (images, classes) or (images, 1) of a sigmoid, as (images, classes)."""
+    """Return outputs (images, classes) of a softmax or (images, 1) of a sigmoid as probabilities (images, classes)."""
     return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs

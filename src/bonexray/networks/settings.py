@@ -1,4 +1,4 @@
-"""The settings that decide the layers of a network above its backbones."""
+"""Settings of the layers above the backbones."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from bonexray.config import Section
 
 
 class HeadSettings(Section):
-    """The head, and the layer of classes."""
+    """The head and the output layer, part of the section `train`."""
 
     head: Literal["standard", "bare"] = "standard"
     standardize: bool = True

@@ -1,4 +1,4 @@
-"""Features to mean 0 and standard deviation 1, by the training split."""
+"""Standardisation of features to mean 0 and standard deviation 1."""
 
 from collections.abc import Iterable
 
@@ -7,14 +7,14 @@ import numpy as np
 
 
 class Standardize(keras.layers.Layer):
-    """`(x - mean) / std` with the statistics kept among the layer's weights.
+    """A layer that computes `(x - mean) / std` and keeps both statistics among its weights.
 
-    Keras's own `Normalization` replaces a standard deviation below 1e-7 by 1e-7, and the features of a deep
-    randomly initialised backbone are far smaller than that.
+    Keras's `Normalization` raises standard deviations to at least 1e-7, but those of the features of a deep, randomly
+    initialised backbone are far smaller.
     """
 
     def build(self, input_shape: tuple) -> None:
-        """Create the statistics, one a feature, as those of features that need no change."""
+        """Create the statistics of each feature, at first mean 0 and standard deviation 1."""
         width = (input_shape[-1],)
         self.mean = self.add_weight(shape=width, initializer="zeros", trainable=False, name="mean")
         self.std = self.add_weight(shape=width, initializer="ones", trainable=False, name="std")
@@ -24,15 +24,18 @@ class Standardize(keras.layers.Layer):
         return (features - self.mean) / self.std
 
     def adapt(self, batches: Iterable[np.ndarray]) -> None:
-        """Take the statistics of batches (batch, features).
+        """Set the statistics to those of the training features.
 
-        A feature that varies far less than the others do is scaled as if it varied a tenth of their median: divided
-        by its own deviation, one image in which it does vary would outweigh everything else.
+        A standard deviation counts as at least a tenth of the median of all: a nearly constant feature, divided by its
+        own, would outweigh all others in the one image in which it differs.
+
+        Args:
+            batches: arrays (batch, features).
         """
         count, total, squares, shift = 0, 0.0, 0.0, None
         for batch in batches:
             batch = np.asarray(batch, np.float64)
-            shift = batch.mean(axis=0) if shift is None else shift  # near the mean, so that squares lose nothing
+            shift = batch.mean(axis=0) if shift is None else shift  # near the mean: keeps the sum of squares precise
             count += len(batch)
             total = total + (batch - shift).sum(axis=0)
             squares = squares + ((batch - shift) ** 2).sum(axis=0)

@@ -1,4 +1,4 @@
-"""A model of the registry as the network that is trained: a head, a network from scratch, or both in one."""
+"""The network of a model that is trained in a mode: its head alone, or all layers from the image to the classes."""
 
 import keras
 
@@ -13,20 +13,20 @@ HEAD = "head"
 def build_trainable(
     name: str, mode: str, img_px: int, classes: int, settings: HeadSettings, blocks: dict[str, str] | None = None
 ) -> keras.Model:
-    """What is trained of a model in a mode.
+    """Build the network of a model that a mode trains.
 
     Args:
         name: a key of `REGISTRY`.
-        mode: `scratch` and `full` train every layer; `frozen` a head on cached features; `fine_tune` the head and
-            the upper blocks of the backbones, their batch normalisation in inference.
-        img_px: side of the prepared image.
+        mode: `scratch` and `full` train every layer; `frozen` trains a head on cached features; `fine_tune` trains the
+            head and the upper blocks of the backbones, with batch normalisation in inference.
+        img_px: side of the prepared images.
         classes: number of classes.
-        settings: head, dropout and output.
-        blocks: backbone to the layer from which up it is fine-tuned, in place of the registry's.
+        settings: head, dropout rates and output.
+        blocks: first fine-tuned layer by backbone, where it differs from the registry's.
 
     Returns:
-        A network from features (one input a backbone) where the backbones are frozen, else from the image (batch,
-        img_px, img_px, 1), to class probabilities (batch, classes), or (batch, 1) of a sigmoid.
+        Network to class probabilities (batch, classes), or (batch, 1) of a sigmoid. Its inputs are features, one input
+        per backbone, if the mode is `frozen`, and images (batch, img_px, img_px, 1) otherwise.
     """
     row = model_row(name)
     if mode == FROZEN:
@@ -35,24 +35,24 @@ def build_trainable(
     if mode == SCRATCH:
         return keras.Model(image, class_layer(builder_of(name).build(image), classes, settings), name=name)
     encoders = [build_encoder(backbone, img_px) for backbone in row.backbones]
-    for backbone, encoder in zip(row.backbones, encoders, strict=True):
-        body = encoder.get_layer(backbone)
+    for part, encoder in zip(row.backbones, encoders, strict=True):
+        backbone = encoder.get_layer(part)
         if mode == FULL:
-            body.trainable = True
+            backbone.trainable = True
         else:
-            unfreeze_from(body, (blocks or {}).get(backbone, BACKBONES[backbone].fine_tune_from))
-    if mode == FULL:  # what features are like is for the network to learn, not for the head to be told
+            unfreeze_from(backbone, (blocks or {}).get(part, BACKBONES[part].fine_tune_from))
+    if mode == FULL:  # the features change in training, so fixed statistics would not fit them
         settings = settings.model_copy(update={STANDARDIZE: False})
     head = head_of(name, classes, settings)
     return keras.Model(image, head([encoder(image) for encoder in encoders]), name=name)
 
 
 def head_of(name: str, classes: int, settings: HeadSettings) -> keras.Model:
-    """The head of a model with backbones, on its features."""
+    """Build the head of a model on the features of its backbones."""
     row = model_row(name)
     return build_head({b: BACKBONES[b].features for b in row.backbones}, classes, settings, row.head)
 
 
-def body_of(network: keras.Model, backbone: str) -> keras.Model:
-    """The backbone within a network that was built with it."""
-    return network.get_layer(f"{backbone}_encoder").get_layer(backbone)
+def backbone_of(network: keras.Model, name: str) -> keras.Model:
+    """Return a backbone of a network that `build_trainable` built with its backbones."""
+    return network.get_layer(f"{name}_encoder").get_layer(name)

@@ -1,4 +1,4 @@
-"""A trained model as one network from an image to class probabilities, whatever its training stored."""
+"""Trained models as networks from images to class probabilities."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,23 +11,25 @@ from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.hashing import sha256_of
 from bonexray.networks.settings import HeadSettings
-from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.registry import FINE_TUNE, FROZEN, model_row
 
 
 def trained_network(folder: Path) -> keras.Model:
-    """Rebuild what training left in a folder.
+    """Rebuild a trained model from its folder.
 
-    A model with frozen backbones stored its head alone; its backbones come from the weights that its card names.
+    The folder of a model with frozen backbones holds only the weights of its head; those of the backbones are read
+    from weights/.
 
     Args:
         folder: models/<name>, with model.json and model.weights.h5.
 
     Returns:
-        Image (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1) of a sigmoid.
+        Network from images (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1)
+        of a sigmoid.
 
     Raises:
-        BonexrayError: a backbone's weights are not those that the model was trained on.
+        BonexrayError: the weights of a backbone have changed since the model was trained.
     """
     card = read_json(folder / MODEL_CARD)
     name, mode = card["model"], card["mode"]
@@ -37,29 +39,29 @@ def trained_network(folder: Path) -> keras.Model:
         return network
     for backbone in model_row(name).backbones:
         _require_same_weights(name, backbone, card["backbones"][backbone])
-        load_starting_weights(body_of(network, backbone), backbone)
+        load_starting_weights(backbone_of(network, backbone), backbone)
     network.get_layer(HEAD).load_weights(folder / MODEL_WEIGHTS)
     return network
 
 
 def empty_network(name: str, mode: str, img_px: int, classes: int, settings: HeadSettings) -> keras.Model:
-    """The layers from image to classes of a model that was trained in a mode, whose weights are still to be read."""
-    complete = FINE_TUNE if mode == FROZEN else mode  # the same layers: a head that may standardise, on its backbones
-    return build_trainable(name, complete, img_px, classes, settings)
+    """Build the layers of a trained model from image to classes, without its weights."""
+    whole_mode = FINE_TUNE if mode == FROZEN else mode  # the same layers, but with the backbones
+    return build_trainable(name, whole_mode, img_px, classes, settings)
 
 
 def head_settings(card: Mapping[str, object]) -> HeadSettings:
-    """Return the settings of the head that a model was trained with, from its card."""
+    """Return the settings of a model's head from its card."""
     return HeadSettings(**{key: card["train"][key] for key in HeadSettings.model_fields})
 
 
 def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
     path = weights_path(backbone)
-    found = sha256_of(path)
-    if found != trained_on:
+    digest = sha256_of(path)
+    if digest != trained_on:
         raise BonexrayError(
             str(path),
             expected=f"the weights that {name} was trained on, {trained_on[:12]}",
-            received=found[:12],
+            received=digest[:12],
             do="run `dvc repro`",
         )

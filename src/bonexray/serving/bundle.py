@@ -1,6 +1,6 @@
-"""A complete model as a folder: weights, class map and everything that is done to an image, each file under its hash.
+"""Bundles: a complete model in a folder, with weights, classes, preprocessing, and a hash of each file.
 
-Nothing in it is code. What is read is JSON of known keys and numbers in HDF5, after every hash has been compared.
+A bundle contains no code: only JSON with known keys and numbers in HDF5, read after all hashes have been compared.
 """
 
 import logging
@@ -25,13 +25,13 @@ from bonexray.train.settings import Train
 CARD, WEIGHTS, PAGE = "bundle.json", "network.weights.h5", "card.md"
 log = logging.getLogger("bonexray")
 LIBRARIES = ("bonexray", "keras", "tensorflow", "numpy", "pillow", "pydicom", "scikit-image", "scipy", "bm3d")
-DO = "get the folder from where it was made once more, or make it anew with `bonexray bundle`"
+DO = "copy the folder again from its source, or write it again with `bonexray bundle`"
 
 
 class BundleCard(Section):
-    """`bundle.json`: what the model is, what is done to an image before it, and the hashes of the other files."""
+    """`bundle.json`: the model, its preprocessing, and the hashes of the other files."""
 
-    format: Literal[2]
+    format: Literal[2]  # 1, of version 0.1.0, had the mode among the settings of training
     model: str
     mode: Literal["scratch", "frozen", "fine_tune", "full"]
     classes: Annotated[list[str], Field(min_length=2)]
@@ -46,19 +46,19 @@ class BundleCard(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything in the card, and through the files' hashes of everything in the folder."""
+        """Return the SHA-256 of the card, which covers all files through their hashes."""
         return digest(self.model_dump())
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model that answers without its study.
+    """A model that predicts without its study.
 
     Attributes:
-        card: what it is; `files` is empty until it stands in a folder.
-        network: image (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1) of
+        card: its description; `files` is empty until the bundle is written.
+        network: image (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1) with
             a sigmoid.
-        page: the model card in Markdown, empty where the study has not drawn one.
+        page: the model card in Markdown, or an empty text if the study has none.
     """
 
     card: BundleCard
@@ -67,14 +67,14 @@ class Bundle:
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> BundleCard:
-    """Write a model as a folder that is there whole or not at all; the same model gives the same bytes.
+    """Write a bundle, complete or not at all; the same model gives the same bytes.
 
     Args:
         bundle: the model.
-        folder: what is in the way is replaced.
+        folder: the target; an existing one is replaced.
 
     Returns:
-        The card as it was written, with the files' hashes.
+        The card with the hashes of the files.
     """
     with atomic_folder(folder) as partial:
         bundle.network.save_weights(partial / WEIGHTS)
@@ -87,13 +87,13 @@ def write_bundle(bundle: Bundle, folder: Path) -> BundleCard:
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Read a model from its folder, after every file in it has been held against its hash.
+    """Read a bundle after comparing every file with its hash.
 
     Args:
-        folder: what `write_bundle` left.
+        folder: a folder that `write_bundle` wrote.
 
     Raises:
-        BonexrayError: a file is changed, missing, too many or a link out of the folder, or the card is none.
+        BonexrayError: a file is changed, missing, a link or not in the card, or the card is unreadable.
     """
     card = checked_card(folder)
     network = empty_network(card.model, card.mode, card.img_px, len(card.classes), card.train)
@@ -110,10 +110,10 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def checked_card(folder: Path) -> BundleCard:
-    """The card of a bundle whose files are all as they were written.
+    """Return the card of a bundle after comparing every file with its hash.
 
     Raises:
-        BonexrayError: they are not; see `open_bundle`.
+        BonexrayError: the bundle was changed; see `open_bundle`.
     """
     card = _card(folder / CARD)
     present = {path.name for path in folder.iterdir()} - {CARD}
@@ -123,7 +123,7 @@ def checked_card(folder: Path) -> BundleCard:
 
 
 def bundle_versions() -> dict[str, str]:
-    """The installed libraries that a model's answers depend on."""
+    """Return the versions of the installed libraries that predictions depend on."""
     return dict(_versions())
 
 
@@ -139,8 +139,8 @@ def _card(path: Path) -> BundleCard:
         detail = error.errors()[0]
         received = f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
         raise BonexrayError(str(path), expected="the card of a bundle", received=received, do=DO) from None
-    except (ValueError, AttributeError, TypeError):  # no JSON, no UTF-8, or JSON of another shape
-        raise BonexrayError(str(path), expected="the card of a bundle", received="no such JSON", do=DO) from None
+    except (ValueError, AttributeError, TypeError):  # not JSON, not UTF-8, or JSON of another shape
+        raise BonexrayError(str(path), expected="the card of a bundle", received="other content", do=DO) from None
     if stated != card.digest:
         raise BonexrayError(
             str(path), expected=f"a card with the digest {card.digest[:12]}", received=str(stated)[:12], do=DO
@@ -149,35 +149,37 @@ def _card(path: Path) -> BundleCard:
 
 
 def _differences(folder: Path, card: BundleCard, present: set[str]) -> Iterator[tuple[str, str]]:
-    """Every name that is not as the card says, and what is wrong with it."""
+    """Yield each file that differs from the card, and what is wrong with it."""
     for name, expected in card.files.items():
         path = folder / name
         if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
-            yield name, "a path out of the folder"
+            yield name, "a path outside the folder"
         elif path.is_symlink():
-            yield name, "a link, which may lead out of the folder"
+            yield name, "a link, which may lead outside the folder"
         elif not path.is_file():
             yield name, "no such file"
-        elif (found := sha256_of(path)) != expected:
-            yield name, f"other content: SHA-256 {found[:12]} in place of {expected[:12]}"
+        elif (actual := sha256_of(path)) != expected:
+            yield name, f"other content: SHA-256 {actual[:12]} instead of {expected[:12]}"
     for name in sorted(present - set(card.files)):
-        yield name, "a file too many"
+        yield name, "a file that the card does not name"
     if WEIGHTS not in card.files:
-        yield WEIGHTS, "a card that does not name it"
+        yield WEIGHTS, "a card without it"
 
 
 def _warn_of_other_versions(folder: Path, card: BundleCard) -> None:
-    here = bundle_versions()
-    other = [
-        f"{name} {made} (here {here[name]})" for name, made in card.versions.items() if here.get(name, made) != made
+    installed = bundle_versions()
+    changes = [
+        f"{name} {old} (here {installed[name]})"
+        for name, old in card.versions.items()
+        if installed.get(name, old) != old
     ]
-    if other:
-        log.warning("%s was made with %s: probabilities may differ a little", folder, ", ".join(other))
+    if changes:
+        log.warning("%s was written with %s: probabilities may differ slightly", folder, ", ".join(changes))
 
 
 def _versions() -> Iterator[tuple[str, str]]:
     for name in LIBRARIES:
         try:
             yield name, version(name)
-        except PackageNotFoundError:  # run from a checkout, or a filter's library that is not installed
+        except PackageNotFoundError:  # a checkout that is not installed, or the library of a filter
             continue

@@ -1,4 +1,4 @@
-"""Many X-ray files: found in folders, answered one after the other into a table, with heat maps beside it."""
+"""Prediction of many files: find them in folders, and write a table and heat maps."""
 
 import csv
 import sys
@@ -16,69 +16,69 @@ from bonexray.files import atomic_file
 from bonexray.serving.predictor import Answer
 
 COLOURS, OPACITY = "cividis", 0.55  # as in the study's figures of heat maps
-SHOWN_PX = 384  # side of an image in a heat map's file, at least
+MIN_SIDE_PX = 384  # of each half of a heat map's file
 
 
-def image_files(given: Iterable[Path]) -> list[Path]:
-    """The files that are meant: those named, and in folders all that are not hidden, sorted, each once.
+def image_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the named files and all visible files in the named folders, sorted within each folder, each once.
 
     Args:
-        given: files and folders, in any order.
+        paths: files and folders, in any order.
 
     Raises:
         BonexrayError: one of them does not exist, or there is no file among them.
     """
-    found: dict[Path, None] = {}
-    for path in given:
+    files: dict[Path, None] = {}
+    for path in paths:
         if not path.exists():
             raise BonexrayError(str(path), expected="a file or a folder", received="neither", do="correct the path")
-        found |= dict.fromkeys(_visible_below(path) if path.is_dir() else [path])
-    if not found:
-        raise BonexrayError("the folders", expected="X-ray files", received="none", do="name others")
-    return list(found)
+        files |= dict.fromkeys(_visible_below(path) if path.is_dir() else [path])
+    if not files:
+        raise BonexrayError("the folders", expected="X-ray files", received="none", do="name other folders")
+    return list(files)
 
 
 def write_table(
     paths: Sequence[Path], answers: Iterable[Answer], classes: Sequence[str], out: Path | None, heat: Path | None
 ) -> dict[Path, str]:
-    """Write a row an X-ray: its path, the predicted class, the probabilities, and its heat map's file.
+    """Write one row per X-ray: path, predicted class, probabilities, and the file of its heat map.
 
     Args:
-        paths: of the X-rays.
-        answers: one each; read one after the other, so that memory does not follow their number.
+        paths: the files of the X-rays.
+        answers: one prediction per file; consumed one at a time.
         classes: the class map.
-        out: the CSV; None writes to standard output.
-        heat: the folder of heat maps, made where it is missing; None writes none.
+        out: the CSV file; None writes to standard output.
+        heat: the folder for heat maps, created if missing; None writes none.
 
     Returns:
-        The files that could not be read, each with its reason.
+        The unreadable files, each with its reason.
     """
     bad, taken = {}, set()
     if heat:
         heat.mkdir(parents=True, exist_ok=True)
-    with _written(out) as stream:
+    with _open_table(out) as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["path", "predicted", *(f"prob_{name}" for name in classes), *(["heatmap"] if heat else [])])
         for path, answer in zip(paths, answers, strict=True):
             if answer.reason is not None:
                 bad[path] = answer.reason
                 continue
-            drawn = [_drawn(answer, heat / _free_name(path, taken))] if heat else []
-            table.writerow([path.as_posix(), answer.label, *(f"{p:.8f}" for p in answer.probabilities), *drawn])
+            heat_map = [_draw(answer, heat / _free_name(path, taken))] if heat else []
+            table.writerow([path.as_posix(), answer.label, *(f"{p:.8f}" for p in answer.probabilities), *heat_map])
     return bad
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> Image.Image:
-    """An image beside itself with its heat map laid over it, bright where most speaks for the answer.
+    """Return an image next to the same image under its heat map, bright where the evidence for the class is.
 
     Args:
-        image: float (px, px) in [0, 1], what the network saw.
-        heat: float (px, px) in [0, 1]; where all of it is alike, it shows no place and is left out.
+        image: float (px, px) in [0, 1], the network's input.
+        heat: float (px, px) in [0, 1]; a constant one is not drawn.
     """
     gray = np.repeat(image[..., None], 3, axis=2)
     coloured = OPACITY * colormaps[COLOURS](heat)[..., :3] + (1 - OPACITY) * gray if np.ptp(heat) > 0 else gray
     levels = np.rint(np.concatenate([gray, coloured], axis=1).clip(0, 1) * 255).astype(np.uint8)
-    times = -(-SHOWN_PX // len(image))
+    times = -(-MIN_SIDE_PX // len(image))
     return Image.fromarray(levels).resize((times * levels.shape[1], times * levels.shape[0]), Image.Resampling.NEAREST)
 
 
@@ -88,7 +88,7 @@ def _visible_below(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _written(out: Path | None) -> Iterator[TextIO]:
+def _open_table(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
@@ -96,13 +96,13 @@ def _written(out: Path | None) -> Iterator[TextIO]:
         yield stream
 
 
-def _drawn(answer: Answer, file: Path) -> str:
+def _draw(answer: Answer, file: Path) -> str:
     overlay(answer.image, answer.heat).save(file)
     return file.as_posix()
 
 
 def _free_name(path: Path, taken: set[str]) -> str:
-    """The X-ray's own name with another ending, numbered where two have the same."""
+    """Return the name of the X-ray's file with the suffix .png, numbered if it is taken."""
     name, number = f"{path.stem}.png", 1
     while name in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""X-rays in, a class and its probabilities out, as the study itself would have answered."""
+"""Prediction of X-rays, with the same preprocessing as in the study."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from bonexray.serving.bundle import Bundle, open_bundle
 from bonexray.serving.prefetch import ahead, in_batches, workers
 from bonexray.serving.reading import Reading, Source
 
-BATCH_IMAGES = 32  # more is hardly faster on processors, and memory follows it
+BATCH_IMAGES = 32  # larger batches use more memory and are hardly faster on CPUs
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a model says about one X-ray.
+    """The prediction for one X-ray.
 
     Attributes:
-        label: the most probable class; None where the X-ray could not be read.
-        probabilities: float32 (classes,), in the order of the class map; None likewise.
-        reason: why it could not be read, else None.
-        image: float32 (px, px) in [0, 1], what the network saw, where it was asked for.
-        heat: float (px, px) in [0, 1], where that speaks for the label, where heat maps were asked for.
+        label: the most probable class; None if the X-ray could not be read.
+        probabilities: float32 (classes,), in the order of the class map; None if the X-ray could not be read.
+        reason: why the X-ray could not be read, else None.
+        image: float32 (px, px) in [0, 1], the network's input, if requested.
+        heat: float (px, px) in [0, 1], the heat map for the label, if requested.
     """
 
     label: str | None = None
@@ -37,11 +37,11 @@ class Answer:
 
 
 class Predictor:
-    """A model of a study, and all that the study does to an X-ray before it.
+    """A trained model together with the study's preprocessing.
 
     Args:
         bundle: the model.
-        batch_images: X-rays in one forward pass.
+        batch_images: number of X-rays per forward pass.
 
     Example:
         >>> predictor = Predictor.open("champion")
@@ -56,33 +56,33 @@ class Predictor:
 
     @classmethod
     def open(cls, folder: Path | str) -> "Predictor":
-        """The model in a folder that `bonexray bundle` wrote.
+        """Open a bundle, a folder that `bonexray bundle` wrote.
 
         Raises:
-            BonexrayError: the folder is not as it was written.
+            BonexrayError: the folder is not a bundle, or was changed.
         """
         return cls(open_bundle(Path(folder)))
 
     def predict(self, sources: Sequence[Source], *, seen: bool = False, heat: bool = False) -> list[Answer]:
-        """An answer an X-ray, in their order; see `answers`."""
+        """Return one prediction per X-ray, in order; see `answers` for the arguments."""
         return list(self.answers(sources, seen=seen, heat=heat))
 
     def answers(self, sources: Sequence[Source], *, seen: bool = False, heat: bool = False) -> Iterator[Answer]:
-        """Answer X-rays one after the other; a few are read ahead, so that memory does not follow their number.
+        """Yield one prediction per X-ray; only a few are in memory at a time.
 
         Args:
             sources: paths, bytes of files, or pixels; see `Reading.prepared`.
-            seen: give what the network saw, too.
-            heat: draw a heat map for each answer, and give what the network saw, too.
+            seen: include the network's input.
+            heat: include a heat map, and the network's input.
         """
         filters = self.card.denoise.method != "none" and len(sources) > self._batch_images
         with workers(processes=filters) as pool:
             images = ahead(self._read, sources, pool, 2 * self._batch_images)
             for batch in in_batches(images, self._batch_images):
-                yield from self._answered(batch, seen or heat, heat)
+                yield from self._predict_batch(batch, seen or heat, heat)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """What the network says about prepared images.
+        """Return the class probabilities of prepared images.
 
         Args:
             images: float32 (images, img_px, img_px) in [0, 1].
@@ -90,7 +90,9 @@ class Predictor:
         Returns:
             float32 (images, classes).
         """
-        short = self._batch_images - len(images) if len(images) > 1 else 0  # two shapes at most: compiled twice
+        short = (
+            self._batch_images - len(images) if len(images) > 1 else 0
+        )  # pads, so that at most two shapes are compiled
         filler = np.zeros((max(short, 0), *images.shape[1:]), np.float32)
         outputs = self.network.predict_on_batch(np.concatenate([images, filler])[..., None])
         return class_probabilities(outputs[: len(images)])
@@ -99,18 +101,18 @@ class Predictor:
     def _halves(self) -> Halves:
         return halve(self.network, self.card.model)
 
-    def _answered(self, batch: Sequence[np.ndarray | str], seen: bool, heat: bool) -> Iterable[Answer]:
-        found = [item for item in batch if not isinstance(item, str)]
-        if not found:
+    def _predict_batch(self, batch: Sequence[np.ndarray | str], seen: bool, heat: bool) -> Iterable[Answer]:
+        readable = [item for item in batch if not isinstance(item, str)]
+        if not readable:
             return [Answer(reason=item) for item in batch]
-        images = np.stack(found)
+        images = np.stack(readable)
         probabilities = self.probabilities(images)
         maps = self._heat(images, probabilities) if heat else [None] * len(images)
-        shown = images if seen else [None] * len(images)
-        known = iter(zip(probabilities, shown, maps, strict=True))
-        return [Answer(reason=item) if isinstance(item, str) else self._one(*next(known)) for item in batch]
+        inputs = images if seen else [None] * len(images)
+        results = iter(zip(probabilities, inputs, maps, strict=True))
+        return [Answer(reason=item) if isinstance(item, str) else self._answer(*next(results)) for item in batch]
 
-    def _one(self, probabilities: np.ndarray, image: np.ndarray | None, heat: np.ndarray | None) -> Answer:
+    def _answer(self, probabilities: np.ndarray, image: np.ndarray | None, heat: np.ndarray | None) -> Answer:
         return Answer(self.classes[int(probabilities.argmax())], probabilities, None, image, heat)
 
     def _heat(self, images: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

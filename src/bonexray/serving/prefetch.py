@@ -1,4 +1,4 @@
-"""Work done ahead of where its results are read, in order, and only so far ahead that memory stays flat."""
+"""Parallel work that runs ahead of its reader, in order and with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,38 +13,38 @@ Result = TypeVar("Result")
 
 
 def workers(*, processes: bool) -> Executor:
-    """As many workers as the machine has cores, to be closed after use.
+    """Return an executor with one worker per core, to be closed after use.
 
     Args:
-        processes: for work that keeps Python's lock; they take a second to start. Otherwise threads.
+        processes: use processes, for work that holds the GIL; they take a second to start. Otherwise threads.
     """
     return (ProcessPoolExecutor if processes else ThreadPoolExecutor)(cpu_count())
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item], pool: Executor, most: int) -> Iterator[Result]:
-    """Yield `function(item)` for every item, in their order.
+    """Yield `function(item)` for every item, in order.
 
     Args:
-        function: importable by name where the workers are processes.
-        items: read only as far as work has begun.
-        pool: what does the work.
-        most: results and items in work at a time.
+        function: must be importable by name if the workers are processes.
+        items: consumed lazily, at most `most` ahead of the reader.
+        pool: the workers.
+        most: largest number of items in work or waiting for the reader.
     """
-    begun: deque = deque()
+    pending: deque = deque()
     try:
         for item in items:
-            begun.append(pool.submit(function, item))
-            if len(begun) >= most:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            pending.append(pool.submit(function, item))
+            if len(pending) >= most:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        for work in begun:  # the reader has stopped: what has not begun never will
+        for work in pending:  # the reader stopped early
             work.cancel()
 
 
 def in_batches(items: Iterable[Item], most: int) -> Iterator[Sequence[Item]]:
-    """Yield the items in lists of so many, the last of what is left."""
+    """Yield the items in lists of `most`; the last list may be shorter."""
     batch: list[Item] = []
     for item in items:
         batch.append(item)

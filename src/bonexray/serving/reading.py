@@ -1,6 +1,6 @@
-"""An X-ray as the networks of a study see it: read, filtered, rounded and prepared as its stages do it.
+"""Preprocessing of one X-ray: read, filter, round and resize it as the stages of the study do.
 
-Nothing here imports Keras, so that processes that filter start fast.
+This module does not import Keras, so that worker processes start fast.
 """
 
 import io
@@ -22,19 +22,19 @@ Source = Path | str | bytes | np.ndarray
 
 
 class Reading:
-    """What the study's stages make of an X-ray.
+    """Preprocessing of X-rays as in the stages of a study.
 
     Args:
-        denoise: filter and working size of the study.
-        prepare: side and shape of the study.
+        denoise: the filter and working size of the study.
+        prepare: the image size and resizing of the study.
     """
 
     def __init__(self, denoise: Denoise, prepare: Prepare) -> None:
         self._working_px, self._prepare = denoise.working_px, prepare
-        self._filter = filter_of(denoise)  # once: its options are checked
+        self._filter = filter_of(denoise)  # once, because it checks its options
 
     def prepared(self, source: Source) -> np.ndarray:
-        """What a network sees of an X-ray.
+        """Return the network's input for an X-ray.
 
         Args:
             source: a file's path, a file's bytes, or pixels: uint8 or uint16 (height, width), uint8 (height, width, 3 or
@@ -44,17 +44,17 @@ class Reading:
             float32 (img_px, img_px) in [0, 1].
 
         Raises:
-            UnreadableImage: what the study would have put aside; the message is the reason.
+            UnreadableImage: the study would have quarantined it; the message is the reason.
         """
         filtered = as_stored(
             self._filter(bounded(_pixels(source), self._working_px))
-        )  # in 16 bits, as between the stages
+        )  # rounded to 16 bits, as between the stages
         if filtered.min() == filtered.max():
             raise UnreadableImage("the filter leaves no contrast")
         return prepare_image(filtered, self._prepare)
 
     def __call__(self, source: Source) -> np.ndarray | str:
-        """What `prepared` gives, or the reason why there is nothing to give."""
+        """Return what `prepared` returns, or the reason why the X-ray is unreadable."""
         try:
             return self.prepared(source)
         except UnreadableImage as error:
@@ -70,7 +70,7 @@ def _pixels(source: Source) -> np.ndarray:
 
 
 def _from_bytes(content: bytes) -> np.ndarray:
-    """Through a file, because what is known of formats is known of files."""
+    """Read the content of a file; the readers of all formats take paths."""
     with tempfile.NamedTemporaryFile() as stream:
         stream.write(content)
         stream.flush()

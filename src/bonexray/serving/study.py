@@ -1,4 +1,4 @@
-"""A model of the study in the working directory, made ready to answer without it."""
+"""Bundles of the models of the study in the working directory."""
 
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from bonexray.study import Settings
 from bonexray.train.settings import Train
 
 CARDS = Path("reports/cards")
-TRIED, TOLERANCE, TOLERANCE_16_BIT = 2, 1e-3, 0.02  # images; the study's probabilities may come from another machine
+CHECKED_IMAGES = 2
+TOLERANCE, TOLERANCE_16_BIT = 1e-3, 0.02  # of a probability, which may have been computed on another machine
 
 
 def chosen_model() -> str:
-    """The model that the study chose on validation.
+    """Return the name of the model that the study chose on validation.
 
     Raises:
         BonexrayError: the study is not finished.
@@ -36,24 +37,24 @@ def chosen_model() -> str:
 
 
 def study_bundle(settings: Settings, name: str) -> Bundle:
-    """A model of the study, complete: the first training's weights, with the backbones they stand on.
+    """Return a complete model of the study: the weights of the first training, backbones included.
 
-    Where images of the study are there, a few of them are answered as a trial: other settings than those that the
-    model was trained with would show.
+    If images of the study are present, a few of them are predicted and compared with the recorded probabilities, which
+    reveals settings that changed since training.
 
     Args:
-        settings: of the study.
-        name: of the model.
+        settings: the settings of the study.
+        name: the name of the model.
 
     Raises:
-        BonexrayError: it is not trained, or it does not answer as its training recorded.
+        BonexrayError: it is not trained, or its predictions differ from those recorded.
     """
     folder = Path("models") / name
     if not (folder / MODEL_CARD).is_file():
-        here = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{MODEL_CARD}"))) or "none"
+        trained = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{MODEL_CARD}"))) or "none"
         raise BonexrayError(
             f"--model {name}",
-            expected=f"a trained model ({here}) or a bundle's folder",
+            expected=f"a trained model ({trained}) or a bundle's folder",
             received="no such model",
             do="correct the name, or run `dvc repro`",
         )
@@ -61,14 +62,14 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
     if card["img_px"] != settings.prepare.img_px:
         raise BonexrayError(
             "prepare.img_px",
-            expected=f"{card['img_px']}, the side {name} was trained with",
+            expected=f"{card['img_px']}, the size {name} was trained with",
             received=settings.prepare.img_px,
             do="run `dvc repro`",
         )
-    known = {key: card[key] for key in ("model", "mode", "classes", "img_px", "leak_suspect", "fingerprint")}
-    about = BundleCard(
+    facts = {key: card[key] for key in ("model", "mode", "classes", "img_px", "leak_suspect", "fingerprint")}
+    bundle_card = BundleCard(
         format=2,
-        **known,
+        **facts,
         train=Train(**card["train"]),
         denoise=settings.denoise,
         prepare=settings.prepare,
@@ -76,42 +77,43 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
         files={},
     )
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    bundle = Bundle(about, trained_network(folder), text)
-    require_recorded(bundle, folder, Path(settings.dataset.root))
+    bundle = Bundle(bundle_card, trained_network(folder), text)
+    require_recorded_predictions(bundle, folder, Path(settings.dataset.root))
     return bundle
 
 
-def require_recorded(bundle: Bundle, folder: Path, root: Path) -> None:
-    """Refuse a model that treats images of the study otherwise than its stages did; none there, none tried.
+def require_recorded_predictions(bundle: Bundle, folder: Path, root: Path) -> None:
+    """Refuse a model that does not reproduce what the stages recorded about the images that are present.
 
     Args:
         bundle: the model.
         folder: models/<name>, with predictions.csv.
-        root: of the dataset.
+        root: the folder of the dataset.
 
     Raises:
-        BonexrayError: a prepared image or a probability is another than the one recorded.
+        BonexrayError: a prepared image or a probability differs from the recorded one.
     """
     if not (folder / PREDICTIONS).is_file():
         return
     rows, recorded = first_training(*read_predictions(folder / PREDICTIONS, bundle.card.classes))
     paths = [root / path for path in rows["path"]]
-    tried = [place for place, path in enumerate(paths) if path.is_file()][:TRIED]
-    known = ArrayFile(IMAGES) if IMAGES.is_file() else None
+    present = [row for row, path in enumerate(paths) if path.is_file()][:CHECKED_IMAGES]
+    images = ArrayFile(IMAGES) if IMAGES.is_file() else None
     limit = TOLERANCE_16_BIT if bundle.card.train.mixed_precision else TOLERANCE
-    for place, answer in zip(tried, Predictor(bundle).predict([paths[p] for p in tried], seen=True), strict=True):
-        if known is not None:
-            _require_near(paths[place], str(IMAGES), answer.image, known[place], TOLERANCE)
-        _require_near(paths[place], str(folder / PREDICTIONS), answer.probabilities, recorded[place], limit)
+    answers = Predictor(bundle).predict([paths[row] for row in present], seen=True)
+    for row, answer in zip(present, answers, strict=True):
+        if images is not None:
+            _require_close(paths[row], str(IMAGES), answer.image, images[row], TOLERANCE)
+        _require_close(paths[row], str(folder / PREDICTIONS), answer.probabilities, recorded[row], limit)
 
 
-def _require_near(path: Path, source: str, found: np.ndarray | None, recorded: np.ndarray, limit: float) -> None:
-    same_shape = found is not None and found.shape == recorded.shape
-    apart = float(np.abs(found - recorded).max()) if same_shape else np.inf
-    if not apart <= limit:
+def _require_close(path: Path, source: str, values: np.ndarray | None, recorded: np.ndarray, limit: float) -> None:
+    same_shape = values is not None and values.shape == recorded.shape
+    difference = float(np.abs(values - recorded).max()) if same_shape else np.inf
+    if not difference <= limit:
         raise BonexrayError(
             str(path),
-            expected=f"what {source} records of it",
-            received=f"something else, up to {apart:.2g} apart",
-            do="run `dvc repro`: images, weights or settings are not those of that training",
+            expected=f"the values in {source}",
+            received=f"a difference of {difference:.2g}",
+            do="run `dvc repro`: images, weights or settings have changed since training",
         )

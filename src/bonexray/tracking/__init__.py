@@ -1,5 +1,5 @@
-"""MLflow, a view of what DVC keeps: nothing here is ever an input of a stage, and nothing else knows MLflow.
+"""The record of a study in MLflow. No stage reads it, and no other package imports MLflow.
 
-A training's run is named by the hash of what the training consumed, so it is found again: a stage restored from
-cache logs nothing, and `sync` makes the run from the files instead, once.
+Each training has a fingerprint, a hash of its inputs, by which its run is found again. A stage restored from DVC's cache
+logs nothing; `sync` then creates its run from the files, once.
 """

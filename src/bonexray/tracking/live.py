@@ -1,4 +1,4 @@
-"""A training's run while it trains."""
+"""The MLflow run of a training in progress."""
 
 import os
 import time
@@ -40,17 +40,16 @@ LOGGED_SECTIONS = (
     "fine_tune",
     "evaluate",
 )
-
-
-PATIENCE_S, PATIENCE_SHARE = 60, 0.1  # a store may take so many seconds of a training, or such a share of its time
-given_up: set[str] = set()  # stores that failed in this process: a study in folds would wait for them at each
+# A store may delay a training by so many seconds, or by this share of its time, whichever is more.
+PATIENCE_S, PATIENCE_SHARE = 60, 0.1
+given_up: set[str] = set()  # stores that failed in this process, so that not every fold waits for them again
 
 
 class Patience:
-    """How long something has waited for a store since it began; too long is a failure like others.
+    """A limit on the time that a task spends waiting for a store.
 
     Args:
-        waiter: what waits, as the warning names it.
+        waiter: the name of the task in the warning, such as "this training".
     """
 
     def __init__(self, waiter: str) -> None:
@@ -58,16 +57,20 @@ class Patience:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count the block's time."""
-        asked = time.monotonic()
+        """Add the time of the block.
+
+        Raises:
+            TimeoutError: the limit is exceeded.
+        """
+        started = time.monotonic()
         yield
-        self._waited_s += time.monotonic() - asked
+        self._waited_s += time.monotonic() - started
         if self._waited_s > max(PATIENCE_S, PATIENCE_SHARE * (time.monotonic() - self._began)):
             raise TimeoutError(f"the store is slow, {self._waiter} has waited {self._waited_s:.0f} s for it")
 
 
 class LiveRun:
-    """A training's run while it trains. A store that fails costs one warning and the record, never the training."""
+    """The MLflow run of a training in progress. If the store fails, it warns once and training continues without it."""
 
     def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
@@ -80,7 +83,7 @@ class LiveRun:
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch's metrics, with the epoch as the step."""
-        run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
+        run_id, self._run_id = self._run_id, None  # forgotten if this fails, so that it warns once
         with one_failure():
             if run_id:
                 with self._patience.waiting():
@@ -99,7 +102,7 @@ class LiveRun:
 
 @contextmanager
 def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
-    """A store that fails within the block ends it with a warning, and is asked no more by this process."""
+    """Turn a failure of the store in the block into a warning; this process does not use the store again."""
     with one_warning(completed_by):
         try:
             yield
@@ -110,7 +113,7 @@ def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
 
 @contextmanager
 def live_run(card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
-    """A run that is finished when the block ends and failed when the block raises."""
+    """Yield a run, which is finished when the block ends and failed when it raises; reads params.yaml."""
     live = LiveRun(load_settings(), card, run)
     try:
         yield live
@@ -121,12 +124,13 @@ def live_run(card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
 
 
 def training_fingerprint(card: Mapping[str, object], run: Run) -> str:
-    """What names a training: the first one's is the model's."""
-    named = str(card["fingerprint"])
-    return named if run == FIRST else digest({"model": named, **asdict(run)})
+    """Return the fingerprint of a training; the first training has that of its model."""
+    fingerprint = str(card["fingerprint"])
+    return fingerprint if run == FIRST else digest({"model": fingerprint, **asdict(run)})
 
 
 def start_run(store: Store, settings: Settings, card: Mapping[str, object], run: Run) -> str:
+    """Start the run of a training with its tags, parameters and dataset, and return its id."""
     tags = {
         "model": card["model"],
         "dataset": settings.dataset.name,

@@ -1,4 +1,4 @@
-"""The study's chosen model in MLflow's registry, from which others load it by name."""
+"""The chosen model of a study in MLflow's model registry."""
 
 import io
 import logging
@@ -32,16 +32,16 @@ SCRIPT = Path(__file__).with_name("pyfunc_model.py")
 
 
 def register_chosen(store: Store, run_id: str, settings: Settings, name: str) -> bool:
-    """Add the chosen model to the study's run and to the registry, as the champion, unless this very one is there.
+    """Register the chosen model as the champion, unless the same version is already registered.
 
     Args:
-        store: the study's.
-        run_id: the study's run.
-        settings: of the study; its experiment's name is the registered model's.
-        name: of the chosen model.
+        store: the study's store.
+        run_id: the run of the study, which gets the model's files.
+        settings: the study's settings; the experiment's name becomes the name of the registered model.
+        name: the chosen model.
 
     Returns:
-        Whether it was added.
+        True if it was registered now.
     """
     folder = Path("models") / name
     version = digest(
@@ -54,26 +54,26 @@ def register_chosen(store: Store, run_id: str, settings: Settings, name: str) ->
     )
     if store.client.get_run(run_id).data.tags.get(REGISTERED) == version:
         return False
-    from bonexray.serving.bundle import write_bundle  # Keras is imported only where there is something to register
+    from bonexray.serving.bundle import write_bundle  # here, so that Keras is imported only when needed
     from bonexray.serving.study import study_bundle
 
     with tempfile.TemporaryDirectory() as temporary:
-        place = Path(temporary)
-        card = write_bundle(study_bundle(settings, name), place / "bundle")
-        save_model(place / "bundle", card, place / FOLDER)
-        store.client.log_artifacts(run_id, str(place / FOLDER), FOLDER)
+        folder = Path(temporary)
+        card = write_bundle(study_bundle(settings, name), folder / "bundle")
+        save_model(folder / "bundle", card, folder / FOLDER)
+        store.client.log_artifacts(run_id, str(folder / FOLDER), FOLDER)
     _add_version(store.client, settings.track.experiment, run_id, card)
     store.client.set_tag(run_id, REGISTERED, version)
     return True
 
 
 def save_model(bundle: Path, card: "BundleCard", target: Path) -> None:
-    """Write a bundle as an MLflow model that carries this code: a script and files under hashes, no pickle.
+    """Write a bundle as an MLflow model that includes this package, without a pickle.
 
     Args:
-        bundle: its folder.
+        bundle: the folder of the bundle.
         card: its card.
-        target: a folder that is not there yet.
+        target: a folder that does not exist yet.
     """
     mlflow.pyfunc.save_model(
         target,
@@ -88,22 +88,22 @@ def save_model(bundle: Path, card: "BundleCard", target: Path) -> None:
 
 
 def signature_of(classes: list[str]) -> ModelSignature:
-    """One of three inputs, and the outputs for a class map."""
+    """Return the signature of a model: one of three inputs, and the outputs for its classes."""
     inputs = {"image": DataType.binary, "path": DataType.string, "pixels": Array(Array(DataType.double))}
     outputs = {
         "predicted": DataType.string,
         **{f"prob_{name}": DataType.double for name in classes},
         "reason": DataType.string,
     }
-    always = {f"prob_{name}" for name in classes}
+    required = {f"prob_{name}" for name in classes}
     return ModelSignature(
         Schema([ColSpec(kind, name, required=False) for name, kind in inputs.items()]),
-        Schema([ColSpec(kind, name, required=name in always) for name, kind in outputs.items()]),
+        Schema([ColSpec(kind, name, required=name in required) for name, kind in outputs.items()]),
     )
 
 
 def example_png() -> bytes:
-    """A picture of nothing as the example, because a study's images belong to patients."""
+    """Return a synthetic image as the input example, because a study's images belong to patients."""
     ramp = np.add.outer(np.arange(32), np.arange(32)) * 4
     stream = io.BytesIO()
     Image.fromarray(ramp.astype(np.uint8)).save(stream, format="PNG")
@@ -111,7 +111,7 @@ def example_png() -> bytes:
 
 
 def requirements() -> list[str]:
-    """What this code needs, pinned as it is installed."""
+    """Return the pinned requirements of the installed package."""
     try:
         return [line for line in requires("bonexray") or [] if "extra ==" not in line]
     except PackageNotFoundError:
@@ -123,20 +123,20 @@ def requirements() -> list[str]:
         ) from None
 
 
-def fetched_bundle(address: str) -> "Bundle":
-    """The bundle within an MLflow model, as the registry says it was.
+def fetch_bundle(address: str) -> "Bundle":
+    """Download an MLflow model and return its bundle, checked against the digest in the registry.
 
     Args:
         address: `models:/<name>@champion`, `models:/<name>/<version>` or `runs:/<run>/model`.
 
     Raises:
-        BonexrayError: there is none, or it was changed.
+        BonexrayError: there is no such model, or its files were changed.
     """
     from bonexray.serving.bundle import open_bundle
 
     try:
         folder = mlflow.artifacts.download_artifacts(artifact_uri=address, tracking_uri=tracking_uri())
-        expected = _stated_digest(address)
+        expected = _registered_digest(address)
     except (MlflowException, OSError) as error:
         received = without_secret(" ".join(str(error).split())[:200])
         do = "correct the address, or set MLFLOW_TRACKING_URI"
@@ -147,16 +147,16 @@ def fetched_bundle(address: str) -> "Bundle":
             f"--model {address}",
             expected=f"the digest in the registry, {expected[:12]}",
             received=bundle.card.digest[:12],
-            do="the stored files were changed: register the model anew",
+            do="the stored files were changed: register the model again",
         )
     return bundle
 
 
-def _stated_digest(address: str) -> str | None:
-    found = re.fullmatch(r"models:/([^@/]+)(?:@(.+)|/(\d+))", address)
-    if not found:
+def _registered_digest(address: str) -> str | None:
+    match = re.fullmatch(r"models:/([^@/]+)(?:@(.+)|/(\d+))", address)
+    if not match:
         return None
-    client, (name, alias, number) = MlflowClient(tracking_uri()), found.groups()
+    client, (name, alias, number) = MlflowClient(tracking_uri()), match.groups()
     version = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
     return version.tags.get(DIGEST)
 
@@ -167,4 +167,4 @@ def _add_version(client: MlflowClient, name: str, run_id: str, card: "BundleCard
     tags = {DIGEST: card.digest, "model": card.model, "leak_suspect": str(card.leak_suspect)}
     version = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id, tags=tags)
     client.set_registered_model_alias(name, ALIAS, version.version)
-    log.info("%s, version %s, is the %s: %s", name, version.version, ALIAS, card.model)
+    log.info("registered %s as version %s of %s, the %s", card.model, version.version, name, ALIAS)

@@ -1,4 +1,4 @@
-"""A search's run and, nested under it, one run a trial."""
+"""The MLflow run of a search for settings, with one nested run per trial."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -24,19 +24,19 @@ from bonexray.tracking.store import (
 )
 from bonexray.tuning.trials import PRUNED, Trial, best_of
 
-SEARCH, TRIAL, NUMBER, STATE = "tune", "trial", "trial", "state"  # values of the tag `stage`, and two tags
-STATUS = {PRUNED: "KILLED"}  # in MLflow's words; all others are finished
+SEARCH, TRIAL, NUMBER, STATE = "tune", "trial", "trial", "state"  # two values of the tag `stage`, and two tags
+STATUS = {PRUNED: "KILLED"}  # MLflow's status by state; all others are finished
 AGAIN = "the same `bonexray tune`"
-MOST, BATCH = 50_000, 1000  # runs that MLflow gives, and metrics that it takes, at a time
+MAX_RUNS, BATCH = 50_000, 1000  # MLflow's limits of runs and metrics per request
 
 
 class SearchRun:
-    """A search's run. A store that fails costs one warning and the record, never the search, which completes it later.
+    """The MLflow run of a search. If the store fails, it warns once; the same search completes the record later.
 
     Args:
-        settings: of the study.
-        model: that is searched for.
-        fingerprint: of the search; one that is taken up again goes on in its run.
+        settings: the settings of the study.
+        model: the model whose settings are searched.
+        fingerprint: the fingerprint of the search; a resumed search continues its run.
     """
 
     def __init__(self, settings: Settings, model: str, fingerprint: str) -> None:
@@ -51,8 +51,8 @@ class SearchRun:
             self._run_id = run_id
 
     def trial(self, trial: Trial) -> None:
-        """Log a trial that has ended, unless it is there."""
-        run_id, self._run_id = self._run_id, None  # a failure ends the logging, so that it warns once
+        """Log a finished trial, unless it is already logged."""
+        run_id, self._run_id = self._run_id, None  # forgotten if this fails, so that it warns once
         if run_id is None:
             return
         with one_failure(AGAIN), self._patience.waiting():
@@ -61,41 +61,41 @@ class SearchRun:
             self._run_id = run_id
 
     def winner(self, trials: list[Trial], override: Path) -> None:
-        """Log what the trials have found, with the file that holds it."""
+        """Log the best trial and the file with its settings."""
         run_id, self._run_id = self._run_id, None
         if run_id is None:
             return
         with one_failure(AGAIN), self._patience.waiting():
             best, present = best_of(trials), trials[0]
-            found = {"best/trial": best.number, "best/val_loss": best.score}
-            found |= {"present/val_loss": present.score} if present.history else {}
-            self._store.client.log_batch(run_id, metrics_of(found, step=len(trials)))
+            metrics = {"best/trial": best.number, "best/val_loss": best.score}
+            metrics |= {"present/val_loss": present.score} if present.history else {}
+            self._store.client.log_batch(run_id, metrics_of(metrics, step=len(trials)))
             self._store.client.log_artifact(run_id, str(override))
             self._run_id = run_id
 
     def end(self, status: str) -> None:
-        """End the run, until the search is taken up again."""
+        """End the run; a resumed search opens it again."""
         if self._run_id is not None:
             with one_failure(AGAIN):
                 self._store.client.set_terminated(self._run_id, status)
 
     def _own_run(self) -> str:
-        known = runs_of(self._store, self._fingerprint)
-        if known:
-            self._store.client.update_run(known[0].info.run_id, status="RUNNING")
-            return known[0].info.run_id
+        earlier = runs_of(self._store, self._fingerprint)
+        if earlier:
+            self._store.client.update_run(earlier[0].info.run_id, status="RUNNING")
+            return earlier[0].info.run_id
         run_id = create_run(self._store, f"{SEARCH} {self._model}", self._tags(SEARCH, self._fingerprint))
         self._store.client.log_batch(run_id, params=[Param("model", self._model), Param("minimised", "val_loss")])
         return run_id
 
     def _logged_trials(self, run_id: str) -> set[int]:
-        """Numbers of the trials that are there; one that was left half logged is deleted."""
+        """Return the numbers of the logged trials; delete trials whose logging was interrupted."""
         query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
-        found = self._store.client.search_runs([self._store.experiment_id], query, max_results=MOST)
-        for run in found:
+        runs = self._store.client.search_runs([self._store.experiment_id], query, max_results=MAX_RUNS)
+        for run in runs:
             if run.info.status == "RUNNING":
                 self._store.client.delete_run(run.info.run_id)
-        return {int(run.data.tags[NUMBER]) for run in found if run.info.status != "RUNNING"}
+        return {int(run.data.tags[NUMBER]) for run in runs if run.info.status != "RUNNING"}
 
     def _log(self, parent: str, trial: Trial) -> None:
         own = digest({SEARCH: self._fingerprint, NUMBER: trial.number})
@@ -131,7 +131,7 @@ def _metrics(trial: Trial) -> list[Metric]:
 
 @contextmanager
 def search_run(settings: Settings, model: str, fingerprint: str) -> Iterator[SearchRun]:
-    """A run that is finished when the block ends, and killed or failed when it is interrupted or raises."""
+    """Yield a run, which is finished when the block ends, killed when it is interrupted, failed when it raises."""
     run = SearchRun(settings, model, fingerprint)
     try:
         yield run

@@ -6,7 +6,7 @@ from bonexray.config import Section
 
 
 class Track(Section):
-    """What is logged to MLflow, and where."""
+    """The experiment in MLflow, and whether the chosen model is registered."""
 
     experiment: str = "bonexray"
     registered: bool = Field(default=False, alias="register")  # a pydantic model has a method of that name

@@ -1,4 +1,4 @@
-"""Whatever run is missing, made from the files that DVC keeps."""
+"""Creation of missing MLflow runs from the study's files."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -50,31 +50,31 @@ from bonexray.tracking.store import (
 )
 
 log = logging.getLogger("bonexray")
-EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of what was added last
+EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of the content added last
 
 
 def sync(settings: Settings) -> dict[str, int]:
-    """Create every run of the study that is missing, from the files; create nothing twice.
+    """Create every missing run of the study from its files, each once.
 
-    Another sync of this repository is waited for. Two machines that sync the same study to one server at the same
-    moment leave one run of it as well, or two that the next sync makes one.
+    Waits for another sync of this repository. If two machines sync the same study to one server at the same moment,
+    duplicates are removed, at the latest by the next sync.
 
     Returns:
-        How many trainings, evaluations, ensembles and studies were added, and with `track.register` how many champions.
+        The number of trainings, evaluations, ensembles and studies added, and with `track.register` of champions.
 
     Raises:
-        BonexrayError: the store fails; what was added stays, and the next sync goes on from there.
+        BonexrayError: the store failed; the runs added so far remain, and the next sync continues.
     """
     try:
         return _sync(settings)
     except FAILURES as error:
-        do = "see that it is there and has room, then run `bonexray sync` again; it goes on where it was"
-        expected = "a store that takes the runs"
+        do = "check that it is reachable and has space, then run `bonexray sync` again; it continues"
+        expected = "a store that accepts runs"
         raise BonexrayError("MLflow", expected=expected, received=reason_of(error), do=do) from error
 
 
 def try_to_sync() -> None:
-    """Sync where it works; a store that does not answer costs one warning, because the numbers are in files."""
+    """Sync with the settings in params.yaml; if the store fails, only warn, because the scores are in files."""
     with one_warning():
         added = _sync(load_settings())
         log.info(
@@ -94,7 +94,7 @@ def _sync(settings: Settings) -> dict[str, int]:
                 added["trainings"] += trainings
                 added["evaluations"] += _add_evaluation(store, run_id, name)
             else:
-                log.warning("%s is missing; `dvc repro` or `dvc pull` brings it", model_folder(name))
+                log.warning("%s is missing; run `dvc repro` or `dvc pull`", model_folder(name))
         added["ensembles"] += _add_ensembles(store, settings)
         study, is_new = _add_study(store, settings)
         added["studies"] += is_new
@@ -105,24 +105,24 @@ def _sync(settings: Settings) -> dict[str, int]:
     return added
 
 
-def _once(store: Store, fingerprint: str, make: Callable[[], str]) -> tuple[str, bool]:
-    """The one finished run with a fingerprint, made if there is none, and whether it was made.
+def _once(store: Store, fingerprint: str, create: Callable[[], str]) -> tuple[str, bool]:
+    """Return the id of the one finished run with a fingerprint, created if missing, and whether it was created.
 
-    A run that was left unfinished before it, by a process or a server that died, is deleted, and so is a double.
+    Unfinished runs that were started before it, by a process or server that died, are deleted, and so are duplicates.
     """
-    known = runs_of(store, fingerprint)
-    if finished := [run for run in known if run.info.status == FINISHED]:
-        kept, *doubles = finished
-        left = [run for run in known if run.info.status != FINISHED and run.info.start_time < kept.info.start_time]
-        _delete(store, [*doubles, *left])
+    earlier = runs_of(store, fingerprint)
+    if finished := [run for run in earlier if run.info.status == FINISHED]:
+        kept, *duplicates = finished
+        dead = [run for run in earlier if run.info.status != FINISHED and run.info.start_time < kept.info.start_time]
+        _delete(store, [*duplicates, *dead])
         return kept.info.run_id, False
-    made = make()
-    _delete(store, known)
+    created = create()
+    _delete(store, earlier)
     rivals = [run for run in runs_of(store, fingerprint) if run.info.status == FINISHED]
     first = min(rivals, key=lambda run: (run.info.end_time, run.info.run_id)).info.run_id
-    if first != made:  # another machine was faster
-        store.client.delete_run(made)
-    return first, first == made
+    if first != created:  # another machine was faster
+        store.client.delete_run(created)
+    return first, first == created
 
 
 def _delete(store: Store, runs: list[LoggedRun]) -> None:
@@ -131,14 +131,14 @@ def _delete(store: Store, runs: list[LoggedRun]) -> None:
 
 
 def _add_trainings(store: Store, settings: Settings, name: str) -> tuple[str, int]:
-    """A model's trainings; the id of the first one, which carries the evaluation, and how many were added."""
+    """Add a model's trainings; return the id of the first, which gets the evaluation, and the number added."""
     folder, ids, added = model_folder(name), {}, 0
     card = read_json(folder / MODEL_CARD)
     for run in [Run(**item) for item in card["runs"]]:
-        place = folder if run == FIRST else folder / run.name
-        make = partial(_training_from_files, store, settings, card, run, place)
-        ids[run], made = _once(store, training_fingerprint(card, run), make)
-        added += made
+        run_folder = folder if run == FIRST else folder / run.name
+        create = partial(_training_from_files, store, settings, card, run, run_folder)
+        ids[run], is_new = _once(store, training_fingerprint(card, run), create)
+        added += is_new
     return ids[FIRST], added
 
 
@@ -152,38 +152,38 @@ def _training_from_files(store: Store, settings: Settings, card: Mapping[str, ob
 
 
 def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
-    """Test metrics, figures and heat maps onto a training's run, unless these very ones are there."""
+    """Add test scores, figures and heat maps to a training's run, unless it has the same ones; return whether it did."""
     scores = read_json(MODELS).get(model) if MODELS.exists() else None
     if scores is None:
         return False
     heat_maps = EXPLAINED_REPORTS / model
-    drawn = sorted(heat_maps.iterdir()) if heat_maps.exists() else []
-    version = digest({**scores, "explained": {path.name: sha256_of(path) for path in drawn}})
+    files = sorted(heat_maps.iterdir()) if heat_maps.exists() else []
+    version = digest({**scores, "explained": {path.name: sha256_of(path) for path in files}})
     if store.client.get_run(run_id).data.tags.get(EVALUATION) == version:
         return False
-    numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
-    store.client.log_batch(run_id, metrics_of(numbers, step=0))
+    metrics = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
+    store.client.log_batch(run_id, metrics_of(metrics, step=0))
     store.client.log_artifacts(run_id, str(MODEL_REPORTS / model), "evaluation")
-    if drawn:
+    if files:
         store.client.log_artifacts(run_id, str(heat_maps), "explained")
     store.client.set_tag(run_id, EVALUATION, version)
     return True
 
 
 def _add_ensembles(store: Store, settings: Settings) -> int:
-    """A run an ensemble."""
+    """Add one run per ensemble; return the number added."""
     added = 0
     for name, ensemble in (read_json(ENSEMBLES) if ENSEMBLES.exists() else {}).items():
         version = digest({"ensemble": name, **ensemble})
-        make = partial(_ensemble_from_files, store, settings, name, ensemble, version)
-        added += _once(store, version, make)[1]
+        create = partial(_ensemble_from_files, store, settings, name, ensemble, version)
+        added += _once(store, version, create)[1]
     return added
 
 
 def _ensemble_from_files(
     store: Store, settings: Settings, name: str, ensemble: Mapping[str, Mapping], version: str
 ) -> str:
-    """What was fitted on validation, test metrics and figures."""
+    """Create the run of an ensemble: its fitted parameters, test scores and figures."""
     scores = ensemble["scores"]
     tags = {
         "model": name,
@@ -194,8 +194,8 @@ def _ensemble_from_files(
         LEAK: scores.get(LEAK),
     }
     run_id = create_run(store, name, tags)
-    numbers = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
-    store.client.log_batch(run_id, metrics_of(numbers, step=0), [Param("members", ", ".join(ensemble["members"]))])
+    metrics = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
+    store.client.log_batch(run_id, metrics_of(metrics, step=0), [Param("members", ", ".join(ensemble["members"]))])
     store.client.log_dict(run_id, ensemble["fitted"], "fitted.json")
     store.client.log_artifacts(run_id, str(ENSEMBLE_REPORTS / name), "evaluation")
     store.client.set_terminated(run_id, FINISHED)
@@ -203,14 +203,14 @@ def _ensemble_from_files(
 
 
 def _add_study(store: Store, settings: Settings) -> tuple[str | None, bool]:
-    """One run for the comparison as a whole, and on it the newest report; the run, and whether it is new."""
+    """Add one run for the whole study, with the newest report; return its id and whether it is new."""
     if not HEADLINE.exists():
         return None, False
     content, models = dict(flat(read_json(HEADLINE))), all_scores(read_json(MODELS), read_json(ENSEMBLES))
     version = digest({"models": models, "headline": content})
-    run_id, made = _once(store, version, partial(_study_from_files, store, settings, content, models, version))
+    run_id, is_new = _once(store, version, partial(_study_from_files, store, settings, content, models, version))
     _add_report(store, run_id)
-    return run_id, made
+    return run_id, is_new
 
 
 def _study_from_files(

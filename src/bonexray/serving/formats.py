@@ -1,4 +1,7 @@
-"""A network in other programs' formats, and how those run it: with `training.runtime` the only module that imports TensorFlow."""
+"""ONNX and TensorFlow Lite files of a network, and functions that run them.
+
+Only this module and `runtime` import TensorFlow.
+"""
 
 import logging
 import os
@@ -15,7 +18,7 @@ import numpy as np
 from bonexray.errors import BonexrayError
 
 FORMATS = {"onnx": "model.onnx", "tflite": "model.tflite", "tflite-int8": "model.int8.tflite"}
-OPSET = 18  # of ONNX: fixed, so that the file does not follow the converter's default
+OPSET = 18  # of ONNX; fixed, because the converter's default changes with its version
 Runner = Callable[[np.ndarray], np.ndarray]
 
 
@@ -30,32 +33,33 @@ def write_onnx(network: keras.Model, path: Path) -> None:
         BonexrayError: the converter is not installed.
     """
     _require("tf2onnx", "onnx")
-    network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras exports what was called once
+    network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras exports only a network that was called
     with _quiet():
         network.export(path, format="onnx", verbose=False, opset_version=OPSET)
 
 
-def write_tflite(network: keras.Model, path: Path, typical: np.ndarray | None = None) -> None:
-    """Write a network as TensorFlow Lite, with 32-bit weights or, with typical images, computing in 8 bits.
+def write_tflite(network: keras.Model, path: Path, calibration: np.ndarray | None = None) -> None:
+    """Write a network as TensorFlow Lite, in 32 bits or quantised to 8 bits.
 
     Args:
         network: image (batch, px, px, 1) to probabilities.
         path: the file to write.
-        typical: float32 (images, px, px), from which the range of every layer's numbers is taken; training images.
+        calibration: float32 (images, px, px), training images that give the value range of each layer in 8 bits; None
+            writes 32 bits.
     """
     import tensorflow as tf
 
     with _quiet(), tempfile.TemporaryDirectory() as saved:
         network.export(saved, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-        if typical is not None:
+        if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([image[None, ..., None]] for image in typical)
+            converter.representative_dataset = lambda: ([image[None, ..., None]] for image in calibration)
         path.write_bytes(converter.convert())
 
 
 def onnx_runner(path: Path) -> Runner:
-    """An ONNX file as a function of images (batch, px, px, 1).
+    """Return a function that runs an ONNX file on images (batch, px, px, 1).
 
     Raises:
         BonexrayError: ONNX Runtime is not installed.
@@ -69,29 +73,29 @@ def onnx_runner(path: Path) -> Runner:
 
 
 def tflite_runner(path: Path) -> Runner:
-    """A TensorFlow Lite file as a function of images (batch, px, px, 1)."""
+    """Return a function that runs a TensorFlow Lite file on images (batch, px, px, 1)."""
     import tensorflow as tf
 
     resolvers = tf.lite.experimental.OpResolverType
     fast, plain = (
-        _Interpreted(tf, path, kind) for kind in (resolvers.AUTO, resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        _Interpreter(tf, path, kind) for kind in (resolvers.AUTO, resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     )
 
     def run(images: np.ndarray) -> np.ndarray:
         try:
             return fast(images)
-        except RuntimeError:  # the faster kernels refuse numbers as small as those of a random backbone
+        except RuntimeError:  # the fast kernels refuse the very small numbers of random backbones
             return plain(images)
 
     return run
 
 
-class _Interpreted:
-    """TensorFlow Lite's interpreter, made ready again only where the batch's size changes."""
+class _Interpreter:
+    """TensorFlow Lite's interpreter, which allocates tensors again only when the size of the batch changes."""
 
     def __init__(self, tf: ModuleType, path: Path, kernels: object) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a successor that TensorFlow does not bring along
+            warnings.simplefilter("ignore", UserWarning)  # TensorFlow recommends a package that it does not install
             self._interpreter = tf.lite.Interpreter(
                 str(path), num_threads=os.cpu_count(), experimental_op_resolver_type=kernels
             )
@@ -123,7 +127,7 @@ def _require(*packages: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the converters' notes on what they do."""
+    """Suppress the converters' messages."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

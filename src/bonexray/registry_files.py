@@ -1,4 +1,4 @@
-"""Files that are written from the table of models: lines of dvc.yaml, and the table in the documentation."""
+"""The parts of files that `bonexray registry` writes from the registry: dependencies in dvc.yaml, a table in the docs."""
 
 import re
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 from bonexray.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone
 from bonexray.results.markdown import with_section
 
-PAGE = Path("docs/models.md")
+DOCS_PAGE = Path("docs/models.md")
 DVC = Path("dvc.yaml")
-# What some stage reads of every model; a model outside the study stands for none, see `panel` in wiring.py.
-OUTPUTS = ("models", "reports/explained")
+# Folders of which some stage reads one subfolder per model; for models outside the study see `panel` in derived_params.py.
+MODEL_FOLDERS = ("models", "reports/explained")
 
 
-def generated_files(root: Path) -> dict[Path, str]:
-    """Return the files that follow from the table, with their content as it should be.
+def registry_files(root: Path) -> dict[Path, str]:
+    """Return the files that depend on the registry, with the text that they should have.
 
     Args:
-        root: of the repository, for the files of which only a part follows.
+        root: the folder of the repository; text that does not depend on the registry is kept from its files.
     """
-    dvc, page = root / DVC, root / PAGE
+    dvc, page = root / DVC, root / DOCS_PAGE
     return {
         dvc: _with_dependencies(dvc.read_text(encoding="utf-8")),
         page: with_section(page.read_text(encoding="utf-8"), "models", models_table()),
@@ -26,14 +26,14 @@ def generated_files(root: Path) -> dict[Path, str]:
 
 
 def _with_dependencies(text: str) -> str:
-    for folder in OUTPUTS:
+    for folder in MODEL_FOLDERS:
         lines = "".join(f"      - {folder}/${{panel.{name}}}\n" for name in REGISTRY)
         text = re.sub(rf"(?:^ +- {folder}/\$\{{panel\.\w+\}}\n)+", lines, text, flags=re.MULTILINE)
     return text
 
 
 def models_table() -> str:
-    """Return the table of models in Markdown: what each is, what its images must be, and whose weights it starts from."""
+    """Return the Markdown table of models: their networks, image sizes and starting weights."""
     lines = [
         "| `model=` | network | smallest image | native | ImageNet weights (licence; hash) |",
         "| --- | --- | --: | --: | --- |",

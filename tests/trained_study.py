@@ -1,4 +1,4 @@
-"""A tiny study that its own stages have run through, for the tests of what answers outside it."""
+"""A tiny study with two trained models, for the tests of bundles, predictions and exports."""
 
 import runpy
 from contextlib import chdir
@@ -25,7 +25,7 @@ CHANGES = {
 
 
 def run_study(folder: Path) -> Settings:
-    """Two classes of noisy pictures, not square and larger than the working size, and two models trained on them."""
+    """Run the stages on two classes of noisy images, not square and larger than the working size."""
     study = Study(folder)
     params = YAML_FILE.load(REPOSITORY / "params.yaml")
     models = {name: params["models"][name] for name in (FROZEN, SCRATCH)}
@@ -41,7 +41,6 @@ def run_study(folder: Path) -> Settings:
             ("split",),
             ("denoise",),
             ("prepare",),
-            ("weights", FROZEN),
             ("features", FROZEN),
             ("train", FROZEN),
             ("train", SCRATCH),

@@ -1,0 +1,91 @@
+"""The sections of `params.yaml` that follow from the chosen models: `models`, `backbones` and `panel`.
+
+DVC runs one stage for each entry of `models` and `backbones`, and runs it again when its entry changes. `panel` maps
+every model of the registry to a model of the study: itself, or the first of the study if it is not chosen. The stages
+that read all models need it because DVC takes a path, but no list, as a dependency.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from bonexray.errors import BonexrayError
+from bonexray.registry import BACKBONES, FINE_TUNE, REGISTRY, SCRATCH, Backbone, model_row
+
+ALL = "all"
+ENCODER = "src/bonexray/backbones/encoder.py"
+
+
+def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
+    """Return the sections `models`, `backbones` and `panel` of a study.
+
+    Args:
+        choices: the settings `model`, `mode`, `modes`, `fine_tune` and `weights`.
+
+    Raises:
+        BonexrayError: `model` names no model of the registry.
+    """
+    names = chosen_models(choices["model"])
+    backbones = dict.fromkeys(backbone for name in names for backbone in REGISTRY[name].backbones)
+    return {
+        "models": {name: _model_params(name, choices) for name in names},
+        "backbones": {name: _backbone_params(name, choices["weights"]["files"]) for name in backbones},
+        "panel": {name: name if name in names else names[0] for name in REGISTRY},
+    }
+
+
+def chosen_models(value: str | Iterable[str]) -> list[str]:
+    """Return the names of the chosen models.
+
+    Args:
+        value: the setting `model`: `all`, a name, or several names.
+
+    Raises:
+        BonexrayError: a name is unknown, or none is given.
+    """
+    names = list(dict.fromkeys([value] if isinstance(value, str) else value))
+    if ALL in names:
+        return list(REGISTRY)
+    if not names:
+        raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
+    for name in names:
+        if name not in REGISTRY:
+            similar = difflib.get_close_matches(str(name), REGISTRY, n=1)
+            raise BonexrayError(
+                "model",
+                expected=f"{ALL}, or names among {', '.join(REGISTRY)}",
+                received=repr(name),
+                do=f"did you mean {similar[0]!r}?" if similar else "correct the name",
+            )
+    return names
+
+
+def describe_backbone(name: str, row: Backbone) -> str:
+    """Return the facts of a backbone that decide its features and heat maps, in words."""
+    facts = [row.builder or name, row.convention, f"heat maps from {row.heat_map}"]
+    if row.published and row.published.hash:
+        facts.append(f"weights {row.published.hash[:8]}")
+    return ", ".join(facts)
+
+
+def _model_params(name: str, choices: Mapping) -> dict[str, object]:
+    row = model_row(name)
+    if not row.backbones:
+        return {"mode": SCRATCH, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+    mode = choices["modes"].get(name, choices["mode"])
+    params: dict[str, object] = {"mode": mode, "inputs": [f"data/features/{backbone}" for backbone in row.backbones]}
+    if row.head:
+        params["head"] = row.head
+    if mode == FINE_TUNE:
+        blocks = {b: choices["fine_tune"]["blocks"].get(b, BACKBONES[b].fine_tune_from) for b in row.backbones}
+        params["fine_tune"] = {**choices["fine_tune"], "blocks": blocks}
+    return params
+
+
+def _backbone_params(name: str, files: Mapping[str, str]) -> dict[str, str]:
+    row = BACKBONES[name]
+    code = ENCODER if row.builder else _builder_path(name)
+    return {"row": describe_backbone(name, row), "watch": files.get(name, code)}
+
+
+def _builder_path(name: str) -> str:
+    return f"src/bonexray/builders/{name}.py"

@@ -1,0 +1,62 @@
+"""The main output of each stage, read from a study's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.manifest import read_manifest
+from bonexray.data.paths import (
+    COMPARISON,
+    DENOISE,
+    EXPLAINED_REPORTS,
+    FEATURES,
+    HISTORY,
+    IMAGES,
+    MANIFEST,
+    MODELS,
+    features_folder,
+    model_folder,
+)
+from bonexray.experiment.evaluation import REPORT
+from bonexray.files import read_json
+
+# Each reader takes the study's folder and the further parts of the call; `read_output` says what they return.
+READERS: dict[str, Callable[..., object]] = {
+    "phantom": lambda folder: pd.read_csv(folder / "data/phantom/truth.csv"),
+    "split": lambda folder: read_manifest(folder / MANIFEST),
+    "denoise": lambda folder: read_json(folder / DENOISE),
+    "prepare": lambda folder: ArrayFile(folder / IMAGES),
+    "cohort": lambda folder: folder / "reports/cohort",
+    "augment": lambda folder: folder / "reports/augmentation",
+    "features": lambda folder, backbone: ArrayFile(folder / features_folder(backbone) / FEATURES),
+    "train": lambda folder, model: pd.read_csv(folder / model_folder(model) / HISTORY),
+    "evaluate": lambda folder: read_json(folder / MODELS),
+    "explain": lambda folder, model: folder / EXPLAINED_REPORTS / model,
+    "aggregate": lambda folder: pd.read_csv(folder / COMPARISON),
+    "report": lambda folder: folder / REPORT,
+}
+
+
+def read_output(folder: Path, stage: str, *names: str) -> object:
+    """Return what a finished stage found.
+
+    Args:
+        folder: the study's folder.
+        stage: the name of the stage.
+        names: the model or backbone, for a stage that runs once for each.
+
+    Returns:
+        phantom: a data frame, one row per image: path, patient, label, T-score and bone measures.
+        split: the manifest, a data frame, one row per image: id, path, label, group, split, fold, sha256.
+        denoise: PSNR in dB and SSIM before and after the filter, and the number of images measured.
+        prepare: the networks' input, float32 (images, img_px, img_px) in [0, 1], in the manifest's order.
+        cohort, augment, explain: the folder of figures.
+        features: a frozen backbone's output, float32 (images, width), in the manifest's order.
+        train: a data frame, one row per epoch: losses, accuracies and learning rate.
+        evaluate: by model, score to value, with `_low` and `_high` for its interval.
+        aggregate: the ranked table, a data frame, one row per model and ensemble.
+        report: the path of the page.
+    """
+    return READERS[stage](folder, *names)

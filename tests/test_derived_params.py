@@ -1,0 +1,107 @@
+"""Test the sections of params.yaml that follow from the choice of models, and the refusal of unknown models."""
+
+from pathlib import Path
+
+import pytest
+from dvc.exceptions import DvcException
+from dvc.utils.hydra import compose_and_dump
+from ruamel.yaml import YAML
+
+from bonexray.composition import PLUGINS, compose
+from bonexray.derived_params import chosen_models, derive_params, describe_backbone
+from bonexray.errors import BonexrayError
+from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, REGISTRY, SCRATCH, model_row
+
+CONF = Path(__file__).parents[1] / "conf"
+every_model = pytest.mark.parametrize("name", REGISTRY)
+
+
+def choices(**changes: object) -> dict[str, object]:
+    """Return the choices of the default study with some of them changed."""
+    fine_tune = {"blocks": {}, "epochs": 10, "learning_rate": 1e-4}
+    return {"model": "all", "mode": FROZEN, "modes": {}, "fine_tune": fine_tune, "weights": {"files": {}}, **changes}
+
+
+@every_model
+def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_in_the_panel(name: str) -> None:
+    params = derive_params(choices(model=name))
+    assert list(params["models"]) == [name]
+    assert list(params["backbones"]) == list(model_row(name).backbones)
+    assert params["panel"] == dict.fromkeys(REGISTRY, name)
+
+
+def test_a_study_of_all_models_has_every_backbone_and_each_model_stands_for_itself() -> None:
+    params = derive_params(choices())
+    assert list(params["models"]) == list(REGISTRY)
+    assert set(params["backbones"]) == set(BACKBONES)
+    assert params["panel"] == {name: name for name in REGISTRY}
+
+
+@every_model
+def test_a_model_is_trained_from_the_features_of_its_backbones_or_from_its_builder(name: str) -> None:
+    params, row = derive_params(choices())["models"][name], model_row(name)
+    features = [f"data/features/{backbone}" for backbone in row.backbones]
+    assert params["inputs"] == (features or [f"src/bonexray/builders/{name}.py"])
+    assert params["mode"] == (FROZEN if row.backbones else SCRATCH)
+
+
+def test_a_model_may_have_a_mode_of_its_own() -> None:
+    models = derive_params(choices(modes={"resnet50": FINE_TUNE}))["models"]
+    assert models["resnet50"]["mode"] == FINE_TUNE
+    assert {params["mode"] for name, params in models.items() if name != "resnet50"} == {FROZEN, SCRATCH}
+
+
+def test_fine_tuning_starts_at_the_block_in_the_settings_or_in_the_registry() -> None:
+    fine_tune = {"blocks": {"vgg16": "block4_conv1"}, "epochs": 5}
+    models = derive_params(choices(mode=FINE_TUNE, fine_tune=fine_tune))["models"]
+    blocks = {"vgg16": "block4_conv1", "vgg19": BACKBONES["vgg19"].fine_tune_from}
+    assert models["vgg16_vgg19"]["fine_tune"] == {"blocks": blocks, "epochs": 5}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_dvc_watches_the_code_of_a_backbone_or_its_weights_file(name: str) -> None:
+    watched = derive_params(choices())["backbones"][name]["watch"]
+    assert (CONF.parent / watched).is_file()
+    files = {"files": {name: "/a b/(1).h5"}}
+    assert derive_params(choices(weights=files))["backbones"][name]["watch"] == "/a b/(1).h5"
+
+
+def test_rows_of_backbones_differ_in_words() -> None:
+    assert len({describe_backbone(name, row) for name, row in BACKBONES.items()}) == len(BACKBONES)
+
+
+def test_a_list_that_contains_all_chooses_every_model() -> None:
+    assert chosen_models(["vgg16", "all"]) == list(REGISTRY)
+
+
+def test_no_model_is_refused() -> None:
+    with pytest.raises(BonexrayError, match="model: expected at least one name, received none; set model=all"):
+        chosen_models([])
+
+
+# Composition
+
+
+def test_conf_composes_the_derived_sections(tmp_path: Path) -> None:
+    compose(tmp_path / "params.yaml", CONF, ["model=[vgg16,vgg19]", "mode=full"])
+    params = YAML(typ="safe").load(tmp_path / "params.yaml")
+    derived = derive_params({key: params[key] for key in choices()})
+    assert {part: params[part] for part in derived} == derived
+    assert list(params["models"]) == ["vgg16", "vgg19"]
+
+
+@pytest.mark.parametrize(("name", "advice"), [("vgg17", "did you mean 'vgg19'?"), ("nothing", "correct the name")])
+def test_an_unknown_model_is_refused_in_one_line_with_advice(name: str, advice: str, tmp_path: Path) -> None:
+    with pytest.raises(BonexrayError) as refusal:
+        compose(tmp_path / "params.yaml", CONF, [f"model={name}"])
+    message = str(refusal.value)
+    assert message.startswith("model: expected all, or names among vgg16, vgg19, ")
+    assert message.endswith(f", received '{name}'; {advice}")
+    assert "\n" not in message
+
+
+def test_dvc_prints_the_refusal_of_an_unknown_model_once(tmp_path: Path) -> None:
+    options = (str(CONF), None, "config", str(CONF / PLUGINS), ["model=vgg17"])
+    with pytest.raises(DvcException, match=r"^model: expected all, .*'vgg19'") as refusal:
+        compose_and_dump(str(tmp_path / "params.yaml"), *options)
+    assert refusal.value.__cause__ is None  # DVC prints each cause, and calls other errors unexpected
