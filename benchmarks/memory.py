@@ -97,10 +97,10 @@ def lay_out(folder: Path, count: int, px: int) -> None:
 def lay_out_weights() -> None:
     """The backbone's starting weights; Keras is loaded for nothing else here."""
     from bonexray.data.paths import weights_path
-    from bonexray.features.starting_weights import starting_body
+    from bonexray.features.starting_weights import starting_backbone
 
     weights_path(BACKBONE).parent.mkdir()
-    starting_body(BACKBONE, load_settings().weights).save_weights(weights_path(BACKBONE))
+    starting_backbone(BACKBONE, load_settings().weights).save_weights(weights_path(BACKBONE))
 
 
 if __name__ == "__main__":

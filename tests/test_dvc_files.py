@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from bonexray.composition import compose
-from bonexray.generated import OUTPUTS, generated_files
+from bonexray.registry_files import OUTPUTS, registry_files
 from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, FULL, REGISTRY
 from bonexray.study import Settings, load_settings
 
@@ -20,7 +20,7 @@ DVC_YAML = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 CODE = ("src/", "stages/", "params.yaml")
 # They refuse, log and show, and no output depends on them. The table of models reaches the stages of one model as a
 # parameter, `models.<name>` or `backbones.<name>`, so these do not depend on its file.
-NO_DEPENDENCY = {"stage", "check", "tracking", "progress", "study", "wiring"}
+NO_DEPENDENCY = {"stage", "check", "tracking", "progress", "study", "derived_params"}
 ROWS_AS_PARAMETERS = {"features", "train", "explain"}
 
 
@@ -90,7 +90,7 @@ def test_a_preset_changes_the_settings(tmp_path):
 
 
 def test_what_follows_from_the_table_is_as_it_would_be_written():
-    stale = [path.name for path, text in generated_files(ROOT).items() if path.read_text(encoding="utf-8") != text]
+    stale = [path.name for path, text in registry_files(ROOT).items() if path.read_text(encoding="utf-8") != text]
     assert not stale, "run `bonexray registry`"
 
 

@@ -107,7 +107,7 @@ def test_the_filters_are_those_in_metrics():
 
 
 def test_the_models_are_those_of_the_registry():
-    from bonexray.generated import models_table
+    from bonexray.registry_files import models_table
 
     assert section("docs/models.md", "models") == models_table(), "run `bonexray registry`"
 

@@ -17,7 +17,7 @@ from bonexray.features.published import require_mirrored
 from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.group_counts import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
-from bonexray.wiring import derived
+from bonexray.derived_params import derive_params
 
 
 def require_sound_settings(settings: Settings) -> None:
@@ -80,7 +80,7 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
 def _require_derived(settings: Settings) -> None:
     """Refuse `models`, `backbones` and `panel` edited by hand: they must follow from the other settings."""
     content = settings.model_dump(exclude_unset=True)
-    for part, expected in derived(settings.model_dump()).items():
+    for part, expected in derive_params(settings.model_dump()).items():
         if content[part] != expected:
             names = {*expected, *content[part]}
             key = next(name for name in sorted(names) if expected.get(name) != content[part].get(name))

@@ -115,13 +115,13 @@ def registry(
     """Regenerate params.yaml, dvc.yaml and docs/models.md from the table of models."""
     from bonexray.composition import compose
     from bonexray.config import PARAMS
-    from bonexray.generated import generated_files
+    from bonexray.registry_files import registry_files
     from bonexray.registry import REGISTRY
 
     if names:
         typer.echo("\n".join(REGISTRY))
         return
-    files = generated_files(Path.cwd())
+    files = registry_files(Path.cwd())
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
     compose(PARAMS, Path("conf"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from bonexray.backbones.encoder import to_convention
 from bonexray.networks.heads import STANDARDIZE
-from bonexray.networks.trainable import HEAD, body_of
+from bonexray.networks.trainable import HEAD, backbone_of
 from bonexray.registry import BACKBONES, model_row
 
 CLASSES = "classes"
@@ -64,7 +64,7 @@ def halve(network: keras.Model, name: str) -> Halves:
         return halve_at(network, row.heat_map)
     lower, entries, features, passing = [], [], [], []
     for backbone in row.backbones:
-        body = body_of(network, backbone)
+        body = backbone_of(network, backbone)
         maps = body.get_layer(BACKBONES[backbone].heat_map).output
         lower.append((BACKBONES[backbone].convention, keras.Model(body.input, maps)))
         entries.append(keras.Input(maps.shape[1:], name=f"{backbone}_maps"))

@@ -16,7 +16,7 @@ from bonexray.data.manifest import read_leak_suspect
 from bonexray.data.paths import IMAGES, MANIFEST, MODEL_WEIGHTS, weights_path
 from bonexray.hashing import digest, sha256_of
 from bonexray.networks.heads import STANDARDIZE
-from bonexray.networks.trainable import HEAD, body_of, build_trainable, head_of
+from bonexray.networks.trainable import HEAD, backbone_of, build_trainable, head_of
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
 from bonexray.runtime import distribution
 from bonexray.train.batches import Batches
@@ -170,7 +170,7 @@ def _build(name: str, cohort: Cohort) -> keras.Model:
 
 def _start_backbones(network: keras.Model, name: str) -> None:
     for backbone in model_row(name).backbones:
-        load_starting_weights(body_of(network, backbone), backbone)
+        load_starting_weights(backbone_of(network, backbone), backbone)
 
 
 def _weights_hash(backbone: str, cohort: Cohort) -> str:
