@@ -5,7 +5,6 @@ import functools
 import keras
 import numpy as np
 import pytest
-from bonexray.models import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -16,8 +15,9 @@ from bonexray.errors import BonexrayError
 from bonexray.explain.feature_maps import Halves, halve, halve_at
 from bonexray.explain.gradcam import class_scores, heat_maps
 from bonexray.explain.sanity import STATISTICS, likeness, randomise
+from bonexray.networks import trainable
 from bonexray.networks.standardize import Standardize
-from bonexray.networks.trainable import HEAD
+from bonexray.networks.trainable import HEAD, build_trainable
 from bonexray.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
 from bonexray.runtime import gradients
 
@@ -33,7 +33,7 @@ def complete(name: str, mode: str | None = None, **changes: object) -> keras.Mod
     """A model from image to classes, its standardisation as if fitted."""
     mode = mode or (FINE_TUNE if model_row(name).backbones else SCRATCH)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "build_encoder", built_encoder)
+        patch.setattr(trainable, "build_encoder", built_encoder)
         network = build(name, mode, with_settings(**changes))
     rng = np.random.default_rng(3)
     if HEAD in {layer.name for layer in network.layers}:
@@ -145,7 +145,7 @@ def test_the_layers_looked_at_are_the_last_with_places() -> None:
     pools = {"InputLayer", "MaxPooling2D", "GlobalAveragePooling2D", "LayerNormalization"}
     for name in ("vgg16", "convnext_tiny", "resnet18"):
         body = complete(name).get_layer(f"{name}_encoder").get_layer(name)
-        at = [layer.name for layer in body.layers].index(BACKBONES[name].gradcam)
+        at = [layer.name for layer in body.layers].index(BACKBONES[name].heat_map)
         assert {type(layer).__name__ for layer in body.layers[at + 1 :]} <= pools
 
 
@@ -153,7 +153,7 @@ def test_the_layers_looked_at_are_the_last_with_places() -> None:
 def test_what_a_head_subtracts_is_subtracted_from_the_maps(name: str) -> None:
     """The same network, standardising before it pools, has the same heat maps."""
     keras.utils.set_random_seed(7)
-    network, px, chosen = networks.build_trainable(name, FINE_TUNE, 64, 3, with_settings()), 32, np.array([0, 1, 2] * 2)
+    network, px, chosen = build_trainable(name, FINE_TUNE, 64, 3, with_settings()), 32, np.array([0, 1, 2] * 2)
     head = network.get_layer(HEAD)
     rng = np.random.default_rng(3)
     head.get_layer("standardize").set_weights(rng.uniform(0.5, 1.5, (2, BACKBONES[name].features)))
