@@ -148,8 +148,8 @@ def test_the_history_names_the_phases_and_counts_the_epochs_through(mode: str, t
 @every_mode
 def test_in_every_phase_every_kernel_that_is_to_learn_does(mode: str, trainings: dict[str, Training]) -> None:
     phases = trainings[mode].phases
-    for phase, trainable in enumerate(phases.trainable):
-        kernels = {path for path in trainable if path.endswith("kernel")}
+    for phase, paths in enumerate(phases.trainable):
+        kernels = {path for path in paths if path.endswith("kernel")}
         assert kernels
         assert kernels <= phases.changed(phase)
 

@@ -17,6 +17,7 @@ from bonexray.tracking import live
 from bonexray.tuning import search
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.winner import override_of
+from bonexray.wiring import derived
 
 PAGE = (REPOSITORY / "docs/search.md").read_text(encoding="utf-8")
 COMMAND = re.search(r"^bonexray (tune .*)$", PAGE, re.M)[1].split()
@@ -36,8 +37,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_params(root: Path, **changes: object) -> None:
-    content = settings_with().model_dump(by_alias=True)
+    content = settings_with().model_dump(by_alias=True) | {"model": MODEL}
     content["train"] |= changes
+    content |= derived(content)
     YAML_FILE.dump(content, root / "params.yaml")
 
 
