@@ -45,12 +45,12 @@ SOUND = {
     "models": {
         "compact_cnn": {
             "mode": "scratch",
-            "images": "data/prepared",
-            "features": ["data/split/manifest.csv"],
-            "weights": ["data/split/manifest.csv"],
+            "inputs": ["src/bonexray/builders/compact_cnn.py"],
+            "heat_map": "conv4_relu",
         }
     },
     "backbones": {},
+    "panel": {"compact_cnn": "compact_cnn"},
 }
 
 

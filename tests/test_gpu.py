@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bonexray.preprocess import gpu, store
 
 from bonexray.compute import Compute
+from bonexray.denoise import gpu, store
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.filters import FILTERS, options_of
 from bonexray.denoise.quality import psnr_db

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bonexray.preprocess import denoise as denoise_module
-from bonexray.preprocess import store as store_module
 
 from bonexray.compute import Compute
+from bonexray.denoise import denoising as denoise_module
+from bonexray.denoise import store as store_module
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.quality import added_noise_quality
 from bonexray.denoise.settings import Denoise
