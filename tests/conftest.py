@@ -14,6 +14,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 from bonexray.images.reading import write_png16
+from bonexray.wiring import derived
 
 settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine is no failure
 settings.load_profile("bonexray")
@@ -42,15 +43,10 @@ SOUND = {
     "prepare.resize": "pad",
     "weights.source": "random",
     "weights.files": {},
-    "models": {
-        "compact_cnn": {
-            "mode": "scratch",
-            "inputs": ["src/bonexray/builders/compact_cnn.py"],
-            "heat_map": "conv4_relu",
-        }
-    },
-    "backbones": {},
-    "panel": {"compact_cnn": "compact_cnn"},
+    "model": "compact_cnn",
+    **derived(
+        {"model": "compact_cnn", "mode": "frozen", "modes": {}, "fine_tune": {"blocks": {}}, "weights": {"files": {}}}
+    ),
 }
 
 
