@@ -17,7 +17,7 @@ from bonexray.errors import BonexrayError
 from bonexray.images.reading import write_png16
 from bonexray.prepare.resizing import prepare_images
 from bonexray.prepare.settings import Prepare
-from bonexray.split.audit import examine
+from bonexray.split.audit import audit_images
 
 LOCAL = Compute(backend="local", scheduler=None)
 DENOISE = Denoise(
@@ -87,8 +87,8 @@ def written_by(compute: Compute, root: Path, folder: Path) -> dict[str, bytes]:
         (folder / name).mkdir(parents=True)
     denoise_images(root, images, folder / "denoised", DENOISE, compute)
     prepare_images(folder / "denoised", list(images), folder / "prepared", Prepare(img_px=24, resize="pad"), compute)
-    examined = examine(root, [Source(name, "a", None, None) for name in images.values()], compute)
-    facts = {item.source.path: repr((item, item.thumbnail.tobytes())).encode() for item in examined}
+    audited = audit_images(root, [Source(name, "a", None, None) for name in images.values()], compute)
+    facts = {item.source.path: repr((item, item.thumbnail.tobytes())).encode() for item in audited}
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("[dp]*/*")} | facts
 
 
@@ -111,10 +111,10 @@ def test_two_workers_write_the_bytes_of_one_machine(
 def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr("bonexray.compute.CONNECT_SECONDS", 1)
-    with pytest.raises(BonexrayError, match=r"compute.scheduler: .*no answer from tcp://127.0.0.1:9"):
+    with pytest.raises(BonexrayError, match=r"compute.scheduler: .*no response from tcp://127.0.0.1:9"):
         list(spread(square, [(1,)], "squares", Compute(backend="dask", scheduler="tcp://127.0.0.1:9")))
 
 
 def test_dask_without_a_scheduler_is_refused() -> None:
-    with pytest.raises(ValueError, match="where the backend is dask"):
+    with pytest.raises(ValueError, match="if the backend is dask"):
         Compute(backend="dask", scheduler=None)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from audited import CLASSES, built, cohort, image, settings
 from cohorts import cohort_of, lay_out_features, lay_out_images
-from examined import CLASSES, built, cohort, image, settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,8 +24,8 @@ GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p
 def test_every_image_is_tested_once_by_a_training_that_saw_nothing_of_its_group(
     drawn: list, folds: int, seed: int
 ) -> None:
-    examined = cohort(folds) + [image(f"drawn/{n}", label, group) for n, (label, group) in enumerate(drawn)]
-    rows = built(examined, settings(seed=seed, folds=folds))
+    audited = cohort(folds) + [image(f"drawn/{n}", label, group) for n, (label, group) in enumerate(drawn)]
+    rows = built(audited, settings(seed=seed, folds=folds))
     assert folds_of(rows) == folds
     tested, validated = np.zeros(len(rows), int), np.zeros(len(rows), int)
     for fold in range(1, folds + 1):
@@ -65,9 +65,9 @@ def test_every_fold_is_trained_in_every_repeat_the_first_one_first() -> None:
 
 
 def test_folds_are_refused_where_the_dataset_brings_a_split() -> None:
-    examined = [item for split in SPLITS for item in cohort(4, split, split)]
+    audited = [item for split in SPLITS for item in cohort(4, split, split)]
     with pytest.raises(BonexrayError, match=r"split\.folds: expected a dataset without splits of its own"):
-        built(examined, settings(folds=3))
+        built(audited, settings(folds=3))
 
 
 def test_a_class_with_fewer_groups_than_folds_is_refused() -> None:

@@ -11,8 +11,8 @@ from skimage.transform import AffineTransform, warp
 
 from bonexray.compute import Compute
 from bonexray.phantom.simulation import simulate
-from bonexray.split.candidates import HASH_PX, candidates, perceptual_hashes
-from bonexray.split.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
+from bonexray.split.candidates import HASH_PX, find_candidates, perceptual_hashes
+from bonexray.split.lookalikes import PATCH_PX, _penalised, find_lookalikes, likeness_of
 from bonexray.split.settings import Audit
 from bonexray.split.thumbnails import ORIENTATIONS, VIEWS, oriented, thumbnail, viewed
 
@@ -77,7 +77,7 @@ def thumbnails(images: list[np.ndarray]) -> np.ndarray:
 
 
 def found(images: list[np.ndarray], settings: Audit = SETTINGS) -> set[tuple[int, int]]:
-    return {(pair.one, pair.other) for pair in lookalikes(thumbnails(images), settings, LOCAL)}
+    return {(pair.one, pair.other) for pair in find_lookalikes(thumbnails(images), settings, LOCAL)}
 
 
 def test_radiographs_of_different_patients_are_no_copies(cohort: list[np.ndarray]) -> None:
@@ -93,7 +93,7 @@ def test_at_least_95_percent_of_planted_copies_are_found_and_nothing_else(kind: 
 
 
 def test_the_most_alike_come_first(cohort: list[np.ndarray]) -> None:
-    pairs = lookalikes(thumbnails([*cohort[:20], reencoded(cohort[3]), cohort[5]]), SETTINGS, LOCAL)
+    pairs = find_lookalikes(thumbnails([*cohort[:20], reencoded(cohort[3]), cohort[5]]), SETTINGS, LOCAL)
     assert [(pair.one, pair.other) for pair in pairs] == [(5, 21), (3, 20)]
     assert pairs[0].likeness == pytest.approx(1, abs=1e-3)
     assert pairs[0].likeness > pairs[1].likeness > 0.7
@@ -105,7 +105,7 @@ def test_no_neighbours_looks_for_nothing(cohort: list[np.ndarray]) -> None:
 
 @pytest.mark.parametrize("images", [0, 1])
 def test_fewer_than_two_images_have_no_pairs(images: int, cohort: list[np.ndarray]) -> None:
-    assert lookalikes(np.zeros((images, 128, 128), np.uint8), SETTINGS, LOCAL) == []
+    assert find_lookalikes(np.zeros((images, 128, 128), np.uint8), SETTINGS, LOCAL) == []
 
 
 def test_black_images_are_like_nothing() -> None:
@@ -124,19 +124,19 @@ def test_a_hash_does_not_follow_brightness() -> None:
 
 
 def test_candidates_are_a_few_an_image_and_not_all_pairs(cohort: list[np.ndarray]) -> None:
-    pairs = candidates(thumbnails(cohort), 3)
+    pairs = find_candidates(thumbnails(cohort), 3)
     assert len(pairs) <= 3 * len(cohort)
     assert len({(min(a, b), max(a, b)) for a, b, _ in pairs}) == len(pairs)
 
 
 def test_what_fits_by_chance_in_a_narrow_limb_is_no_copy_and_in_a_wide_one_is() -> None:
-    assert _secured(0.78, 0.17 * WHOLE, WHOLE) < 0.7 < _secured(0.78, 0.7 * WHOLE, WHOLE)
+    assert _penalised(0.78, 0.17 * WHOLE, WHOLE) < 0.7 < _penalised(0.78, 0.7 * WHOLE, WHOLE)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9, 1.0])
 def test_what_is_said_of_a_whole_picture_is_said_in_full(correlation: float) -> None:
-    assert _secured(correlation, WHOLE, WHOLE) == pytest.approx(correlation, abs=1e-6)
-    assert _secured(correlation, 20, WHOLE) < _secured(correlation, 60, WHOLE) <= correlation
+    assert _penalised(correlation, WHOLE, WHOLE) == pytest.approx(correlation, abs=1e-6)
+    assert _penalised(correlation, 20, WHOLE) < _penalised(correlation, 60, WHOLE) <= correlation
 
 
 def test_a_copy_that_is_cropped_comes_first_in_a_crowd_of_its_outline(cohort: list[np.ndarray]) -> None:
@@ -144,7 +144,7 @@ def test_a_copy_that_is_cropped_comes_first_in_a_crowd_of_its_outline(cohort: li
     crowd = [
         np.clip(outline * (1 + 0.2 * gaussian_filter(rng.standard_normal(outline.shape), 1)), 0, 1) for _ in range(40)
     ]
-    pairs = candidates(thumbnails([*crowd, cropped(crowd[7])]), SETTINGS.neighbours)
+    pairs = find_candidates(thumbnails([*crowd, cropped(crowd[7])]), SETTINGS.neighbours)
     assert {7, 25} in [{one, other} for one, other, _ in pairs]
     assert len(pairs) < 26 * 25 / 2 / 2  # most of the crowd does not stand out
 
