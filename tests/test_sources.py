@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bonexray.data.manifest import SPLITS, class_numbers
 from bonexray.dataset.settings import Dataset
-from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_fault
+from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_problem
 from bonexray.errors import BonexrayError
 
 
@@ -158,12 +158,12 @@ def test_a_class_whose_name_cannot_be_printed_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["knie.png", "Knochen, 'links' \"2\".png", "膝.png", "é" * 127, "a|b`c.png"])
 def test_most_names_are_no_fault(name: str) -> None:
-    assert name_fault(name) is None
+    assert name_problem(name) is None
     assert escaped(name) == name
 
 
 @given(st.binary(min_size=1, max_size=40))
 def test_any_name_of_a_file_can_be_written_once_it_is_escaped(name: bytes) -> None:
     shown = escaped(os.fsdecode(name))
-    assert name_fault(shown) is None
+    assert name_problem(shown) is None
     assert shown.encode().decode() == shown

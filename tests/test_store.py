@@ -120,7 +120,7 @@ def test_a_damaged_result_is_made_anew(root: Path, damage, caplog: pytest.LogCap
     kept()[2].write_bytes(damage(kept()[2].read_bytes()))
     assert run(root, "second") == 1
     assert contents(root.parent / "first") == contents(root.parent / "second")
-    assert "is damaged and is made anew" in caplog.text
+    assert "is damaged and will be replaced" in caplog.text
     assert run(root, "third") == 0
 
 

@@ -76,7 +76,7 @@ BAD = {
 }
 
 LINKS = {
-    "normal/dangling.png": ("nowhere.png", "no such file, or a link to nothing"),
+    "normal/dangling.png": ("nowhere.png", "no such file, or a broken link"),
     "normal/itself.png": ("itself.png", ""),
     "normal/outside.png": ("../../../outside.png", "a link that leaves the dataset's folder"),
 }
