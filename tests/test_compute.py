@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.dataset.sources import Source
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.settings import Denoise
@@ -71,13 +71,13 @@ def square(number: int) -> int:
 
 @pytest.mark.parametrize("threads", [False, True])
 def test_results_come_in_the_order_of_the_items(threads: bool) -> None:
-    assert list(spread(square, [(n,) for n in range(50)], "squares", LOCAL, threads=threads)) == [
+    assert list(parallel_map(square, [(n,) for n in range(50)], "squares", LOCAL, threads=threads)) == [
         n * n for n in range(50)
     ]
 
 
 def test_no_items_are_no_results() -> None:
-    assert list(spread(square, [], "squares", LOCAL)) == []
+    assert list(parallel_map(square, [], "squares", LOCAL)) == []
 
 
 def written_by(compute: Compute, root: Path, folder: Path) -> dict[str, bytes]:
@@ -112,7 +112,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.Monkey
     pytest.importorskip("distributed")
     monkeypatch.setattr("bonexray.compute.CONNECT_SECONDS", 1)
     with pytest.raises(BonexrayError, match=r"compute.scheduler: .*no response from tcp://127.0.0.1:9"):
-        list(spread(square, [(1,)], "squares", Compute(backend="dask", scheduler="tcp://127.0.0.1:9")))
+        list(parallel_map(square, [(1,)], "squares", Compute(backend="dask", scheduler="tcp://127.0.0.1:9")))
 
 
 def test_dask_without_a_scheduler_is_refused() -> None:

@@ -30,7 +30,7 @@ class Compute(Section):
         return self
 
 
-def spread(
+def parallel_map(
     function: Callable[..., Result], items: Sequence[tuple], label: str, settings: Compute, *, threads: bool = False
 ) -> Iterator[Result]:
     """Yield `function(*item)` for every item, in order, with a progress bar.
@@ -53,7 +53,7 @@ def spread(
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
+def one_thread_per_caller() -> Iterator[None]:
     """Limit libraries to one thread for each caller.
 
     Their threads and ours would exceed the number of cores, and on small images they mostly wait for each other.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.denoise.gpu import on_gpu
 from bonexray.denoise.settings import Denoise
 from bonexray.denoise.store import Store, store_folder
@@ -27,11 +27,11 @@ def denoise_images(root: Path, images: dict[str, str], target: Path, settings: D
     """
     store = Store(store_folder(), settings)
     items = [((root / path).resolve(), (target / f"{image_id}.png").resolve()) for image_id, path in images.items()]
-    names = spread(_restore, [(*item, store) for item in items], "looking up", compute, threads=True)
+    names = parallel_map(_restore, [(*item, store) for item in items], "looking up", compute, threads=True)
     new = [(*item, name) for item, name in zip(items, names, strict=True) if name]
     if new:
         work = [(*item, store, settings.working_px) for item in new]
-        for _ in spread(_denoise, work, settings.method, compute, threads=on_gpu(settings)):
+        for _ in parallel_map(_denoise, work, settings.method, compute, threads=on_gpu(settings)):
             pass
     return len(new)
 

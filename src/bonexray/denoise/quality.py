@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.denoise.gpu import on_gpu
 from bonexray.denoise.settings import Denoise
 from bonexray.denoise.store import Store, from_png, store_folder
@@ -58,7 +58,7 @@ def phantom_quality(
         (folders[0] / path, folders[1] / path, folders[2] / f"{image_id}.png", settings.working_px)
         for image_id, path in images.items()
     ]
-    return _means(list(spread(_phantom_scores, items, "PSNR and SSIM", compute, threads=True)))
+    return _means(list(parallel_map(_phantom_scores, items, "PSNR and SSIM", compute, threads=True)))
 
 
 def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise, compute: Compute) -> dict[str, float]:
@@ -79,7 +79,7 @@ def added_noise_quality(root: Path, images: dict[str, str], settings: Denoise, c
         ((root / images[image_id]).resolve(), settings, _image_seed(image_id, settings.seed), store)
         for image_id in sorted(sample)
     ]
-    means = _means(list(spread(_added_noise_scores, items, "PSNR and SSIM", compute, threads=on_gpu(settings))))
+    means = _means(list(parallel_map(_added_noise_scores, items, "PSNR and SSIM", compute, threads=on_gpu(settings))))
     return {**means, "added_sigma": settings.quality_sigma}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.data.arrays import rows_of
 from bonexray.data.paths import IMAGES
 from bonexray.images.reading import read_image, resized
@@ -48,7 +48,7 @@ def prepare_images(source: Path, ids: Sequence[str], target: Path, settings: Pre
     items = [((source / f"{image_id}.png").resolve(), settings) for image_id in ids]
     shape = (len(ids), settings.img_px, settings.img_px)
     with rows_of(target / IMAGES.name, shape) as append:
-        for square in spread(_prepare_file, items, "preparing", compute, threads=True):
+        for square in parallel_map(_prepare_file, items, "preparing", compute, threads=True):
             append(square)
     lines = ["row,id", *(f"{row},{image_id}" for row, image_id in enumerate(ids))]
     (target / "index.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.dataset.sources import Source, escaped, is_outside, name_problem
 from bonexray.hashing import sha256_of
 from bonexray.images.radiograph import Radiograph, UnreadableImage
@@ -55,7 +55,7 @@ def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[Au
     """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources."""
     salt = secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
     items = [(root.resolve(), source, salt) for source in sources]
-    return _refuse_contradictions(list(spread(_examine, items, "reading", compute, threads=True)))
+    return _refuse_contradictions(list(parallel_map(_examine, items, "reading", compute, threads=True)))
 
 
 def _examine(root: Path, source: Source, salt: bytes) -> AuditedImage:

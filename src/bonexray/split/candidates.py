@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.fft import dctn, irfft2, rfft2
 from scipy.stats import rankdata
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.split.thumbnails import ORIENTATIONS, UPRIGHT, VIEWS, body, local_contrast, viewed
 
 HASH_PX, HASH_TERMS = 32, 8
@@ -151,7 +151,7 @@ def _peaks(thumbnails: np.ndarray, near: pd.DataFrame) -> np.ndarray:
     items = [(thumbnails[one], rows["view"].to_numpy(), rows["other"].to_numpy(), spectra) for one, rows in by_one]
     peaks = np.empty(len(near))
     order = np.concatenate(list(by_one.indices.values()))
-    peaks[order] = np.concatenate(list(spread(_peaks_of_one, items, "ranking", LOCAL, threads=True)))
+    peaks[order] = np.concatenate(list(parallel_map(_peaks_of_one, items, "ranking", LOCAL, threads=True)))
     return peaks
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from bonexray.compute import Compute, one_thread_each, spread
+from bonexray.compute import Compute, one_thread_per_caller, parallel_map
 from bonexray.split.candidates import find_candidates
 from bonexray.split.settings import Audit
 from bonexray.split.thumbnails import THUMB_PX, VIEWS, body, local_contrast, oriented, rotation_matrix
@@ -43,10 +43,10 @@ def find_lookalikes(thumbnails: np.ndarray, settings: Audit, compute: Compute) -
         settings: number of neighbours that each image is compared with, and the minimum likeness.
         compute: where the work runs.
     """
-    with one_thread_each():
+    with one_thread_per_caller():
         candidates = find_candidates(thumbnails, settings.neighbours)
         items = [(thumbnails[a], thumbnails[b], view) for a, b, view in candidates]
-        likeness = spread(likeness_of, items, "comparing", compute, threads=True)
+        likeness = parallel_map(likeness_of, items, "comparing", compute, threads=True)
         pairs = [Pair(min(a, b), max(a, b), value) for (a, b, _), value in zip(candidates, likeness, strict=True)]
     return sorted((p for p in pairs if p.likeness >= settings.likeness), key=lambda p: (-p.likeness, p.one, p.other))
 
