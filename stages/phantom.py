@@ -17,7 +17,7 @@ SAMPLES = 5  # of each class in the figure
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     phantom: Phantom
 

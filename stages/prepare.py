@@ -12,7 +12,7 @@ from bonexray.stage import run_stage
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     prepare: Prepare
     compute: Compute

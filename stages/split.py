@@ -25,7 +25,7 @@ log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     dataset: Dataset
     split: Split

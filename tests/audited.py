@@ -1,4 +1,4 @@
-"""Images as the audit leaves them, and the manifest that follows from them."""
+"""Audited images, and the manifest that is built from them."""
 
 from collections.abc import Sequence
 
@@ -30,14 +30,14 @@ def image(
 
 
 def built(images: list[AuditedImage], options: Split, crossing: str = "regroup", pairs: Sequence[Pair] = ()):
-    """The manifest of what is usable, with the groups that follow from it."""
+    """Return the manifest of the usable images, grouped by their links."""
     usable = [item for item in images if item.reason is None]
     audit = Audit(neighbours=8, likeness=0.7, crossing=crossing)
     return build_manifest(usable, groups_of(usable, pairs), CLASSES, options, audit)
 
 
 def cohort(per_class: int, split: str | None = None, prefix: str = "") -> list[AuditedImage]:
-    """Unrelated images of both classes, in order of their paths."""
+    """Return unrelated images of both classes, sorted by path."""
     return [image(f"{name}/{prefix}{n:03}", name, split=split) for name in CLASSES for n in range(per_class)]
 
 

@@ -1,4 +1,4 @@
-"""A tiny cohort as the earlier stages leave it below the working directory, and the settings that tests train with."""
+"""A tiny cohort in the working directory as earlier stages write it, and settings for training on it."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ RANDOM = Weights(source="random", mirror=None, files={}, seed=7)
 
 
 def with_settings(**changes: object) -> Train:
-    """The settings with some of them changed."""
+    """Return the settings with changes."""
     return SETTINGS.model_copy(update=changes)
 
 
@@ -75,12 +75,12 @@ def row_of(name: str, mode: str, **tuning: object) -> ModelRow:
 
 
 def cohort_of(name: str, mode: str, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object) -> Cohort:
-    """The cohort below the working directory as a model in a mode learns from it."""
+    """Return the cohort in the working directory as a model in a mode learns from it."""
     return open_cohort(row_of(name, mode, **tuning), settings, augment)
 
 
 def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> None:
-    """Prepared images whose brightness tells their class, and a manifest with half of them for training."""
+    """Write prepared images whose brightness depends on the class, and a manifest with half of them for training."""
     rng = np.random.default_rng(7)
     numbers = np.arange(count) % len(classes)
     numbers[-3:] = 0  # classes of unequal size
@@ -101,7 +101,7 @@ def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> No
 
 
 def lay_out_features(backbone: str, copies: int = 0) -> None:
-    """Features that tell the classes of the images laid out before, as faint as those of a random backbone."""
+    """Write features that separate the classes of the laid-out images, as small as those of a random backbone."""
     images, row = np.load(IMAGES), BACKBONES[backbone]
     rng, folder = np.random.default_rng(row.features), features_folder(backbone)
     shade = images.mean(axis=(1, 2))[:, None]
@@ -127,7 +127,7 @@ def lay_out_features(backbone: str, copies: int = 0) -> None:
 
 
 def lay_out_backbone(backbone: str) -> None:
-    """A backbone's random starting weights, and its true features of the images laid out before."""
+    """Write random starting weights of a backbone, and its features of the laid-out images."""
     starting_body(backbone, RANDOM).save_weights(folder_of(weights_path(backbone)))
     images, folder = ArrayFile(IMAGES), features_folder(backbone)
     encoder = build_encoder(backbone, images.shape[1])
@@ -148,7 +148,7 @@ def lay_out_backbone(backbone: str) -> None:
 
 
 def folder_of(file: Path) -> Path:
-    """The file, with its folder made."""
+    """Make the folder of a file; return the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
@@ -156,7 +156,7 @@ def folder_of(file: Path) -> Path:
 def trained(
     name: str, mode: str, folder: Path, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object
 ) -> tuple[keras.Model, pd.DataFrame, Cohort]:
-    """A model trained as its stage does it, with what is written left in a new folder."""
+    """Train a model as the stage does, in a new folder; return it with its history and cohort."""
     folder.mkdir()
     keras.utils.set_random_seed(settings.seed)
     cohort = cohort_of(name, mode, settings, augment, **tuning)
@@ -164,9 +164,9 @@ def trained(
 
 
 def silent(_number: int, _metrics: dict[str, float]) -> None:
-    """An epoch's listener that does nothing."""
+    """Ignore the metrics of an epoch."""
 
 
 def numbers(tensor: object) -> np.ndarray:
-    """A tensor or a variable as an array of its own."""
+    """Return a tensor or variable as a new array."""
     return keras.ops.convert_to_numpy(tensor).copy()

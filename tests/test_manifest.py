@@ -1,4 +1,4 @@
-"""The manifest: every usable image once, whole groups in one split."""
+"""The manifest: every usable image once, and each group in one split."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ IMAGES = st.lists(
 
 
 @given(drawn=IMAGES, bring=st.booleans(), subset=st.sampled_from([1.0, 0.5, 0.01]), seed=st.integers(0, 1000))
-def test_no_group_and_no_bytes_stand_in_two_splits(drawn: list, bring: bool, subset: float, seed: int) -> None:
+def test_no_group_and_no_file_is_in_two_splits(drawn: list, bring: bool, subset: float, seed: int) -> None:
     base = [item for split in SPLITS for item in cohort(1, split if bring else None, prefix=split)]
     drawn_images = [
         image(f"drawn/{n}", label, group, split if bring else None, sha)
@@ -64,20 +64,20 @@ def test_the_manifest_holds_each_usable_image_once_with_its_facts() -> None:
     assert rows["split"].value_counts().to_dict() == {"train": 6, "val": 2, "test": 2}
 
 
-def test_more_images_rename_none() -> None:
+def test_new_images_do_not_change_ids() -> None:
     few, more = (built(cohort(number), settings()) for number in (4, 9))
     ids = dict(zip(more["path"], more["id"], strict=True))
     assert [ids[path] for path in few["path"]] == few["id"].tolist()
 
 
-def test_a_split_that_comes_with_the_dataset_is_kept() -> None:
+def test_the_split_of_the_dataset_is_kept() -> None:
     audited = cohort(2, "train", "a") + cohort(1, "val", "b") + cohort(3, "test", "c")
     rows = built(audited, settings())
     assert splits_of(rows) == {item.source.path: item.source.split for item in audited}
     assert count_regrouped(audited, rows) == 0
 
 
-def test_a_group_on_both_sides_of_a_given_split_goes_whole_to_train() -> None:
+def test_a_group_that_crosses_the_splits_moves_to_train() -> None:
     torn = [image(f"torn/{n}", group="p1", split=split) for n, split in enumerate(["train", "test", "test", "val"])]
     twins = [image(f"twin/{n}", "osteopenia", split=split, sha="same") for n, split in enumerate(["val", "test"])]
     audited = [item for split in SPLITS for item in cohort(2, split, prefix=split)] + torn + twins
@@ -87,7 +87,7 @@ def test_a_group_on_both_sides_of_a_given_split_goes_whole_to_train() -> None:
     assert count_regrouped(audited, rows) == 3 + 2
 
 
-def test_validation_is_taken_out_of_train_where_the_dataset_has_none() -> None:
+def test_validation_is_taken_from_train_if_the_dataset_has_none() -> None:
     audited = cohort(8, "train", "a") + cohort(2, "test", "b")
     split = splits_of(built(audited, settings()))
     assert {path for path, name in split.items() if name == "test"} == {
@@ -114,13 +114,13 @@ def test_a_subset_is_smaller_and_keeps_every_class_in_every_split(subset: float)
 
 
 @pytest.mark.parametrize(("most", "expected"), [(None, 40), (1000, 40), (20, 20), (1, 6)])
-def test_a_study_may_be_bounded_by_its_number_of_images(most: int | None, expected: int) -> None:
+def test_the_number_of_images_can_be_limited(most: int | None, expected: int) -> None:
     rows = built(cohort(20), settings(max_images=most))
     assert len(rows) == expected
     assert set(zip(rows["split"], rows["label"], strict=True)) == {(s, name) for s in SPLITS for name in CLASSES}
 
 
-def test_a_subset_of_a_split_that_lacks_a_class_is_taken_all_the_same() -> None:
+def test_a_subset_of_a_split_can_lack_a_class() -> None:
     audited = [item for split in SPLITS for item in cohort(4, split, split)]
     audited = [item for item in audited if item.source.label == "normal" or item.source.split != "val"]
     rows = built(audited, settings(0.5))
