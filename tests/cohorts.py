@@ -1,4 +1,4 @@
-"""A tiny cohort as the earlier stages leave it below the working directory, and the settings that tests train with."""
+"""A tiny cohort in the working directory as earlier stages write it, and settings for training on it."""
 
 from pathlib import Path
 
@@ -7,24 +7,26 @@ import numpy as np
 import pandas as pd
 
 from bonexray.augment.settings import Augment
+from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.encoder import build_encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import write_features_card
 from bonexray.data.manifest import write_manifest
-from bonexray.data.paths import FEATURES, IMAGES, VIEWS, weights_path
+from bonexray.data.paths import FEATURES, IMAGES, MANIFEST, VIEWS, features_folder, weights_path
 from bonexray.features.extraction import extract_features
+from bonexray.features.published import origin
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_body
-from bonexray.files import write_json
-from bonexray.registry import BACKBONES, FULL, SCRATCH, model_row
+from bonexray.hashing import sha256_of
+from bonexray.registry import BACKBONES
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.settings import FineTune, ModelRow, Train
 from bonexray.train.training import train_model
+from bonexray.wiring import derived, in_words
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
 SETTINGS = Train(
-    mode="frozen",
     head="standard",
     standardize=True,
     output="softmax",
@@ -49,39 +51,36 @@ SETTINGS = Train(
     repeats=1,
     seed=7,
 )
-AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, copies=0, seed=7)
+AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, seed=7)
 TUNING = FineTune(blocks={}, epochs=2, learning_rate=1e-3)
 RANDOM = Weights(source="random", mirror=None, files={}, seed=7)
-NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
 
 
 def with_settings(**changes: object) -> Train:
-    """The settings with some of them changed."""
+    """Return the settings with changes."""
     return SETTINGS.model_copy(update=changes)
 
 
 def row_of(name: str, mode: str, **tuning: object) -> ModelRow:
-    """A model of the study in a mode, fed from where the stages leave its inputs.
+    """Return a model's row as `conf/` composes it.
 
     Args:
         name: a key of `REGISTRY`.
         mode: one of its modes.
-        tuning: changes of the settings of fine-tuning.
+        tuning: changes to the settings of fine-tuning.
     """
-    backbones = model_row(name).backbones
-    features = [NOTHING] if mode in (SCRATCH, FULL) else [f"data/features/{b}" for b in backbones]
-    weights = [f"weights/{b}.weights.h5" for b in backbones] or [NOTHING]
-    tuned = TUNING.model_copy(update=tuning) if backbones else None
-    return ModelRow(mode=mode, images=IMAGES.parent.as_posix(), features=features, weights=weights, fine_tune=tuned)
+    fine_tune = TUNING.model_copy(update=tuning).model_dump()
+    choices = {"model": name, "mode": mode, "modes": {}, "fine_tune": fine_tune, "weights": {"files": {}}}
+    return ModelRow.model_validate(derived(choices)["models"][name])
 
 
 def cohort_of(name: str, mode: str, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object) -> Cohort:
-    """The cohort below the working directory as a model in a mode learns from it."""
+    """Return the cohort in the working directory as a model in a mode learns from it."""
     return open_cohort(row_of(name, mode, **tuning), settings, augment)
 
 
 def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> None:
-    """Prepared images whose brightness tells their class, and a manifest with half of them for training."""
+    """Write prepared images whose brightness depends on the class, and a manifest with half of them for training."""
     rng = np.random.default_rng(7)
     numbers = np.arange(count) % len(classes)
     numbers[-3:] = 0  # classes of unequal size
@@ -102,19 +101,21 @@ def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> No
 
 
 def lay_out_features(backbone: str, copies: int = 0) -> None:
-    """Features that tell the classes of the images laid out before, as faint as those of a random backbone."""
+    """Write features that separate the classes of the laid-out images, as small as those of a random backbone."""
     images, row = np.load(IMAGES), BACKBONES[backbone]
-    rng, folder = np.random.default_rng(row.features), Path("data/features") / backbone
+    rng, folder = np.random.default_rng(row.features), features_folder(backbone)
     shade = images.mean(axis=(1, 2))[:, None]
     np.save(
         folder_of(folder / FEATURES), ((shade / 20 + rng.random((len(images), row.features))) * 1e-9).astype(np.float32)
     )
     if copies:
-        train = np.flatnonzero(pd.read_csv(NOTHING)["split"] == "train")
+        train = np.flatnonzero(pd.read_csv(MANIFEST)["split"] == "train")
         noise = rng.random((copies * len(train), row.features))
         np.save(folder / VIEWS, ((np.tile(shade[train], (copies, 1)) / 20 + noise) * 1e-9).astype(np.float32))
     card = {
         "backbone": backbone,
+        "row": in_words(backbone, row),
+        "starts_from": "random",
         "weights_sha256": "0" * 64,
         "weights_bytes": 1000,
         "img_px": images.shape[1],
@@ -122,21 +123,32 @@ def lay_out_features(backbone: str, copies: int = 0) -> None:
         "parameters": 500,
         "multiply_adds": 2000,
     }
-    write_json(folder / "features.json", card)
+    write_features_card(folder, card)
 
 
 def lay_out_backbone(backbone: str) -> None:
-    """A backbone's random starting weights, and its true features of the images laid out before."""
+    """Write random starting weights of a backbone, and its features of the laid-out images."""
     starting_body(backbone, RANDOM).save_weights(folder_of(weights_path(backbone)))
-    images, target = ArrayFile(IMAGES), Path("data/features") / backbone
+    images, folder = ArrayFile(IMAGES), features_folder(backbone)
     encoder = build_encoder(backbone, images.shape[1])
     load_starting_weights(encoder.get_layer(backbone), backbone)
-    extract_features(encoder, images, folder_of(target / FEATURES), 8)
-    write_features_card(target, encoder, backbone, weights_path(backbone), 0)
+    extract_features(encoder, images, folder_of(folder / FEATURES), 8)
+    card = {
+        "backbone": backbone,
+        "row": in_words(backbone, BACKBONES[backbone]),
+        "starts_from": origin(backbone, RANDOM),
+        "weights_sha256": sha256_of(weights_path(backbone)),
+        "weights_bytes": weights_path(backbone).stat().st_size,
+        "img_px": images.shape[1],
+        "copies": 0,
+        "parameters": encoder.count_params(),
+        "multiply_adds": multiply_adds(encoder),
+    }
+    write_features_card(folder, card)
 
 
 def folder_of(file: Path) -> Path:
-    """The file, with its folder made."""
+    """Make the folder of a file; return the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
@@ -144,7 +156,7 @@ def folder_of(file: Path) -> Path:
 def trained(
     name: str, mode: str, folder: Path, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object
 ) -> tuple[keras.Model, pd.DataFrame, Cohort]:
-    """A model trained as its stage does it, with what is written left in a new folder."""
+    """Train a model as the stage does, in a new folder; return it with its history and cohort."""
     folder.mkdir()
     keras.utils.set_random_seed(settings.seed)
     cohort = cohort_of(name, mode, settings, augment, **tuning)
@@ -152,9 +164,9 @@ def trained(
 
 
 def silent(_number: int, _metrics: dict[str, float]) -> None:
-    """An epoch's listener that does nothing."""
+    """Ignore the metrics of an epoch."""
 
 
 def numbers(tensor: object) -> np.ndarray:
-    """A tensor or a variable as an array of its own."""
+    """Return a tensor or variable as a new array."""
     return keras.ops.convert_to_numpy(tensor).copy()
