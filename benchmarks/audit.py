@@ -1,9 +1,9 @@
-"""How long the search for copies takes, and how many planted ones it finds: `python benchmarks/audit.py`.
+"""Measure the time of the search for copies, and the share of planted copies that it finds: `python benchmarks/audit.py`.
 
-A share of the pictures is planted once more: re-encoded, smaller, cropped, flipped or turned by a right angle. A picture
-is a limb's outline, blurred out of a simulated radiograph and laid down a little differently each time, with a fine
-structure of its own. Outlines are used again and again, so that each picture has dozens of others that are alike at a
-glance: harder for the search than a cohort of different limbs, and quicker to lay out.
+A share of the images is planted a second time: re-encoded, smaller, cropped, flipped or rotated by a right angle. An image
+is the blurred outline of a simulated limb in a random position, with its own fine structure. Outlines are reused, so that
+each image has dozens of others of similar appearance. This is harder for the search than a cohort of different limbs, and
+faster to generate.
 """
 
 import argparse
@@ -21,79 +21,79 @@ from bonexray.compute import Compute
 from bonexray.images.reading import resized
 from bonexray.phantom.simulation import simulate
 from bonexray.progress import progress
-from bonexray.split.candidates import candidates
-from bonexray.split.lookalikes import lookalikes
+from bonexray.split.candidates import find_candidates
+from bonexray.split.lookalikes import find_lookalikes
 from bonexray.split.settings import Audit
 from bonexray.split.thumbnails import thumbnail
 
 LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Audit(neighbours=8, likeness=0.7, crossing="regroup")
 PX, OUTLINES, OUTLINE_PX = 160, 200, 5.0
-STRUT_PX, DEPTH, NOISE = (0.9, 3.0), 0.12, 0.02  # of the fine structure: its scales and its strength; of the read-out
+STRUT_PX, DEPTH, NOISE = (0.9, 3.0), 0.12, 0.02  # scales and strength of the fine structure; read-out noise
 
 
 def main() -> None:
-    """Lay out, plant, search, and print seconds and the share that is found."""
+    """Generate images, plant copies, search, and print the time and the share found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--planted", type=float, default=0.02, help="share of the images")
     options = parser.parse_args()
-    every, planted = laid_out(options.images, round(options.images * options.planted))
+    thumbnails, planted = generate(options.images, round(options.images * options.planted))
     start, before = time.perf_counter(), time.process_time()
-    near = len(candidates(every, SETTINGS.neighbours))
-    searched, chosen = time.perf_counter() - start, time.process_time() - before
-    pairs = {(pair.one, pair.other) for pair in lookalikes(every, SETTINGS, LOCAL)}
-    seconds = time.perf_counter() - start - searched
-    busy = time.process_time() - before - chosen
-    every_pair = len(every) * (len(every) - 1) // 2
-    print(f"{len(every)} images: {seconds:.0f} s, of which the choice of what to compare {searched:.0f} s")
-    print(f"of one core: {busy:.0f} s, which other work on the machine does not lengthen")
-    print(f"compared: {near} pairs of {every_pair} ({near / every_pair:.2%})")
+    candidates = len(find_candidates(thumbnails, SETTINGS.neighbours))
+    candidate_seconds, candidate_cpu = time.perf_counter() - start, time.process_time() - before
+    pairs = {(pair.one, pair.other) for pair in find_lookalikes(thumbnails, SETTINGS, LOCAL)}
+    seconds = time.perf_counter() - start - candidate_seconds
+    cpu = time.process_time() - before - candidate_cpu
+    all_pairs = len(thumbnails) * (len(thumbnails) - 1) // 2
+    print(f"{len(thumbnails)} images: {seconds:.0f} s, of which the search for candidates {candidate_seconds:.0f} s")
+    print(f"CPU time: {cpu:.0f} s, independent of other work on the machine")
+    print(f"compared: {candidates} pairs of {all_pairs} ({candidates / all_pairs:.2%})")
     print(
         f"planted copies found: {len(pairs & planted.keys())} of {len(planted)}; other pairs: {len(pairs - set(planted))}"
     )
-    of, found = Counter(planted.values()), Counter(planted[pair] for pair in pairs & planted.keys())
-    print("by kind: " + ", ".join(f"{kind} {found[kind]} of {of[kind]}" for kind in COPIES if of[kind]))
+    total, found = Counter(planted.values()), Counter(planted[pair] for pair in pairs & planted.keys())
+    print("by kind: " + ", ".join(f"{kind} {found[kind]} of {total[kind]}" for kind in COPIES if total[kind]))
 
 
-def laid_out(images: int, copies: int) -> tuple[np.ndarray, dict[tuple[int, int], str]]:
-    """Thumbnails, the copies last, and what each pair of a picture and its copy differs by."""
+def generate(images: int, copies: int) -> tuple[np.ndarray, dict[tuple[int, int], str]]:
+    """Return thumbnails, the copies last, and the kind of each planted copy by (row of the original, row of the copy)."""
     originals, kinds = images - copies, list(COPIES)
-    thumbs, planted = np.empty((images, 128, 128), np.uint8), {}
-    for number, pixels in enumerate(progress(pictures(originals), "laying out", originals)):
-        thumbs[number] = thumbnail(pixels)
+    thumbnails, planted = np.empty((images, 128, 128), np.uint8), {}
+    for number, pixels in enumerate(progress(radiographs(originals), "generating", originals)):
+        thumbnails[number] = thumbnail(pixels)
         if number < copies:
-            kind, place = kinds[number % len(kinds)], originals + number
-            thumbs[place] = thumbnail(np.ascontiguousarray(COPIES[kind](pixels)))
-            planted[number, place] = kind
-    return thumbs, planted
+            kind, row = kinds[number % len(kinds)], originals + number
+            thumbnails[row] = thumbnail(np.ascontiguousarray(COPIES[kind](pixels)))
+            planted[number, row] = kind
+    return thumbnails, planted
 
 
-def pictures(count: int, seed: int = 7) -> Iterator[np.ndarray]:
-    """Float32 (160, 160) in [0, 1], no two of one fine structure."""
+def radiographs(count: int, seed: int = 7) -> Iterator[np.ndarray]:
+    """Yield images, float32 (160, 160) in [0, 1], each with its own fine structure."""
     outlines = [
         cv2.GaussianBlur(radiograph.clean, (0, 0), OUTLINE_PX)
         for radiograph in islice(simulate(OUTLINES, PX, 400.0, 2.0, seed), min(count, OUTLINES))
     ]
     rng, centre = np.random.default_rng(seed), (PX / 2, PX / 2)
     for number in range(count):
-        laid = cv2.getRotationMatrix2D(centre, rng.uniform(-8, 8), rng.uniform(0.94, 1.06))
-        laid[:, 2] += rng.uniform(-6, 6, 2)
-        outline = cv2.warpAffine(outlines[number % len(outlines)], laid, (PX, PX), borderMode=cv2.BORDER_REPLICATE)
-        struts = fine_structure(rng) * (outline > outline.mean())  # bone, and not the tissue beside it
+        warp = cv2.getRotationMatrix2D(centre, rng.uniform(-8, 8), rng.uniform(0.94, 1.06))
+        warp[:, 2] += rng.uniform(-6, 6, 2)
+        outline = cv2.warpAffine(outlines[number % len(outlines)], warp, (PX, PX), borderMode=cv2.BORDER_REPLICATE)
+        struts = fine_structure(rng) * (outline > outline.mean())  # on the bone, not on the tissue
         noise = rng.standard_normal((PX, PX), np.float32) * np.float32(NOISE)
         yield np.clip(outline * (1 + np.float32(DEPTH) * struts) + noise, 0, 1)
 
 
 def fine_structure(rng: np.random.Generator) -> np.ndarray:
-    """A random field between two scales, float32 (160, 160) of unit variance."""
+    """Return a random field between two scales, float32 (160, 160) of unit variance."""
     white = rng.standard_normal((PX, PX), np.float32)
     fine, coarse = (cv2.GaussianBlur(white, (0, 0), sigma) for sigma in STRUT_PX)
     return (fine - coarse) / (fine - coarse).std()
 
 
 def reencoded(pixels: np.ndarray) -> np.ndarray:
-    """As a JPEG of quality 60."""
+    """Return pixels as a JPEG of quality 60 stores them."""
     stream = io.BytesIO()
     Image.fromarray((pixels * 255).astype(np.uint8)).save(stream, format="JPEG", quality=60)
     return np.asarray(Image.open(stream), np.float32) / 255

@@ -1,8 +1,7 @@
-"""Whether memory follows the batch and not the cohort: `python benchmarks/memory.py`.
+"""Measure whether memory depends on the batch rather than the cohort: `python benchmarks/memory.py`.
 
-Runs the scripts of the stages `denoise`, `prepare`, `features` and `train` on a small and on a large cohort of noise and
-prints the peak memory of each process and the difference. A stage reads what the one before it wrote, so --stages names
-the first few of them.
+Runs the stages `denoise`, `prepare`, `features` and `train` on a small and a large cohort of noise, and prints the peak
+memory of each process and the difference. Each stage reads the output of the one before, so --stages names the first few.
 """
 
 import argparse
@@ -27,9 +26,9 @@ CLASSES = ["normal", "osteopenia", "osteoporosis"]
 
 
 def main() -> None:
-    """Measure every stage at both sizes."""
+    """Measure every stage on both cohorts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, nargs=2, default=[1_000, 10_000], help="the two cohorts")
+    parser.add_argument("--images", type=int, nargs=2, default=[1_000, 10_000], help="sizes of the two cohorts")
     parser.add_argument("--px", type=int, default=128, help="side of an image")
     names = list(dict.fromkeys(stage for stage, *_ in STAGES))
     parser.add_argument("--stages", nargs="+", choices=names, default=names, help="all of them by default")
@@ -44,7 +43,7 @@ def main() -> None:
 
 
 def peaks_of(count: int, px: int, stages: list[tuple[str, ...]]) -> list[float]:
-    """Peak memory in MB of each stage's process on a cohort of so many images."""
+    """Return the peak memory in MB of each stage on a cohort of `count` images."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lay_out(folder, count, px)
@@ -54,7 +53,7 @@ def peaks_of(count: int, px: int, stages: list[tuple[str, ...]]) -> list[float]:
 
 
 def peak_of(command: list[str], folder: Path) -> float:
-    """Run a command to its end; its largest resident memory in MB."""
+    """Run a command; return its peak resident memory in MB."""
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = process.stderr.read().decode()
@@ -65,7 +64,7 @@ def peak_of(command: list[str], folder: Path) -> float:
 
 
 def lay_out(folder: Path, count: int, px: int) -> None:
-    """What the stages read: settings for one epoch, images of noise, and their manifest."""
+    """Write the input of the stages: settings for one epoch, images of noise, and their manifest."""
     os.chdir(folder)
     yaml = YAML(typ="safe")
     params = yaml.load(ROOT / "params.yaml")
@@ -95,7 +94,7 @@ def lay_out(folder: Path, count: int, px: int) -> None:
 
 
 def lay_out_weights() -> None:
-    """The backbone's starting weights; Keras is loaded for nothing else here."""
+    """Write the starting weights of the backbone; imports Keras only here."""
     from bonexray.data.paths import weights_path
     from bonexray.features.starting_weights import starting_backbone
 

@@ -1,4 +1,4 @@
-"""Filter every image of the manifest, and measure how much that helps where the truth is known."""
+"""Denoise every image of the manifest, and measure the quality against clean references."""
 
 import logging
 from pathlib import Path
@@ -19,7 +19,7 @@ log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     dataset: Dataset
     denoise: Denoise
@@ -32,7 +32,7 @@ def main(settings: Settings) -> None:
     images = dict(zip(manifest["id"], manifest["path"], strict=True))
     root = dataset_root(settings.dataset)
     with atomic_folder("data/denoised") as folder:
-        anew = denoise_images(root, images, folder, settings.denoise, settings.compute)
+        new = denoise_images(root, images, folder, settings.denoise, settings.compute)
     if settings.dataset.reference:
         reference = Path(settings.dataset.reference)
         quality = phantom_quality(root, reference, Path("data/denoised"), images, settings.denoise, settings.compute)
@@ -40,7 +40,7 @@ def main(settings: Settings) -> None:
         quality = added_noise_quality(root, images, settings.denoise, settings.compute)
     write_json("metrics/denoise.json", quality)
     removed = trim(store_folder(), settings.denoise.store_gb * 1e9)
-    log.info("%d of %d images filtered anew; %d removed from the store", anew, len(images), removed)
+    log.info("%d of %d images filtered; %d files removed from the store", new, len(images), removed)
     log.info("PSNR %.1f to %.1f dB", quality["psnr_before_db"], quality["psnr_after_db"])
     log.info("SSIM %.2f to %.2f", quality["ssim_before"], quality["ssim_after"])
 

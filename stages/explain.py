@@ -1,4 +1,4 @@
-"""Draw where one model looked in some test images, and what it is made of; says whether its maps pass a sanity check."""
+"""Draw heat maps of some test images for one model and a diagram of its layers, and check the heat maps."""
 
 import logging
 from pathlib import Path
@@ -35,42 +35,45 @@ def main(settings: Settings, name: str) -> None:
     options, source, classes = settings.explain, Path(f"models/{name}"), read_classes()
     prepare_runtime(options.seed, deterministic=True)
     rows, probabilities = first_training(*read_predictions(source / PREDICTIONS, classes))
-    shown = choose(rows, probabilities, classes, options.right, options.wrong)
-    answers, images = probabilities[shown.index], ArrayFile(IMAGES)[shown.index.to_numpy()]
+    chosen = choose(rows, probabilities, classes, options.right, options.wrong)
+    probabilities, images = probabilities[chosen.index], ArrayFile(IMAGES)[chosen.index.to_numpy()]
     network = trained_network(source)
     px = images.shape[1]
     with atomic_folder(f"reports/explained/{name}") as folder:
         architecture(diagram_of(network, name), f"{name} on {px} px", folder / f"{name}_architecture.png")
-        found = explain(network, name, images, shown, answers, classes, options.seed)
-        panels = panels_of(images, shown, answers, classes, found)
+        explanation = explain(network, name, images, chosen, probabilities, classes, options.seed)
+        panels = panels_of(images, chosen, probabilities, classes, explanation)
         heat_maps(panels, f"{name}: what speaks for a class (Grad-CAM)", folder / f"{name}_gradcam.png")
-        table_of(shown, found).to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
-    right = int((shown["label"] == shown["predicted"]).sum())
+        table = table_of(chosen, explanation)
+        table.to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
+    right = int((chosen["label"] == chosen["predicted"]).sum())
     scores = {
-        "images": len(shown),
+        "images": len(chosen),
         "right": right,
-        "wrong": len(shown) - right,
-        "head_randomised_likeness": found.head_randomised.mean(),
-        "randomised_likeness": found.randomised.mean(),
+        "wrong": len(chosen) - right,
+        "head_randomised_likeness": explanation.head_randomised.mean(),
+        "randomised_likeness": explanation.randomised.mean(),
     }
     write_json(f"metrics/explained/{name}.json", scores)
-    log.info("%d images; likeness to maps of random weights %.2f", len(shown), scores["randomised_likeness"])
+    log.info("%d images; rank correlation with maps of random weights %.2f", len(chosen), scores["randomised_likeness"])
 
 
 def panels_of(
-    images: np.ndarray, shown: pd.DataFrame, answers: np.ndarray, classes: list[str], found: Explanation
+    images: np.ndarray, rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], explanation: Explanation
 ) -> list[Explained]:
-    """What the figure shows of each image."""
-    actual = answers[np.arange(len(shown)), [classes.index(label) for label in shown["label"]]]
-    told = shown[["predicted", "label", "probability"]].itertuples(index=False)
-    parts = zip(images, told, actual, found.predicted, found.actual, strict=True)
-    return [Explained(image, *names, share, *heats) for image, names, share, *heats in parts]
+    """Return what the figure shows of each image."""
+    actual = probabilities[np.arange(len(rows)), [classes.index(label) for label in rows["label"]]]
+    predictions = rows[["predicted", "label", "probability"]].itertuples(index=False)
+    parts = zip(images, predictions, actual, explanation.predicted, explanation.actual, strict=True)
+    return [Explained(image, *prediction, share, *heats) for image, prediction, share, *heats in parts]
 
 
-def table_of(shown: pd.DataFrame, found: Explanation) -> pd.DataFrame:
-    """A row an image: its id, answer, truth, and how like its map is to those of random weights."""
-    table = shown[["id", "predicted", "label", "probability"]].rename(columns={"label": "actual"})
-    return table.assign(head_randomised_likeness=found.head_randomised, randomised_likeness=found.randomised)
+def table_of(rows: pd.DataFrame, explanation: Explanation) -> pd.DataFrame:
+    """Return one row per image: id, predicted and actual class, and rank correlations with maps of random weights."""
+    table = rows[["id", "predicted", "label", "probability"]].rename(columns={"label": "actual"})
+    return table.assign(
+        head_randomised_likeness=explanation.head_randomised, randomised_likeness=explanation.randomised
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Simulate the built-in cohort: noisy radiographs, their clean originals, and the truth behind each label."""
+"""Simulate the built-in cohort: noisy radiographs, their clean originals, and the true values behind each label."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from bonexray.phantom.simulation import CLASSES, Radiograph, simulate
 from bonexray.progress import progress
 from bonexray.stage import run_stage
 
-SAMPLES = 5
+SAMPLES = 5  # of each class in the figure
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     phantom: Phantom
 
 
 def main(settings: Settings) -> None:
-    """Write data/phantom/noisy and clean, a folder a class, truth.csv and a figure of the classes."""
+    """Write data/phantom/: noisy/ and clean/ with one folder for each class, truth.csv and classes.png."""
     options = settings.phantom
     samples: dict[str, list] = {f"{name}\n{kind}": [] for name in CLASSES for kind in ("clean", "noisy")}
     truth = []
@@ -43,7 +43,7 @@ def main(settings: Settings) -> None:
 
 
 def write_radiograph(folder: Path, image: Radiograph) -> dict[str, object]:
-    """Write an image and its clean original; return its line of the truth."""
+    """Write an image and its clean original; return its row of truth.csv."""
     path = Path(image.label, f"{image.patient}_{image.view}.png")
     for kind, pixels in (("noisy", image.noisy), ("clean", image.clean)):
         (folder / kind / image.label).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Bring every denoised image to the size and range that the networks see."""
+"""Normalise and resize every denoised image for the networks."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from bonexray.stage import run_stage
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     prepare: Prepare
     compute: Compute
 
 
 def main(settings: Settings) -> None:
-    """Write data/prepared/images.npy, in the manifest's order, and its index."""
+    """Write data/prepared/: images.npy in the order of the manifest, and index.csv."""
     with atomic_folder("data/prepared") as folder:
         prepare_images(Path("data/denoised"), list(read_manifest()["id"]), folder, settings.prepare, settings.compute)
 

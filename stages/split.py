@@ -1,4 +1,4 @@
-"""Decide, before anything else, which images take part, which belong together, and which split each is in."""
+"""Audit the images of the dataset, group those that belong together, and split the groups."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ from bonexray.dataset.sources import class_order, dataset_root, list_sources
 from bonexray.errors import BonexrayError
 from bonexray.files import atomic_file, atomic_folder, write_json
 from bonexray.split.allocation import build_manifest
-from bonexray.split.audit import Examined, examine
+from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.grouping import find_copies, groups_of
 from bonexray.split.lookalikes import Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
@@ -25,7 +25,7 @@ log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     dataset: Dataset
     split: Split
@@ -37,53 +37,52 @@ def main(settings: Settings) -> None:
     """Write data/split/manifest.csv, classes.json and quarantine.csv, metrics/data.json, and the audit's report."""
     sources = list_sources(settings.dataset)
     classes = class_order(settings.dataset, sources)
-    examined = examine(dataset_root(settings.dataset), sources, settings.compute)
-    write_quarantine(examined)
-    require_mostly_good(examined, settings.split.max_bad_fraction)
-    usable = [item for item in examined if item.reason is None]
+    images = audit_images(dataset_root(settings.dataset), sources, settings.compute)
+    write_quarantine(images)
+    require_mostly_usable(images, settings.split.max_bad_fraction)
+    usable = [item for item in images if item.reason is None]
     pairs = find_copies(usable, settings.audit, settings.compute)
     groups = groups_of(usable, pairs)
     manifest = build_manifest(usable, groups, classes, settings.split, settings.audit)
-    summary = summarise(examined, pairs, groups, manifest, classes, settings.audit.crossing)
+    summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
     write_report(usable, pairs, summary, settings.audit.crossing)
     log.info("%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"])
     for split in SPLITS:
         log.info("%5s: %s", split, summary[split])
-    log.info("%d pairs are one picture in other bytes: reports/audit.md", summary["lookalike_pairs"])
+    log.info("%d pairs of copies with different pixels: see reports/audit.md", summary["lookalike_pairs"])
     if summary["leak_suspect"]:
-        log.warning("%d images stand on both sides of the split and are trusted", summary["crossing_images"])
+        log.warning("%d images of groups that cross the splits are trusted", summary["crossing_images"])
     else:
-        log.info("no group and no image's bytes in two splits: checked")
+        log.info("checked: no group and no file is in two splits")
 
 
-def write_quarantine(examined: list[Examined]) -> None:
-    """List the images that are not used, each with its reason."""
-    bad = [(item.source.path, item.source.label, item.reason) for item in examined if item.reason is not None]
+def write_quarantine(images: list[AuditedImage]) -> None:
+    """Write data/split/quarantine.csv: the images that cannot be used, each with the reason."""
+    bad = [(item.source.path, item.source.label, item.reason) for item in images if item.reason is not None]
     with atomic_file("data/split/quarantine.csv") as partial:
         pd.DataFrame(bad, columns=["path", "label", "reason"]).to_csv(partial, index=False, lineterminator="\n")
     for path, _, reason in bad:
         log.info("quarantined: %s: %s", path, reason)
 
 
-def require_mostly_good(examined: list[Examined], max_bad_fraction: float) -> None:
-    """Stop where so much is bad that the dataset itself must be wrong."""
-    bad = sum(item.reason is not None for item in examined)
-    if bad > max_bad_fraction * len(examined):
+def require_mostly_usable(images: list[AuditedImage], max_bad_fraction: float) -> None:
+    """Refuse a dataset with too many images that cannot be used."""
+    bad = sum(item.reason is not None for item in images)
+    if bad > max_bad_fraction * len(images):
         raise BonexrayError(
             "the dataset",
             expected=f"at most {max_bad_fraction:.0%} images that cannot be used",
-            received=f"{bad} of {len(examined)}",
+            received=f"{bad} of {len(images)}",
             do="see data/split/quarantine.csv, or raise split.max_bad_fraction",
         )
 
 
-def write_report(usable: list[Examined], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
+def write_report(usable: list[AuditedImage], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
     """Write reports/audit.md, and reports/audit/ with pairs.csv and pairs.png."""
-    findings = sorted((finding(usable[p.one], usable[p.other], p.likeness) for p in pairs), key=lambda f: f.badness)[
-        ::-1
-    ]
+    findings = [finding(usable[pair.one], usable[pair.other], pair.likeness) for pair in pairs]
+    findings = sorted(findings, key=lambda item: item.badness)[::-1]
     with atomic_file("reports/audit.md") as partial:
         partial.write_text(audit_page(summary, findings, policy), encoding="utf-8")
     with atomic_folder("reports/audit") as folder:
@@ -93,8 +92,8 @@ def write_report(usable: list[Examined], pairs: list[Pair], summary: dict[str, o
         pairs_figure(findings, Path(folder / "pairs.png"))
 
 
-def finding(one: Examined, other: Examined, likeness: float) -> Finding:
-    """A pair as the report shows it."""
+def finding(one: AuditedImage, other: AuditedImage, likeness: float) -> Finding:
+    """Return a pair of copies as the report shows it."""
     sources = (one.source, other.source)
     return Finding(
         likeness,

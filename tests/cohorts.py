@@ -7,24 +7,26 @@ import numpy as np
 import pandas as pd
 
 from bonexray.augment.settings import Augment
+from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.encoder import build_encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import write_features_card
 from bonexray.data.manifest import write_manifest
-from bonexray.data.paths import FEATURES, IMAGES, VIEWS, weights_path
+from bonexray.data.paths import FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, features_folder, weights_path
 from bonexray.features.extraction import extract_features
 from bonexray.features.settings import Weights
-from bonexray.features.starting_weights import starting_body
+from bonexray.features.starting_weights import starting_backbone
 from bonexray.files import write_json
-from bonexray.registry import BACKBONES, FULL, SCRATCH, model_row
+from bonexray.hashing import sha256_of
+from bonexray.registry import BACKBONES, FINE_TUNE, model_row
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.settings import FineTune, ModelRow, Train
 from bonexray.train.training import train_model
+from bonexray.wiring import in_words
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
 SETTINGS = Train(
-    mode="frozen",
     head="standard",
     standardize=True,
     output="softmax",
@@ -49,10 +51,9 @@ SETTINGS = Train(
     repeats=1,
     seed=7,
 )
-AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, copies=0, seed=7)
+AUGMENT = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=2.0, flip=True, seed=7)
 TUNING = FineTune(blocks={}, epochs=2, learning_rate=1e-3)
 RANDOM = Weights(source="random", mirror=None, files={}, seed=7)
-NOTHING = "data/split/manifest.csv"  # stands for an input that a mode does not read
 
 
 def with_settings(**changes: object) -> Train:
@@ -61,18 +62,23 @@ def with_settings(**changes: object) -> Train:
 
 
 def row_of(name: str, mode: str, **tuning: object) -> ModelRow:
-    """A model of the study in a mode, fed from where the stages leave its inputs.
+    """Return the row of a model of the study in a mode.
 
     Args:
         name: a key of `REGISTRY`.
         mode: one of its modes.
         tuning: changes of the settings of fine-tuning.
     """
-    backbones = model_row(name).backbones
-    features = [NOTHING] if mode in (SCRATCH, FULL) else [f"data/features/{b}" for b in backbones]
-    weights = [f"weights/{b}.weights.h5" for b in backbones] or [NOTHING]
-    tuned = TUNING.model_copy(update=tuning) if backbones else None
-    return ModelRow(mode=mode, images=IMAGES.parent.as_posix(), features=features, weights=weights, fine_tune=tuned)
+    model = model_row(name)
+    inputs = [features_folder(backbone).as_posix() for backbone in model.backbones]
+    fine_tune = TUNING.model_copy(update=tuning) if mode == FINE_TUNE else None
+    return ModelRow(
+        mode=mode,
+        inputs=inputs or [f"src/bonexray/builders/{name}.py"],
+        head=model.head,
+        heat_map=model.heat_map,
+        fine_tune=fine_tune,
+    )
 
 
 def cohort_of(name: str, mode: str, settings: Train = SETTINGS, augment: Augment = AUGMENT, **tuning: object) -> Cohort:
@@ -104,17 +110,19 @@ def lay_out_images(px: int, count: int = 30, classes: list[str] = CLASSES) -> No
 def lay_out_features(backbone: str, copies: int = 0) -> None:
     """Features that tell the classes of the images laid out before, as faint as those of a random backbone."""
     images, row = np.load(IMAGES), BACKBONES[backbone]
-    rng, folder = np.random.default_rng(row.features), Path("data/features") / backbone
+    rng, folder = np.random.default_rng(row.features), features_folder(backbone)
     shade = images.mean(axis=(1, 2))[:, None]
     np.save(
         folder_of(folder / FEATURES), ((shade / 20 + rng.random((len(images), row.features))) * 1e-9).astype(np.float32)
     )
     if copies:
-        train = np.flatnonzero(pd.read_csv(NOTHING)["split"] == "train")
+        train = np.flatnonzero(pd.read_csv(MANIFEST)["split"] == "train")
         noise = rng.random((copies * len(train), row.features))
         np.save(folder / VIEWS, ((np.tile(shade[train], (copies, 1)) / 20 + noise) * 1e-9).astype(np.float32))
     card = {
         "backbone": backbone,
+        "row": describe_backbone(backbone, row),
+        "starts_from": "random",
         "weights_sha256": "0" * 64,
         "weights_bytes": 1000,
         "img_px": images.shape[1],
@@ -122,17 +130,29 @@ def lay_out_features(backbone: str, copies: int = 0) -> None:
         "parameters": 500,
         "multiply_adds": 2000,
     }
-    write_json(folder / "features.json", card)
+    write_json(folder / FEATURES_CARD, card)
 
 
 def lay_out_backbone(backbone: str) -> None:
     """A backbone's random starting weights, and its true features of the images laid out before."""
-    starting_body(backbone, RANDOM).save_weights(folder_of(weights_path(backbone)))
-    images, target = ArrayFile(IMAGES), Path("data/features") / backbone
+    starting_backbone(backbone, RANDOM).save_weights(folder_of(weights_path(backbone)))
+    images, target = ArrayFile(IMAGES), features_folder(backbone)
     encoder = build_encoder(backbone, images.shape[1])
     load_starting_weights(encoder.get_layer(backbone), backbone)
     extract_features(encoder, images, folder_of(target / FEATURES), 8)
-    write_features_card(target, encoder, backbone, weights_path(backbone), 0)
+    weights = weights_path(backbone)
+    card = {
+        "backbone": backbone,
+        "row": describe_backbone(backbone, BACKBONES[backbone]),
+        "starts_from": "random",
+        "weights_sha256": sha256_of(weights),
+        "weights_bytes": weights.stat().st_size,
+        "img_px": images.shape[1],
+        "copies": 0,
+        "parameters": encoder.count_params(),
+        "multiply_adds": multiply_adds(encoder),
+    }
+    write_features_card(target, card)
 
 
 def folder_of(file: Path) -> Path:

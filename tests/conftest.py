@@ -1,4 +1,4 @@
-"""A small study in a folder of its own, on which commands and stages are run, and a store of its own for its record."""
+"""Fixtures: a small study on which commands and stages run, and a separate store for its record."""
 
 import logging
 import os
@@ -14,8 +14,9 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 from bonexray.images.reading import write_png16
+from bonexray.wiring import derived
 
-settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine is no failure
+settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine must not fail a test
 settings.load_profile("bonexray")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -42,20 +43,15 @@ SOUND = {
     "prepare.resize": "pad",
     "weights.source": "random",
     "weights.files": {},
-    "models": {
-        "compact_cnn": {
-            "mode": "scratch",
-            "inputs": ["src/bonexray/builders/compact_cnn.py"],
-            "heat_map": "conv4_relu",
-        }
-    },
-    "backbones": {},
-    "panel": {"compact_cnn": "compact_cnn"},
+    "model": "compact_cnn",
+    **derived(
+        {"model": "compact_cnn", "mode": "frozen", "modes": {}, "fine_tune": {"blocks": {}}, "weights": {"files": {}}}
+    ),
 }
 
 
 class Study:
-    """A folder with params.yaml, the repository's own with `SOUND` over it, and data/raw with two classes."""
+    """A folder with data/raw of two classes, and the repository's params.yaml changed by `SOUND`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,14 +62,14 @@ class Study:
             self.image(f"data/raw/osteoporosis/{number}.png", seed=10 + number)
 
     def write(self, path: str, content: str | bytes) -> Path:
-        """Write a file below the study's folder."""
+        """Write a file in the folder of the study."""
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content.encode() if isinstance(content, str) else content)
         return target
 
     def image(self, path: str, seed: int) -> Path:
-        """Write 32 x 32 random pixels; the same seed gives the same bytes."""
+        """Write an image of 32 x 32 random pixels; the same seed gives the same bytes."""
         target = self.write(path, b"")
         write_png16(target, np.random.default_rng(seed).random((32, 32)))
         return target
@@ -91,40 +87,40 @@ class Study:
         YAML_FILE.dump(params, path)
 
     def check(self) -> subprocess.CompletedProcess[str]:
-        """`bonexray check`."""
+        """Run `bonexray check`."""
         return self.run(str(Path(sys.executable).with_name("bonexray")), "check")
 
     def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A stage's script, as DVC calls it."""
+        """Run the script of a stage as DVC does."""
         return self.run(sys.executable, str(REPOSITORY / "stages" / f"{name}.py"), *arguments)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """A command in the study's folder, with the code of this checkout."""
+        """Run a command in the folder of the study, with the code of this checkout."""
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
         env.pop("DVC_ROOT", None)
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=120)
 
     def files(self) -> set[str]:
-        """Everything below the folder except logs."""
+        """Return the paths of all files of the study except logs."""
         paths = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
         return {path.as_posix() for path in paths if path.parts[0] != "logs"}
 
 
 @pytest.fixture(scope="session")
 def make_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Study]:
-    """A function that makes a sound study in a folder of its own."""
+    """Return a function that makes a valid study in a new folder."""
     return lambda: Study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture
 def study(make_study: Callable[[], Study]) -> Study:
-    """A sound study, to be made unsound."""
+    """Return a valid study for a test to change."""
     return make_study()
 
 
 @pytest.fixture(scope="session")
 def trained_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny study with two trained models; tests read it and write elsewhere."""
+    """Return the folder of a tiny study with two trained models; tests must not write to it."""
     from trained_study import run_study
 
     folder = tmp_path_factory.mktemp("trained")
@@ -137,7 +133,7 @@ def trained_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables and no experiment of the study; it takes a while to make."""
+    """Return a database with MLflow's tables and no experiment, made once because it takes a while."""
     from mlflow.tracking import MlflowClient
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
@@ -147,7 +143,7 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The main repository with an empty store of its own, in which the test runs."""
+    """Return a main repository with an empty store, the working directory of the test."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("bonexray.tracking.live.given_up", set())
@@ -158,11 +154,11 @@ def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.fixture
 def warnings_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """What the library has warned of so far."""
+    """Return a function that returns the warnings of the library so far."""
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
     return lambda: [r.getMessage() for r in caplog.records if r.name == "bonexray" and r.levelno >= logging.WARNING]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the file that takes longest, so that two processes end at about the same time."""
+    """Run the slowest file first, so that two processes end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)

@@ -1,4 +1,4 @@
-"""A study of two models, and what MLflow has recorded of it, for the tests of tracking."""
+"""A study of two models and its MLflow runs, for the tests of tracking."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def _params() -> dict:
 
 
 def write_study(root: Path) -> None:
-    """The files of a study of two models that have been trained, evaluated and compared."""
+    """Write the files of a finished study of two models."""
     for number, name in enumerate(("compact_cnn", "densenet121")):
         write_json(root / f"models/{name}/model.json", {**CARD, "model": name, "fingerprint": f"{number}" * 64})
         lines = ["epoch,loss,val_loss,learning_rate", "1,1.0,1.2,0.001", "2,0.5,1.1,0.0005"]
@@ -82,25 +82,25 @@ def train_live(epochs: int = 2, card: dict[str, object] = CARD) -> None:
 
 
 def runs(stage: str | None = None) -> list[Run]:
-    """The runs that are not deleted, of one stage or of all."""
+    """Return the runs that are not deleted, of one stage or of all."""
     client = MlflowClient(tracking_uri())
-    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    return [run for run in found if stage in (None, run.data.tags.get("stage"))]
+    logged = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    return [run for run in logged if stage in (None, run.data.tags.get("stage"))]
 
 
 def steps_of(run: Run, metric: str) -> list[tuple[int, float]]:
-    """The values of a metric, with their epochs."""
+    """Return the values of a metric with their epochs."""
     return [(m.step, m.value) for m in MlflowClient(tracking_uri()).get_metric_history(run.info.run_id, metric)]
 
 
 def artifacts_of(run: Run, folder: str | None = None) -> list[str]:
-    """Paths of the files of a run."""
+    """Return the paths of a run's files."""
     return sorted(entry.path for entry in MlflowClient(tracking_uri()).list_artifacts(run.info.run_id, folder))
 
 
 def at_once(count: int, act: Callable[[int], object]) -> list[object]:
-    """What processes return that call a function with 0, 1, ... at the same moment."""
-    context = multiprocessing.get_context("fork")  # what is imported stays so
+    """Call a function with 0, 1, ... in processes at the same moment; return the results."""
+    context = multiprocessing.get_context("fork")  # keeps what is imported
     barrier, answers = context.Barrier(count), context.SimpleQueue()
 
     def one(number: int) -> None:

@@ -21,7 +21,8 @@ def settings_with(name: str = MODEL, mode: str = "frozen", copies: int = 0, **tr
         update={
             "models": {name: row_of(name, mode)},
             "train": SETTINGS.model_copy(update=train),
-            "augment": AUGMENT.model_copy(update={"copies": copies}),
+            "augment": AUGMENT,
+            "features": settings.features.model_copy(update={"copies": copies}),
             "prepare": settings.prepare.model_copy(update={"img_px": PX}),
         }
     )

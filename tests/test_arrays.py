@@ -1,4 +1,4 @@
-"""Arrays in files: the same rows as NumPy gives, and no more memory than the rows at hand."""
+"""Arrays in files: the rows that NumPy gives, in memory that depends on the batch alone."""
 
 import subprocess
 import sys
@@ -22,12 +22,12 @@ ARRAYS = st.one_of(ANY_BITS, OTHER_NUMBERS)
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A path that every example writes anew."""
+    """Return a path that every example overwrites."""
     return tmp_path_factory.mktemp("arrays") / "array.npy"
 
 
-def places(rows: int) -> st.SearchStrategy[list[int]]:
-    """Rows in any order, any of them several times or from the end; none where there are none."""
+def row_numbers(rows: int) -> st.SearchStrategy[list[int]]:
+    """Draw row numbers in any order, with repetitions and negative numbers."""
     return st.lists(st.integers(-rows, rows - 1), max_size=9) if rows else st.just([])
 
 
@@ -46,7 +46,7 @@ def test_a_file_has_the_shape_type_and_length_of_its_array(file: Path, array: np
 @given(data=st.data(), array=ARRAYS)
 def test_rows_by_number_are_those_of_numpy(file: Path, data: st.DataObject, array: np.ndarray) -> None:
     np.save(file, array)
-    rows = np.array(data.draw(places(len(array))), int)
+    rows = np.array(data.draw(row_numbers(len(array))), int)
     require_same(ArrayFile(file)[rows], array[rows])
 
 
@@ -65,13 +65,13 @@ def test_one_row_is_that_of_numpy(file: Path, data: st.DataObject, array: np.nda
 
 
 @pytest.mark.parametrize("row", [3, -4])
-def test_a_row_that_is_not_there_is_an_index_error_as_in_numpy(file: Path, row: int) -> None:
+def test_a_missing_row_raises_an_index_error(file: Path, row: int) -> None:
     np.save(file, np.zeros((3, 2)))
     with pytest.raises(IndexError):
         ArrayFile(file)[np.array([0, row])]
 
 
-def test_a_file_cut_short_is_refused(file: Path) -> None:
+def test_a_truncated_file_is_refused(file: Path) -> None:
     np.save(file, np.zeros((3, 2), np.float32))
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(BonexrayError, match="expected 152 bytes in C order, received 151 bytes in C order"):
@@ -84,7 +84,7 @@ def test_a_file_in_fortran_order_is_refused(file: Path) -> None:
         ArrayFile(file)
 
 
-def test_what_is_read_is_the_callers_own(file: Path) -> None:
+def test_the_rows_are_a_copy(file: Path) -> None:
     np.save(file, np.zeros((3, 2)))
     array = ArrayFile(file)
     array[:][0] = 1
@@ -92,7 +92,7 @@ def test_what_is_read_is_the_callers_own(file: Path) -> None:
 
 
 @given(data=st.data(), array=ANY_BITS)
-def test_rows_written_a_few_at_a_time_are_what_numpy_loads(file: Path, data: st.DataObject, array: np.ndarray) -> None:
+def test_numpy_loads_rows_written_in_parts(file: Path, data: st.DataObject, array: np.ndarray) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(array)), max_size=4)))
     with rows_of(file, array.shape) as append:
         for part in np.split(array, cuts):
@@ -101,7 +101,7 @@ def test_rows_written_a_few_at_a_time_are_what_numpy_loads(file: Path, data: st.
     require_same(ArrayFile(file)[:], array)
 
 
-def test_what_is_written_is_32_bit_numbers_whatever_comes(file: Path) -> None:
+def test_rows_are_written_as_32_bit_floats(file: Path) -> None:
     numbers = np.arange(12).reshape(4, 3)
     with rows_of(file, (4, 3)) as append:
         append(numbers[:1].astype(np.float64))
@@ -115,7 +115,7 @@ from pathlib import Path
 import numpy as np
 from bonexray.data.arrays import ArrayFile, rows_of
 
-def peak():  # of this program: resource.getrusage begins with the memory of the process that started it
+def peak():  # resource.getrusage starts from the memory of the parent process
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 
 path, before = Path(sys.argv[1]), peak()
@@ -136,13 +136,13 @@ READ_AT_ONCE = "np.load(path).sum()"
 
 
 def growth_of(action: str, path: Path) -> int:
-    """By how many bytes an action raises the most memory that a process of its own has ever held."""
+    """Return the bytes by which an action raises the peak memory of a new process."""
     command = [sys.executable, "-c", MEASURED.format(action=action), str(path)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
-def test_memory_follows_the_batch_and_not_the_file(tmp_path: Path) -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_does_not_depend_on_the_size_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "large.npy"
     assert growth_of(WRITE, path) < 60 * MB
     assert path.stat().st_size > 200 * MB

@@ -14,8 +14,8 @@ from bonexray.augment.views import COPY, EPOCH, random_view, random_views
 PX = 48
 CENTRE = (PX - 1) / 2
 VIEWS = 60
-STILL = Augment(rotation_deg=0.0, shift=0.0, zoom=0.0, shear_deg=0.0, flip=False, copies=0, seed=7)
-USUAL = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=5.0, flip=True, copies=2, seed=7)
+STILL = Augment(rotation_deg=0.0, shift=0.0, zoom=0.0, shear_deg=0.0, flip=False, seed=7)
+USUAL = Augment(rotation_deg=10.0, shift=0.05, zoom=0.1, shear_deg=5.0, flip=True, seed=7)
 NOISE = np.random.default_rng(7).random((PX, PX), dtype=np.float32)
 DOWN, RIGHT = np.mgrid[:PX, :PX] - CENTRE
 
@@ -80,11 +80,6 @@ OTHERS: dict[str, Callable[[], np.ndarray]] = {
 @pytest.mark.parametrize("what", OTHERS)
 def test_another_argument_gives_another_view(what: str) -> None:
     assert np.abs(OTHERS[what]() - random_view(NOISE, USUAL, EPOCH, 2, 3)).max() > 0.1
-
-
-def test_the_number_of_copies_does_not_change_a_view() -> None:
-    more = USUAL.model_copy(update={"copies": 9})
-    assert np.array_equal(random_view(NOISE, more, COPY, 1, 3), random_view(NOISE, USUAL, COPY, 1, 3))
 
 
 def test_views_of_images_are_those_of_their_rows() -> None:
@@ -164,7 +159,6 @@ ALL_RANGES = st.builds(
     zoom=st.floats(0, 0.99),
     shear_deg=st.floats(0, 89),
     flip=st.booleans(),
-    copies=st.just(0),
     seed=st.integers(0, 2**32 - 1),
 )
 IMAGES = hnp.arrays(np.float32, st.integers(2, 12).map(lambda px: (px, px)), elements=st.floats(0, 1, width=32))

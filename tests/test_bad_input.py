@@ -1,4 +1,4 @@
-"""Bad input is named in one line, by `bonexray check` and by the stage itself, and leaves nothing behind."""
+"""Bad input is reported in one line, by `bonexray check` and by the stage, and nothing is written."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from PIL import Image
 
 from bonexray.cli import main
 from bonexray.images.reading import write_png16
+from bonexray.wiring import derived
 
 CSV = {"dataset.csv": "data/raw/index.csv", "dataset.inputs": ["data/raw", "data/raw/index.csv"]}
 ROWS = [
@@ -24,7 +25,7 @@ ROWS = [
 
 
 class Case(NamedTuple):
-    """What is wrong with a study, what the line has to name, and the stage that meets it; none where one like it does."""
+    """A change that makes a study invalid, the words in its error, and a stage that reports it (None to save time)."""
 
     spoil: Callable
     names: list[str]
@@ -80,10 +81,10 @@ def with_three_classes(study) -> None:
     study.change({"train.output": "sigmoid"})
 
 
-def frozen(name: str) -> dict[str, object]:
-    """A model on cached features, as conf/model/ composes it."""
-    nothing = "data/split/manifest.csv"
-    return {"mode": "frozen", "images": nothing, "features": [f"data/features/{name}"], "weights": [nothing]}
+def choosing(name: str, mode: str = "frozen", files: dict[str, str] | None = None, **settings: object):
+    """Return a change that chooses one model and a mode, with the rows that follow from the choice."""
+    choices = {"model": name, "mode": mode, "modes": {}, "fine_tune": {"blocks": {}}, "weights": {"files": files or {}}}
+    return changed(model=name, mode=mode, weights__files=files or {}, **derive_params(choices), **settings)
 
 
 CASES = {
@@ -123,42 +124,40 @@ CASES = {
     ),
     "unknown filter": Case(changed(denoise__method="mean"), ["denoise.method", "none, bm3d", "'mean'"], ("denoise",)),
     "unknown model": Case(
-        changed(models={"lenet": frozen("lenet")}), ["model", "one of vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
+        changed(model="lenet"), ["model", "one of all, vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
     ),
     "too small for a model": Case(
-        changed(models={"xception": frozen("xception")}, prepare__img_px=64),
+        choosing("xception", prepare__img_px=64),
         ["prepare.img_px", "at least 71 for xception", "received 64"],
         ("prepare",),
     ),
     "not a multiple of the patch": Case(
-        changed(models={"vit_tiny": frozen("vit_tiny")}, prepare__img_px=150),
+        choosing("vit_tiny", prepare__img_px=150),
         ["prepare.img_px", "a multiple of 16 for vit_tiny", "received 150", "prepare.img_px=144"],
         None,
     ),
-    "a mode for a network from scratch": Case(
-        changed(models={"compact_cnn": {**frozen("compact_cnn"), "mode": "full"}}),
-        ["models.compact_cnn.mode", "one of scratch", "'full'"],
+    "a model with backbones from scratch": Case(
+        choosing("mobilenet_v2", "scratch"),
+        ["models.mobilenet_v2.mode", "one of frozen, fine_tune, full", "'scratch'"],
         ("prepare",),
+    ),
+    "rows that do not follow from the choice": Case(
+        changed(panel={}), ["panel.alexnet", "what follows from model", "compact_cnn", "None"], ("prepare",)
     ),
     "a mode for an unknown model": Case(changed(modes={"lenet": "full"}), ["modes", "models among", "'lenet'"], None),
     "a block of an unknown backbone": Case(
         changed(fine_tune__blocks={"lenet": "conv1"}), ["fine_tune.blocks", "backbones among", "'lenet'"], None
     ),
     "a mirror without the file": Case(
-        changed(
-            models={"vgg16": frozen("vgg16")},
-            backbones={"vgg16": {"watch": "src"}},
-            weights__source="imagenet",
-            weights__mirror="mirror",
-        ),
+        choosing("vgg16", weights__source="imagenet", weights__mirror="mirror"),
         ["weights.mirror, vgg16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "no such file in mirror"],
-        ("weights", "vgg16"),
+        ("features", "vgg16"),
     ),
     "a sigmoid for three classes": Case(with_three_classes, ["train.output", "softmax for 3 classes"], None),
     "weights file missing": Case(
-        changed(backbones={"mobilenet_v2": {"watch": "own.h5"}}, weights__files={"mobilenet_v2": "own.h5"}),
+        choosing("mobilenet_v2", files={"mobilenet_v2": "own.h5"}),
         ["own.h5", "without top"],
-        ("weights", "mobilenet_v2"),
+        ("features", "mobilenet_v2"),
     ),
 }
 

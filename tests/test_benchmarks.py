@@ -1,4 +1,4 @@
-"""The benchmarks run as the README says; how fast they are is for whoever runs them in full."""
+"""The benchmarks run at a small size; their speed is not tested."""
 
 import re
 import subprocess
@@ -24,25 +24,25 @@ SMALL = {
 
 
 def printed(name: str, *arguments: str) -> str:
-    """What a benchmark prints in its smallest form."""
+    """Run a benchmark at its smallest size; return what it prints."""
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *SMALL[name], *arguments]
     done = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
-def test_every_benchmark_is_tried() -> None:
+def test_every_benchmark_is_tested() -> None:
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(SMALL)
 
 
-def test_cached_features_give_the_head_that_training_behind_the_backbone_gives() -> None:
+def test_cached_features_give_the_same_head_as_training_with_the_backbone() -> None:
     found = printed("frozen")
     assert float(re.search(r"ratio: ([\d.]+)", found)[1]) > 0
     assert float(re.search(r"difference of the two heads' probabilities: (\S+)", found)[1]) < 1e-4
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")
 def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
     lines = printed("memory").splitlines()
     assert [line.split()[0] for line in lines] == [
@@ -55,7 +55,7 @@ def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
     assert all(re.search(r"20 images: \d+ MB  40 images: \d+ MB  difference: -?\d+ MB", line) for line in lines)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")
 def test_memory_is_measured_for_the_first_stages_alone() -> None:
     lines = printed("memory", "--stages", "denoise", "prepare").splitlines()
     assert [line.split()[0] for line in lines] == ["denoise", "prepare"]
@@ -83,7 +83,7 @@ def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
         assert gallery.width > 1.5 * gallery.height
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's own account of memory")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")
 def test_prediction_is_measured_beside_the_bare_forward_pass() -> None:
     found = printed("predict")
     assert float(re.search(r"ratio: ([\d.]+)", found)[1]) > 0

@@ -1,4 +1,4 @@
-"""Work on a Dask cluster gives the bytes of work on one machine."""
+"""A Dask cluster and one machine give the same bytes."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.dataset.sources import Source
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.settings import Denoise
@@ -17,7 +17,7 @@ from bonexray.errors import BonexrayError
 from bonexray.images.reading import write_png16
 from bonexray.prepare.resizing import prepare_images
 from bonexray.prepare.settings import Prepare
-from bonexray.split.audit import examine
+from bonexray.split.audit import audit_images
 
 LOCAL = Compute(backend="local", scheduler=None)
 DENOISE = Denoise(
@@ -26,7 +26,7 @@ DENOISE = Denoise(
 
 
 def started(*command: str, until: str) -> tuple[subprocess.Popen, str]:
-    """A program of Dask's, once it has printed what it is awaited for."""
+    """Start a program of Dask; return it and the matched text once it prints that."""
     process = subprocess.Popen([sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if found := re.search(until, line):
@@ -36,7 +36,7 @@ def started(*command: str, until: str) -> tuple[subprocess.Popen, str]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Compute]:
-    """A scheduler and two workers in processes of their own."""
+    """Start a scheduler and two workers as processes."""
     pytest.importorskip("distributed")
     scheduler, address = started(
         "distributed.cli.dask_scheduler",
@@ -70,25 +70,25 @@ def square(number: int) -> int:
 
 
 @pytest.mark.parametrize("threads", [False, True])
-def test_results_come_in_the_order_of_the_items(threads: bool) -> None:
-    assert list(spread(square, [(n,) for n in range(50)], "squares", LOCAL, threads=threads)) == [
+def test_results_are_in_the_order_of_the_items(threads: bool) -> None:
+    assert list(parallel_map(square, [(n,) for n in range(50)], "squares", LOCAL, threads=threads)) == [
         n * n for n in range(50)
     ]
 
 
-def test_no_items_are_no_results() -> None:
-    assert list(spread(square, [], "squares", LOCAL)) == []
+def test_no_items_give_no_results() -> None:
+    assert list(parallel_map(square, [], "squares", LOCAL)) == []
 
 
 def written_by(compute: Compute, root: Path, folder: Path) -> dict[str, bytes]:
-    """What denoise and prepare write on it, and what is known of the files."""
+    """Return the files that denoise and prepare write, and the facts of the audit."""
     images = {path.stem: path.name for path in sorted(root.iterdir())}
     for name in ("denoised", "prepared"):
         (folder / name).mkdir(parents=True)
     denoise_images(root, images, folder / "denoised", DENOISE, compute)
     prepare_images(folder / "denoised", list(images), folder / "prepared", Prepare(img_px=24, resize="pad"), compute)
-    examined = examine(root, [Source(name, "a", None, None) for name in images.values()], compute)
-    facts = {item.source.path: repr((item, item.thumbnail.tobytes())).encode() for item in examined}
+    audited = audit_images(root, [Source(name, "a", None, None) for name in images.values()], compute)
+    facts = {item.source.path: repr((item, item.thumbnail.tobytes())).encode() for item in audited}
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("[dp]*/*")} | facts
 
 
@@ -108,13 +108,13 @@ def test_two_workers_write_the_bytes_of_one_machine(
     assert len(list((tmp_path / "dask/.bonexray/filtered").glob("*/*.png"))) == 9
 
 
-def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_does_not_respond_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr("bonexray.compute.CONNECT_SECONDS", 1)
-    with pytest.raises(BonexrayError, match=r"compute.scheduler: .*no answer from tcp://127.0.0.1:9"):
-        list(spread(square, [(1,)], "squares", Compute(backend="dask", scheduler="tcp://127.0.0.1:9")))
+    with pytest.raises(BonexrayError, match=r"compute.scheduler: .*no response from tcp://127.0.0.1:9"):
+        list(parallel_map(square, [(1,)], "squares", Compute(backend="dask", scheduler="tcp://127.0.0.1:9")))
 
 
 def test_dask_without_a_scheduler_is_refused() -> None:
-    with pytest.raises(ValueError, match="where the backend is dask"):
+    with pytest.raises(ValueError, match="if the backend is dask"):
         Compute(backend="dask", scheduler=None)

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from bonexray.training import runtime
 from cohorts import lay_out_features, lay_out_images, trained, with_settings
 
+from bonexray import runtime
 from bonexray.runtime import prepare_runtime
 from bonexray.train.fit import probabilities
 
@@ -41,7 +41,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 from pathlib import Path
 from cohorts import lay_out_backbone, lay_out_images, numbers, trained, with_settings
-from bonexray.training import runtime
+from bonexray import runtime
 from bonexray.train.fit import probabilities
 
 names = [device.name for device in tf.config.list_logical_devices("CPU")]

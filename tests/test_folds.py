@@ -1,12 +1,12 @@
-"""Folds and repeats: every image is tested once a repeat, by a training that saw nothing of its group."""
+"""Folds and repeats: each repeat tests every image once, in a training without its group."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from audited import CLASSES, built, cohort, image, settings
 from cohorts import cohort_of, lay_out_features, lay_out_images
-from examined import CLASSES, built, cohort, image, settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,11 +21,9 @@ GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p
 
 
 @given(drawn=GROUPED, folds=st.integers(3, 6), seed=st.integers(0, 100))
-def test_every_image_is_tested_once_by_a_training_that_saw_nothing_of_its_group(
-    drawn: list, folds: int, seed: int
-) -> None:
-    examined = cohort(folds) + [image(f"drawn/{n}", label, group) for n, (label, group) in enumerate(drawn)]
-    rows = built(examined, settings(seed=seed, folds=folds))
+def test_every_image_is_tested_once_by_a_training_without_its_group(drawn: list, folds: int, seed: int) -> None:
+    audited = cohort(folds) + [image(f"drawn/{n}", label, group) for n, (label, group) in enumerate(drawn)]
+    rows = built(audited, settings(seed=seed, folds=folds))
     assert folds_of(rows) == folds
     tested, validated = np.zeros(len(rows), int), np.zeros(len(rows), int)
     for fold in range(1, folds + 1):
@@ -64,10 +62,10 @@ def test_every_fold_is_trained_in_every_repeat_the_first_one_first() -> None:
     assert runs_of(rows, repeats=2)[0] == FIRST
 
 
-def test_folds_are_refused_where_the_dataset_brings_a_split() -> None:
-    examined = [item for split in SPLITS for item in cohort(4, split, split)]
+def test_folds_are_refused_if_the_dataset_has_a_split() -> None:
+    audited = [item for split in SPLITS for item in cohort(4, split, split)]
     with pytest.raises(BonexrayError, match=r"split\.folds: expected a dataset without splits of its own"):
-        built(examined, settings(folds=3))
+        built(audited, settings(folds=3))
 
 
 def test_a_class_with_fewer_groups_than_folds_is_refused() -> None:
@@ -83,7 +81,7 @@ def test_a_subset_keeps_every_class_in_every_fold() -> None:
 
 @pytest.fixture
 def folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cohort in three folds."""
+    """Lay out a cohort in three folds."""
     monkeypatch.chdir(tmp_path)
     lay_out_images(16)
     rows = read_manifest()

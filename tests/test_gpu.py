@@ -1,4 +1,4 @@
-"""BM3D on a GPU: refused where it cannot be had, and near to the CPU's where it can."""
+"""BM3D on a GPU: refused if there is none, and close to the CPU's result."""
 
 import sys
 from importlib.util import find_spec
@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bonexray.preprocess import gpu, store
 
 from bonexray.compute import Compute
+from bonexray.denoise import gpu, store
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.filters import FILTERS, options_of
 from bonexray.denoise.quality import psnr_db
@@ -35,11 +35,11 @@ def settings(**options: str) -> Denoise:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, devices: int) -> list[dict]:
-    """As if both packages were installed; the calls of the filter, which halves the image."""
+    """Fake both packages; return the calls of the filter, which halves the image."""
     calls = []
 
     class CUDARuntimeError(RuntimeError):
-        """No driver."""
+        """The error of a missing driver."""
 
     def count() -> int:
         if devices < 0:
@@ -100,7 +100,7 @@ def test_the_package_gets_32_bits_and_the_sigma_and_its_result_is_kept_in_range(
     assert after[0, 5] == pytest.approx(pixels[0, 5] * 1.5)
 
 
-def test_what_the_gpu_made_has_a_name_of_its_own_in_the_store(tmp_path: Path, monkeypatch) -> None:
+def test_results_of_the_gpu_have_other_names_in_the_store(tmp_path: Path, monkeypatch) -> None:
     def name(**options: str) -> str:
         return store.Store(tmp_path, settings(**options)).name_of(b"content")
 
@@ -123,7 +123,7 @@ def test_the_stage_filters_on_the_gpu_in_one_process(tmp_path: Path, monkeypatch
 
 
 def missing() -> str | None:
-    """Why BM3D cannot run on a GPU here."""
+    """Return why BM3D cannot run on a GPU here."""
     try:
         gpu.gpu_libraries()
     except BonexrayError as error:

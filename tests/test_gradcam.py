@@ -5,7 +5,6 @@ import functools
 import keras
 import numpy as np
 import pytest
-from bonexray.models import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -13,16 +12,22 @@ from small_networks import build, every_model, images, numbers, same_weights, wi
 
 from bonexray.backbones.encoder import build_encoder
 from bonexray.errors import BonexrayError
-from bonexray.explain.feature_maps import Halves, halve, halve_at
+from bonexray.explain.feature_maps import SplitNetwork, split_at_layer, split_network
 from bonexray.explain.gradcam import class_scores, heat_maps
 from bonexray.explain.sanity import STATISTICS, likeness, randomise
+from bonexray.networks import trainable
 from bonexray.networks.standardize import Standardize
-from bonexray.networks.trainable import HEAD
+from bonexray.networks.trainable import HEAD, build_trainable
 from bonexray.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
 from bonexray.runtime import gradients
 
 PX, CORNER = 16, 4
-SEEN_IN_OTHERS = {"densenet169", "vgg19", "inception_v3_xception", "resnet50_densenet121"}  # a second pass adds nothing
+COVERED_BY_OTHERS = {
+    "densenet169",
+    "vgg19",
+    "inception_v3_xception",
+    "resnet50_densenet121",
+}  # a second pass adds nothing
 BOTH = np.array([0, 2])
 
 
@@ -33,7 +38,7 @@ def complete(name: str, mode: str | None = None, **changes: object) -> keras.Mod
     """A model from image to classes, its standardisation as if fitted."""
     mode = mode or (FINE_TUNE if model_row(name).backbones else SCRATCH)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "build_encoder", built_encoder)
+        patch.setattr(trainable, "build_encoder", built_encoder)
         network = build(name, mode, with_settings(**changes))
     rng = np.random.default_rng(3)
     if HEAD in {layer.name for layer in network.layers}:
@@ -63,27 +68,27 @@ def looks_at_a_corner(units: int = 3, activation: str = "softmax") -> keras.Mode
     return network
 
 
-def maps_of(halves: Halves, pictures: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    return heat_maps(halves, halves.below(pictures), chosen, pictures.shape[1])
+def maps_of(split: SplitNetwork, pictures: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return heat_maps(split, split.feature_maps(pictures), chosen, pictures.shape[1])
 
 
 # Where the heat is
 
 
 def test_what_looks_at_a_corner_is_hot_there_and_nowhere_else() -> None:
-    heat = maps_of(halve_at(looks_at_a_corner(), "maps"), images(PX), np.array([2, 2]))
+    heat = maps_of(split_at_layer(looks_at_a_corner(), "maps"), images(PX), np.array([2, 2]))
     assert heat[:, :CORNER, :CORNER].max(axis=(1, 2)) == pytest.approx(1)
     assert heat[:, :CORNER, :CORNER].min() > 0
     assert not heat[:, CORNER:].any() and not heat[:, :, CORNER:].any()
 
 
 def test_nothing_speaks_for_a_class_that_brightness_speaks_against() -> None:
-    heat = maps_of(halve_at(looks_at_a_corner(), "maps"), images(PX), np.array([0, 2]))
+    heat = maps_of(split_at_layer(looks_at_a_corner(), "maps"), images(PX), np.array([0, 2]))
     assert not heat[0].any() and heat[1].any()
 
 
 def test_one_sigmoid_speaks_for_the_second_class_and_against_the_first() -> None:
-    heat = maps_of(halve_at(looks_at_a_corner(1, "sigmoid"), "maps"), images(PX), np.array([0, 1]))
+    heat = maps_of(split_at_layer(looks_at_a_corner(1, "sigmoid"), "maps"), images(PX), np.array([0, 1]))
     assert not heat[0].any() and heat[1].max() == 1
 
 
@@ -95,15 +100,15 @@ def test_a_score_is_the_logit_of_the_class() -> None:
 
 def test_what_is_the_same_everywhere_is_a_map_of_ones() -> None:
     network = looks_at_a_corner()
-    halves = halve_at(network, network.layers[0].name)
-    heat = heat_maps(halves, [np.ones((1, PX, PX, 1), np.float32)], np.array([2]), PX)
+    split = split_at_layer(network, network.layers[0].name)
+    heat = heat_maps(split, [np.ones((1, PX, PX, 1), np.float32)], np.array([2]), PX)
     assert (heat == 1).all()
 
 
 def test_a_gradient_that_is_no_number_is_refused() -> None:
-    halves = halve_at(looks_at_a_corner(), "maps")
+    split = split_at_layer(looks_at_a_corner(), "maps")
     with pytest.raises(BonexrayError, match="finite"):
-        heat_maps(halves, [np.full((1, PX, PX, 1), np.nan, np.float32)], np.array([2]), PX)
+        heat_maps(split, [np.full((1, PX, PX, 1), np.nan, np.float32)], np.array([2]), PX)
 
 
 def test_gradients_are_those_of_the_formula() -> None:
@@ -116,14 +121,14 @@ def test_gradients_are_those_of_the_formula() -> None:
 
 
 @every_model
-def test_every_model_has_maps_and_its_halves_answer_as_it_does(name: str) -> None:
+def test_every_model_has_maps_and_its_two_parts_give_its_outputs(name: str) -> None:
     network, pictures = complete(name), images(model_row(name).smallest_px)
-    halves = halve(network, name)
-    maps = halves.below(pictures)
-    if name not in SEEN_IN_OTHERS:
+    split = split_network(network, name)
+    maps = split.feature_maps(pictures)
+    if name not in COVERED_BY_OTHERS:
         expected = numbers(network(pictures, training=False))
-        assert numbers(halves.probabilities(maps)) == pytest.approx(expected, abs=1e-5)
-    heat = heat_maps(halves, maps, BOTH, pictures.shape[1])
+        assert numbers(split.probabilities(maps)) == pytest.approx(expected, abs=1e-5)
+    heat = heat_maps(split, maps, BOTH, pictures.shape[1])
     assert heat.shape == pictures.shape[:3]
     assert heat.min() >= 0 and heat.max() <= 1
     assert all(picture.max() in (0, pytest.approx(1)) for picture in heat)
@@ -134,9 +139,9 @@ def test_every_model_has_maps_and_its_halves_answer_as_it_does(name: str) -> Non
 @pytest.mark.parametrize("mode", [FINE_TUNE, FULL])
 def test_every_kind_of_head_can_be_explained(mode: str, changes: dict) -> None:
     network = complete("mobilenet_v2", mode, **changes)
-    halves = halve(network, "mobilenet_v2")
-    assert bool(halves.zero[0].any()) == (mode != FULL and changes.get("standardize", True))
-    found = numbers(halves.probabilities(halves.below(images(32))))
+    split = split_network(network, "mobilenet_v2")
+    assert bool(split.offsets[0].any()) == (mode != FULL and changes.get("standardize", True))
+    found = numbers(split.probabilities(split.feature_maps(images(32))))
     assert found == pytest.approx(numbers(network(images(32), training=False)), abs=1e-5)
 
 
@@ -145,7 +150,7 @@ def test_the_layers_looked_at_are_the_last_with_places() -> None:
     pools = {"InputLayer", "MaxPooling2D", "GlobalAveragePooling2D", "LayerNormalization"}
     for name in ("vgg16", "convnext_tiny", "resnet18"):
         body = complete(name).get_layer(f"{name}_encoder").get_layer(name)
-        at = [layer.name for layer in body.layers].index(BACKBONES[name].gradcam)
+        at = [layer.name for layer in body.layers].index(BACKBONES[name].heat_map)
         assert {type(layer).__name__ for layer in body.layers[at + 1 :]} <= pools
 
 
@@ -153,12 +158,12 @@ def test_the_layers_looked_at_are_the_last_with_places() -> None:
 def test_what_a_head_subtracts_is_subtracted_from_the_maps(name: str) -> None:
     """The same network, standardising before it pools, has the same heat maps."""
     keras.utils.set_random_seed(7)
-    network, px, chosen = networks.build_trainable(name, FINE_TUNE, 64, 3, with_settings()), 32, np.array([0, 1, 2] * 2)
+    network, px, chosen = build_trainable(name, FINE_TUNE, 64, 3, with_settings()), 32, np.array([0, 1, 2] * 2)
     head = network.get_layer(HEAD)
     rng = np.random.default_rng(3)
     head.get_layer("standardize").set_weights(rng.uniform(0.5, 1.5, (2, BACKBONES[name].features)))
-    halves = halve(network, name)
-    maps = [rng.uniform(0, 3, (6, *halves.above.input.shape[1:])).astype(np.float32)]
+    split = split_network(network, name)
+    maps = [rng.uniform(0, 3, (6, *split.upper.input.shape[1:])).astype(np.float32)]
     early = Standardize(name="early")
     entry = keras.Input(maps[0].shape[1:])
     x = early(entry)
@@ -170,21 +175,21 @@ def test_what_a_head_subtracts_is_subtracted_from_the_maps(name: str) -> None:
         x = copy(x)
         copy.set_weights(layer.get_weights())
     early.set_weights(head.get_layer("standardize").get_weights())
-    other = halve_at(keras.Model(entry, x), "early")
-    expected = heat_maps(other, other.below(maps[0]), chosen, px)
-    assert heat_maps(halves, maps, chosen, px) == pytest.approx(expected, abs=1e-3)
+    other = split_at_layer(keras.Model(entry, x), "early")
+    expected = heat_maps(other, other.feature_maps(maps[0]), chosen, px)
+    assert heat_maps(split, maps, chosen, px) == pytest.approx(expected, abs=1e-3)
     assert np.ptp(expected) > 0
 
 
 def test_a_fusion_averages_the_maps_of_its_backbones() -> None:
     network, pictures = complete("vgg16_vgg19"), images(32)
-    halves = halve(network, "vgg16_vgg19")
-    maps = halves.below(pictures)
-    whole = heat_maps(halves, maps, BOTH, 32)
+    split = split_network(network, "vgg16_vgg19")
+    maps = split.feature_maps(pictures)
+    whole = heat_maps(split, maps, BOTH, 32)
     apart = []
     for kept in range(2):
-        zero = [part if number == kept else numbers(maps[number]) for number, part in enumerate(halves.zero)]
-        alone = Halves(halves.below, halves.above, halves.classes, zero)
+        offsets = [part if number == kept else numbers(maps[number]) for number, part in enumerate(split.offsets)]
+        alone = SplitNetwork(split.feature_maps, split.upper, split.class_layer, offsets)
         apart.append(heat_maps(alone, maps, BOTH, 32))  # the other map, measured from itself, is zero
     mean = np.mean(apart, axis=0)
     assert whole == pytest.approx(mean / np.maximum(mean.max(axis=(1, 2), keepdims=True), 1e-12), abs=1e-6)
@@ -196,12 +201,12 @@ def test_a_fusion_averages_the_maps_of_its_backbones() -> None:
 def test_maps_change_where_the_weights_are_drawn_anew() -> None:
     pictures = images(PX, 6)
     network = small()
-    halves = halve_at(network, "maps")
+    split = split_at_layer(network, "maps")
     chosen = np.array([0, 1, 2] * 2)
-    before = maps_of(halves, pictures, chosen)
-    assert likeness(before, maps_of(halves, pictures, chosen)) == pytest.approx(1)
+    before = maps_of(split, pictures, chosen)
+    assert likeness(before, maps_of(split, pictures, chosen)) == pytest.approx(1)
     randomise(network.weights, 1)
-    assert likeness(before, maps_of(halves, pictures, chosen)).max() < 0.999
+    assert likeness(before, maps_of(split, pictures, chosen)).max() < 0.999
 
 
 def test_random_weights_depend_on_the_seed_alone_and_leave_statistics_of_the_data() -> None:

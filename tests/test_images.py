@@ -1,4 +1,4 @@
-"""Any X-ray file in, with the values it holds; 16-bit files out."""
+"""Reading X-ray files of any format, and writing 16-bit files."""
 
 import os
 import struct
@@ -176,7 +176,7 @@ def test_a_file_without_a_usable_image_gives_its_reason(tmp_path: Path, name: st
 
 @pytest.mark.parametrize("name", ["8-bit PNG", "16-bit PNG", "16-bit TIFF", "compressed TIFF", "JPEG", "BMP", "WebP"])
 @pytest.mark.parametrize("part", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9])
-def test_a_file_cut_anywhere_is_refused(tmp_path: Path, name: str, part: float) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, name: str, part: float) -> None:
     content = FORMATS[name][0]
     require_reason(written(tmp_path / "cut.png", content[: int(len(content) * part)]), ".")
 
@@ -188,13 +188,13 @@ def require_reason(path: Path, reason: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_preview_beside_a_photograph_does_not_matter(tmp_path: Path) -> None:
+def test_a_preview_in_a_jpeg_is_ignored(tmp_path: Path) -> None:
     path = written(tmp_path / "photo.jpg", encoded(Image.fromarray(SMOOTH), "MPO", quality=100, **PAGES))
     np.testing.assert_allclose(read_image(path), SMOOTH / 255, rtol=0, atol=3 / 255)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     require_reason(tmp_path / "pipe.png", "^not a file$")
 
@@ -205,14 +205,14 @@ def test_a_missing_file_gives_its_reason(tmp_path: Path) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 20), width=st.integers(2, 20))
-def test_a_written_image_comes_back_within_a_level(tmp_path_factory, seed: int, height: int, width: int) -> None:
+def test_a_written_image_is_read_back_within_one_level(tmp_path_factory, seed: int, height: int, width: int) -> None:
     path = tmp_path_factory.getbasetemp() / "round_trip.png"
     pixels = np.random.default_rng(seed).random((height, width)).astype(np.float32)
     write_png16(path, pixels)
     assert np.abs(read_image(path) - pixels).max() <= 1 / 65_535
 
 
-def test_what_lies_outside_is_clipped_when_written(tmp_path: Path) -> None:
+def test_values_outside_0_and_1_are_clipped(tmp_path: Path) -> None:
     write_png16(tmp_path / "x.png", np.array([[-1.0, 0.5], [2.0, 1.0]]))
     np.testing.assert_allclose(read_image(tmp_path / "x.png"), [[0, 0.5], [1, 1]], rtol=0, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Text of figures: measured, wrapped and shortened; read on every shade; and words beside every figure."""
+"""Text in figures: measured, wrapped, shortened and readable on every shade; and captions."""
 
 import matplotlib as mpl
 import numpy as np

@@ -1,4 +1,4 @@
-"""Copies of a picture are found whatever was done to them, and other pictures are not taken for copies."""
+"""Copies of an image are found whatever was changed, and other images are not taken for copies."""
 
 import io
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from skimage.transform import AffineTransform, warp
 
 from bonexray.compute import Compute
 from bonexray.phantom.simulation import simulate
-from bonexray.split.candidates import HASH_PX, candidates, perceptual_hashes
-from bonexray.split.lookalikes import PATCH_PX, _secured, likeness_of, lookalikes
+from bonexray.split.candidates import HASH_PX, find_candidates, perceptual_hashes
+from bonexray.split.lookalikes import PATCH_PX, _penalised, find_lookalikes, likeness_of
 from bonexray.split.settings import Audit
 from bonexray.split.thumbnails import ORIENTATIONS, VIEWS, oriented, thumbnail, viewed
 
@@ -23,7 +23,7 @@ WHOLE = 128 * 128 / PATCH_PX
 
 
 def reencoded(pixels: np.ndarray) -> np.ndarray:
-    """As a JPEG of poor quality."""
+    """Return pixels as a JPEG of poor quality stores them."""
     stream = io.BytesIO()
     Image.fromarray((pixels * 255).astype(np.uint8)).save(stream, format="JPEG", quality=60)
     return np.asarray(Image.open(stream), np.float32) / 255
@@ -34,13 +34,13 @@ def shrunk(pixels: np.ndarray) -> np.ndarray:
 
 
 def cropped(pixels: np.ndarray) -> np.ndarray:
-    """Without 3 % on one side and 4 % on another."""
+    """Crop 3 % on one side and 4 % on another."""
     height, width = pixels.shape
     return pixels[round(0.03 * height) :, : width - round(0.04 * width)]
 
 
 def turned_a_little(pixels: np.ndarray) -> np.ndarray:
-    """By 12 degrees, with black corners."""
+    """Rotate by 12 degrees, with black corners."""
     side = pixels.shape[0]
     there = AffineTransform(translation=(-side / 2, -side / 2))
     back = AffineTransform(translation=(side / 2, side / 2))
@@ -65,7 +65,7 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.fixture(scope="module")
 def cohort() -> list[np.ndarray]:
-    """One radiograph a patient, no two alike."""
+    """Return one radiograph for each patient."""
     first = {}
     for radiograph in simulate(PATIENTS, 160, 400.0, 2.0, 7):
         first.setdefault(radiograph.patient, radiograph.noisy)
@@ -77,7 +77,7 @@ def thumbnails(images: list[np.ndarray]) -> np.ndarray:
 
 
 def found(images: list[np.ndarray], settings: Audit = SETTINGS) -> set[tuple[int, int]]:
-    return {(pair.one, pair.other) for pair in lookalikes(thumbnails(images), settings, LOCAL)}
+    return {(pair.one, pair.other) for pair in find_lookalikes(thumbnails(images), settings, LOCAL)}
 
 
 def test_radiographs_of_different_patients_are_no_copies(cohort: list[np.ndarray]) -> None:
@@ -92,23 +92,23 @@ def test_at_least_95_percent_of_planted_copies_are_found_and_nothing_else(kind: 
     assert pairs <= planted
 
 
-def test_the_most_alike_come_first(cohort: list[np.ndarray]) -> None:
-    pairs = lookalikes(thumbnails([*cohort[:20], reencoded(cohort[3]), cohort[5]]), SETTINGS, LOCAL)
+def test_pairs_are_sorted_by_likeness(cohort: list[np.ndarray]) -> None:
+    pairs = find_lookalikes(thumbnails([*cohort[:20], reencoded(cohort[3]), cohort[5]]), SETTINGS, LOCAL)
     assert [(pair.one, pair.other) for pair in pairs] == [(5, 21), (3, 20)]
     assert pairs[0].likeness == pytest.approx(1, abs=1e-3)
     assert pairs[0].likeness > pairs[1].likeness > 0.7
 
 
-def test_no_neighbours_looks_for_nothing(cohort: list[np.ndarray]) -> None:
+def test_without_neighbours_nothing_is_found(cohort: list[np.ndarray]) -> None:
     assert found([cohort[0], cohort[0]], SETTINGS.model_copy(update={"neighbours": 0})) == set()
 
 
 @pytest.mark.parametrize("images", [0, 1])
 def test_fewer_than_two_images_have_no_pairs(images: int, cohort: list[np.ndarray]) -> None:
-    assert lookalikes(np.zeros((images, 128, 128), np.uint8), SETTINGS, LOCAL) == []
+    assert find_lookalikes(np.zeros((images, 128, 128), np.uint8), SETTINGS, LOCAL) == []
 
 
-def test_black_images_are_like_nothing() -> None:
+def test_black_images_are_no_copies() -> None:
     black = np.zeros((128, 128), np.uint8)
     assert likeness_of(black, black, 4) == 0
 
@@ -118,39 +118,39 @@ def test_the_orientations_are_the_eight_of_a_square() -> None:
     assert len({oriented(picture, number).tobytes() for number in range(ORIENTATIONS)}) == 8
 
 
-def test_a_hash_does_not_follow_brightness() -> None:
+def test_a_hash_does_not_depend_on_brightness() -> None:
     small = np.random.default_rng(0).random((5, 32, 32)).astype(np.float32)
     assert np.array_equal(perceptual_hashes(small), perceptual_hashes(0.2 + 0.5 * small))
 
 
-def test_candidates_are_a_few_an_image_and_not_all_pairs(cohort: list[np.ndarray]) -> None:
-    pairs = candidates(thumbnails(cohort), 3)
+def test_each_image_has_few_candidates(cohort: list[np.ndarray]) -> None:
+    pairs = find_candidates(thumbnails(cohort), 3)
     assert len(pairs) <= 3 * len(cohort)
     assert len({(min(a, b), max(a, b)) for a, b, _ in pairs}) == len(pairs)
 
 
-def test_what_fits_by_chance_in_a_narrow_limb_is_no_copy_and_in_a_wide_one_is() -> None:
-    assert _secured(0.78, 0.17 * WHOLE, WHOLE) < 0.7 < _secured(0.78, 0.7 * WHOLE, WHOLE)
+def test_the_same_correlation_is_a_copy_in_a_wide_limb_but_not_in_a_narrow_one() -> None:
+    assert _penalised(0.78, 0.17 * WHOLE, WHOLE) < 0.7 < _penalised(0.78, 0.7 * WHOLE, WHOLE)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9, 1.0])
-def test_what_is_said_of_a_whole_picture_is_said_in_full(correlation: float) -> None:
-    assert _secured(correlation, WHOLE, WHOLE) == pytest.approx(correlation, abs=1e-6)
-    assert _secured(correlation, 20, WHOLE) < _secured(correlation, 60, WHOLE) <= correlation
+def test_the_correlation_of_a_whole_image_is_not_reduced(correlation: float) -> None:
+    assert _penalised(correlation, WHOLE, WHOLE) == pytest.approx(correlation, abs=1e-6)
+    assert _penalised(correlation, 20, WHOLE) < _penalised(correlation, 60, WHOLE) <= correlation
 
 
-def test_a_copy_that_is_cropped_comes_first_in_a_crowd_of_its_outline(cohort: list[np.ndarray]) -> None:
+def test_a_cropped_copy_is_the_best_of_many_candidates_with_its_outline(cohort: list[np.ndarray]) -> None:
     rng, outline = np.random.default_rng(3), gaussian_filter(cohort[0], 5)
     crowd = [
         np.clip(outline * (1 + 0.2 * gaussian_filter(rng.standard_normal(outline.shape), 1)), 0, 1) for _ in range(40)
     ]
-    pairs = candidates(thumbnails([*crowd, cropped(crowd[7])]), SETTINGS.neighbours)
+    pairs = find_candidates(thumbnails([*crowd, cropped(crowd[7])]), SETTINGS.neighbours)
     assert {7, 25} in [{one, other} for one, other, _ in pairs]
     assert len(pairs) < 26 * 25 / 2 / 2  # most of the crowd does not stand out
 
 
 @pytest.mark.parametrize("view", range(0, len(VIEWS), 9))
-def test_the_hash_of_a_view_needs_no_view(view: int) -> None:
+def test_the_hash_of_a_view_is_computed_without_the_view(view: int) -> None:
     small = np.random.default_rng(view).random((20, HASH_PX, HASH_PX), np.float32)
     differing = perceptual_hashes(small, view) ^ perceptual_hashes(viewed(small, view))
     assert np.unpackbits(differing).sum() <= 2  # a frequency that is as strong as the median but for rounding

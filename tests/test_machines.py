@@ -18,7 +18,7 @@ TRAINING = """
 import sys
 import keras, numpy as np
 from pathlib import Path
-from bonexray.config import load_settings
+from bonexray.study import load_settings
 from bonexray.train.batches import Batches
 from bonexray.train.fit import Phase, fit
 from bonexray.runtime import prepare_runtime

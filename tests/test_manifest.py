@@ -1,18 +1,18 @@
-"""The manifest: every usable image once, whole groups in one split."""
+"""The manifest: every usable image once, and each group in one split."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from examined import CLASSES, built, cohort, image, settings, splits_of
+from audited import CLASSES, built, cohort, image, settings, splits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bonexray.data.manifest import SPLITS, read_classes, read_manifest, write_manifest
 from bonexray.dataset.sources import Source
 from bonexray.errors import BonexrayError
-from bonexray.split.allocation import regrouped, require_disjoint
-from bonexray.split.audit import Examined
+from bonexray.split.allocation import count_regrouped, require_disjoint
+from bonexray.split.audit import AuditedImage
 
 # The manifest
 
@@ -28,20 +28,20 @@ IMAGES = st.lists(
 
 
 @given(drawn=IMAGES, bring=st.booleans(), subset=st.sampled_from([1.0, 0.5, 0.01]), seed=st.integers(0, 1000))
-def test_no_group_and_no_bytes_stand_in_two_splits(drawn: list, bring: bool, subset: float, seed: int) -> None:
+def test_no_group_and_no_file_is_in_two_splits(drawn: list, bring: bool, subset: float, seed: int) -> None:
     base = [item for split in SPLITS for item in cohort(1, split if bring else None, prefix=split)]
     drawn_images = [
         image(f"drawn/{n}", label, group, split if bring else None, sha)
         for n, (label, group, sha, split) in enumerate(drawn)
     ]
-    examined = base + drawn_images
-    split = splits_of(built(examined, settings(subset, seed)))
+    audited = base + drawn_images
+    split = splits_of(built(audited, settings(subset, seed)))
     for key in (lambda item: item.source.group, lambda item: item.sha256):
-        for value in {key(item) for item in examined} - {None}:
-            assert len({split.get(item.source.path) for item in examined if key(item) == value}) == 1
+        for value in {key(item) for item in audited} - {None}:
+            assert len({split.get(item.source.path) for item in audited if key(item) == value}) == 1
     assert set(split.values()) == set(SPLITS)
     if subset == 1:
-        assert set(split) == {item.source.path for item in examined}
+        assert set(split) == {item.source.path for item in audited}
 
 
 @pytest.mark.parametrize("key", ["group", "sha256"])
@@ -55,7 +55,7 @@ def test_a_leaky_manifest_is_refused(key: str) -> None:
 
 
 def test_the_manifest_holds_each_usable_image_once_with_its_facts() -> None:
-    bad = Examined(Source("normal/bad", "normal", None, None), "h", "empty file")
+    bad = AuditedImage(Source("normal/bad", "normal", None, None), "h", "empty file")
     rows = built([*cohort(5), bad], settings())
     assert list(rows.columns) == ["id", "path", "label", "group", "split", "fold", "sha256"]
     assert rows["path"].tolist() == [item.source.path for item in cohort(5)]
@@ -64,32 +64,32 @@ def test_the_manifest_holds_each_usable_image_once_with_its_facts() -> None:
     assert rows["split"].value_counts().to_dict() == {"train": 6, "val": 2, "test": 2}
 
 
-def test_more_images_rename_none() -> None:
+def test_new_images_do_not_change_ids() -> None:
     few, more = (built(cohort(number), settings()) for number in (4, 9))
     ids = dict(zip(more["path"], more["id"], strict=True))
     assert [ids[path] for path in few["path"]] == few["id"].tolist()
 
 
-def test_a_split_that_comes_with_the_dataset_is_kept() -> None:
-    examined = cohort(2, "train", "a") + cohort(1, "val", "b") + cohort(3, "test", "c")
-    rows = built(examined, settings())
-    assert splits_of(rows) == {item.source.path: item.source.split for item in examined}
-    assert regrouped(examined, rows) == 0
+def test_the_split_of_the_dataset_is_kept() -> None:
+    audited = cohort(2, "train", "a") + cohort(1, "val", "b") + cohort(3, "test", "c")
+    rows = built(audited, settings())
+    assert splits_of(rows) == {item.source.path: item.source.split for item in audited}
+    assert count_regrouped(audited, rows) == 0
 
 
-def test_a_group_on_both_sides_of_a_given_split_goes_whole_to_train() -> None:
+def test_a_group_that_crosses_the_splits_moves_to_train() -> None:
     torn = [image(f"torn/{n}", group="p1", split=split) for n, split in enumerate(["train", "test", "test", "val"])]
     twins = [image(f"twin/{n}", "osteopenia", split=split, sha="same") for n, split in enumerate(["val", "test"])]
-    examined = [item for split in SPLITS for item in cohort(2, split, prefix=split)] + torn + twins
-    rows = built(examined, settings())
+    audited = [item for split in SPLITS for item in cohort(2, split, prefix=split)] + torn + twins
+    rows = built(audited, settings())
     split = splits_of(rows)
     assert {split[item.source.path] for item in torn + twins} == {"train"}
-    assert regrouped(examined, rows) == 3 + 2
+    assert count_regrouped(audited, rows) == 3 + 2
 
 
-def test_validation_is_taken_out_of_train_where_the_dataset_has_none() -> None:
-    examined = cohort(8, "train", "a") + cohort(2, "test", "b")
-    split = splits_of(built(examined, settings()))
+def test_validation_is_taken_from_train_if_the_dataset_has_none() -> None:
+    audited = cohort(8, "train", "a") + cohort(2, "test", "b")
+    split = splits_of(built(audited, settings()))
     assert {path for path, name in split.items() if name == "test"} == {
         item.source.path for item in cohort(2, prefix="b")
     }
@@ -98,10 +98,10 @@ def test_validation_is_taken_out_of_train_where_the_dataset_has_none() -> None:
 
 
 def test_a_class_that_only_test_has_is_refused() -> None:
-    examined = [item for split in SPLITS for item in cohort(3, split, split)]
-    examined = [item for item in examined if item.source.label == "normal" or item.source.split == "test"]
+    audited = [item for split in SPLITS for item in cohort(3, split, split)]
+    audited = [item for item in audited if item.source.label == "normal" or item.source.split == "test"]
     with pytest.raises(BonexrayError, match="received no osteopenia in train"):
-        built(examined, settings())
+        built(audited, settings())
 
 
 @pytest.mark.parametrize("subset", [0.5, 0.001])
@@ -114,16 +114,16 @@ def test_a_subset_is_smaller_and_keeps_every_class_in_every_split(subset: float)
 
 
 @pytest.mark.parametrize(("most", "expected"), [(None, 40), (1000, 40), (20, 20), (1, 6)])
-def test_a_study_may_be_bounded_by_its_number_of_images(most: int | None, expected: int) -> None:
+def test_the_number_of_images_can_be_limited(most: int | None, expected: int) -> None:
     rows = built(cohort(20), settings(max_images=most))
     assert len(rows) == expected
     assert set(zip(rows["split"], rows["label"], strict=True)) == {(s, name) for s in SPLITS for name in CLASSES}
 
 
-def test_a_subset_of_a_split_that_lacks_a_class_is_taken_all_the_same() -> None:
-    examined = [item for split in SPLITS for item in cohort(4, split, split)]
-    examined = [item for item in examined if item.source.label == "normal" or item.source.split != "val"]
-    rows = built(examined, settings(0.5))
+def test_a_subset_of_a_split_can_lack_a_class() -> None:
+    audited = [item for split in SPLITS for item in cohort(4, split, split)]
+    audited = [item for item in audited if item.source.label == "normal" or item.source.split != "val"]
+    rows = built(audited, settings(0.5))
     assert set(rows["split"]) == set(SPLITS)
     assert len(rows) == 10
 
@@ -135,8 +135,8 @@ def test_the_split_depends_on_the_seed_alone() -> None:
 
 def test_a_written_manifest_comes_back_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    examined = [image(f"{name}/{n}", name, group=f"{n:04}") for n, name in enumerate(CLASSES * 3)]
-    rows = built(examined, settings())
+    audited = [image(f"{name}/{n}", name, group=f"{n:04}") for n, name in enumerate(CLASSES * 3)]
+    rows = built(audited, settings())
     write_manifest(rows, CLASSES)
     pd.testing.assert_frame_equal(read_manifest(), rows.astype(str), check_dtype=False)
     assert read_manifest()["group"].tolist() == ["0000", "0001", "0002", "0003", "0004", "0005"]

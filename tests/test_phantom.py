@@ -48,7 +48,7 @@ def test_more_patients_leave_the_first_ones_unchanged(thirty: list[Radiograph]) 
     assert thirty[len(few)].patient == "p0004"
 
 
-def test_the_image_size_does_not_change_who_the_patient_is() -> None:
+def test_the_image_size_does_not_change_the_patient() -> None:
     small, large = (next(simulate(1, px, 120.0, 2.0, 7)) for px in (32, 50))
     assert large.clean.shape == (50, 50)
     assert small.t_score == large.t_score
@@ -74,12 +74,12 @@ def test_images_are_square_float32_within_0_and_1(thirty: list[Radiograph]) -> N
         (-4.0, "osteoporosis"),
     ],
 )
-def test_labels_follow_the_rule_of_the_who(t_score: float, label: str) -> None:
+def test_labels_follow_the_criteria_of_the_who(t_score: float, label: str) -> None:
     assert who_label(t_score) == label
 
 
 @pytest.mark.parametrize("t_score", [math.nan, math.inf])
-def test_a_t_score_that_is_no_number_is_refused(t_score: float) -> None:
+def test_a_t_score_that_is_not_finite_is_refused(t_score: float) -> None:
     with pytest.raises(ValueError, match=r"^t_score: expected a finite number\. Received: "):
         who_label(t_score)
 

@@ -1,4 +1,4 @@
-"""What every image goes through: the filter, its measured quality, and the square the networks see."""
+"""Filters, their quality, and the square images for the networks."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def phantom() -> Radiograph:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """noisy/ and clean/ with four images, and their ids."""
+    """Write noisy/ and clean/ with four images; return their ids and paths."""
     root = tmp_path_factory.mktemp("cohort")
     images = {}
     for number, radiograph in zip(range(4), simulate(4, 48, 120.0, 2.0, 7), strict=False):
@@ -98,7 +98,7 @@ def test_contrast_reaches_0_and_1(resize: str) -> None:
     np.testing.assert_allclose(square, (pixels - pixels.min()) / np.ptp(pixels), rtol=0, atol=1e-6)
 
 
-def test_an_image_that_a_filter_left_without_contrast_is_black() -> None:
+def test_a_constant_image_becomes_black() -> None:
     assert not prepare_image(np.full((20, 30), 0.5, np.float32), prepare(32)).any()
 
 
@@ -123,7 +123,7 @@ def test_a_circle_stays_round_when_padded_and_not_when_stretched() -> None:
         assert height / width == pytest.approx(ratio, abs=0.06)
 
 
-def test_prepared_images_follow_the_order_they_are_named_in(tmp_path: Path) -> None:
+def test_prepared_images_are_in_the_order_of_their_ids(tmp_path: Path) -> None:
     names = ["c", "a", "d", "b"]
     (tmp_path / "prepared").mkdir()
     for seed, name in enumerate(names):
@@ -140,18 +140,18 @@ def test_prepared_images_follow_the_order_they_are_named_in(tmp_path: Path) -> N
 # The filters
 
 
-def test_bm3d_makes_a_phantom_better_by_more_than_3_db(phantom: Radiograph) -> None:
+def test_bm3d_improves_a_phantom_by_more_than_3_db(phantom: Radiograph) -> None:
     smooth = bm3d(phantom.noisy, None)
     assert psnr_db(phantom.clean, smooth) > psnr_db(phantom.clean, phantom.noisy) + 3
     assert ssim(phantom.clean, smooth) > ssim(phantom.clean, phantom.noisy)
 
 
-def test_bm3d_follows_the_sigma_it_is_given(phantom: Radiograph) -> None:
+def test_bm3d_uses_the_given_sigma(phantom: Radiograph) -> None:
     little, much = (bm3d(phantom.noisy, sigma) for sigma in (0.001, 0.3))
     assert np.abs(little - phantom.noisy).mean() < 0.005 < np.abs(much - phantom.noisy).mean()
 
 
-def test_an_image_without_noise_is_left_by_bm3d() -> None:
+def test_bm3d_does_not_change_an_image_without_noise() -> None:
     square = np.zeros((32, 32), np.float32)
     square[10:20, 10:20] = 1
     np.testing.assert_allclose(bm3d(square, None), square, rtol=0, atol=1e-3)
@@ -180,7 +180,7 @@ def test_a_filter_keeps_shape_and_range_and_gives_the_same_bytes_again(method: s
         ("bilateral", 3),
     ],
 )
-def test_a_denoiser_makes_a_phantom_better(method: str, gain_db: float, phantom: Radiograph) -> None:
+def test_a_denoiser_improves_a_phantom(method: str, gain_db: float, phantom: Radiograph) -> None:
     after = filter_of(denoise(method=method))(phantom.noisy)
     assert psnr_db(phantom.clean, after) > psnr_db(phantom.clean, phantom.noisy) + gain_db
 
@@ -218,7 +218,7 @@ def test_every_profile_of_bm3d_denoises(phantom: Radiograph) -> None:
     assert len(set(found.values())) == 4
 
 
-def test_none_leaves_the_image_as_it_is(phantom: Radiograph) -> None:
+def test_none_does_not_change_the_image(phantom: Radiograph) -> None:
     np.testing.assert_array_equal(unfiltered(phantom.noisy, 0.1), phantom.noisy)
 
 
@@ -242,7 +242,7 @@ def test_none_leaves_the_image_as_it_is(phantom: Radiograph) -> None:
         ),
     ],
 )
-def test_a_filter_or_an_option_that_is_not_there_is_refused(changes: dict[str, object], message: str) -> None:
+def test_an_unknown_filter_or_option_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(BonexrayError, match=message):
         options_of(denoise(**changes))
 
@@ -255,7 +255,7 @@ def test_noise_is_estimated_within_a_tenth(sigma: float) -> None:
 
 
 @pytest.mark.parametrize("method", FILTERS)
-def test_many_images_come_out_as_from_the_filter_itself(tmp_path: Path, folders, method: str) -> None:
+def test_filtering_many_images_equals_filtering_each(tmp_path: Path, folders, method: str) -> None:
     root, images = folders
     target = tmp_path / "denoised"
     target.mkdir()
@@ -267,7 +267,7 @@ def test_many_images_come_out_as_from_the_filter_itself(tmp_path: Path, folders,
         assert (target / f"{name}.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
-# How much they help
+# Quality
 
 
 @given(seed=st.integers(0, 2**32 - 1), sigma=st.floats(0.01, 0.5))
@@ -306,7 +306,7 @@ def test_the_quality_on_real_images_comes_from_noise_of_a_known_sigma(folders) -
     assert quality == added_noise_quality(root / "clean", images, denoise(working_px=48), LOCAL)
 
 
-def test_no_filter_makes_nothing_better(folders) -> None:
+def test_no_filter_improves_nothing(folders) -> None:
     root, images = folders
     quality = added_noise_quality(root / "clean", images, denoise(method="none"), LOCAL)
     assert quality["psnr_after_db"] == pytest.approx(quality["psnr_before_db"], abs=1e-5)  # kept in 16 bits

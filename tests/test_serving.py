@@ -1,4 +1,4 @@
-"""A model as a folder of its own: it answers as its study did, and a folder that is not as it was written is refused."""
+"""Bundles predict as their study did, and changed bundles are refused."""
 
 import io
 import json
@@ -55,7 +55,7 @@ def settings(trained_study: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 def bundles(trained_study: Path, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a bundle of every model of the study, which is somewhere else."""
+    """Return a folder outside the study with a bundle of each of its models."""
     target = tmp_path_factory.mktemp("bundles")
     with chdir(trained_study):
         page = Path("reports/cards", f"{FROZEN}.md")
@@ -68,12 +68,12 @@ def bundles(trained_study: Path, settings: Settings, tmp_path_factory: pytest.Te
 
 @pytest.fixture
 def copied(bundles: Path, tmp_path: Path) -> Path:
-    """A bundle to spoil."""
+    """Return a copy of a bundle for a test to change."""
     return Path(shutil.copytree(bundles / SCRATCH, tmp_path / "bundle"))
 
 
 def recorded(study: Path, name: str) -> tuple[list[Path], np.ndarray]:
-    """The study's images and what the training of a model recorded about them."""
+    """Return the study's images and the probabilities that a training recorded."""
     rows, probabilities = read_predictions(study / "models" / name / "predictions.csv", ["osteoporosis", "normal"])
     return [study / "data/raw" / path for path in rows["path"]], probabilities
 
@@ -112,7 +112,7 @@ def test_the_bytes_are_the_same_every_time(trained_study: Path, bundles: Path, t
     assert sha256_of(tmp_path / "again" / CARD) == sha256_of(bundles / SCRATCH / CARD)
 
 
-def test_paths_bytes_and_arrays_of_one_image_get_one_answer(trained_study: Path, bundles: Path) -> None:
+def test_paths_bytes_and_arrays_of_an_image_get_the_same_prediction(trained_study: Path, bundles: Path) -> None:
     path = recorded(trained_study, SCRATCH)[0][0]
     levels = np.asarray(Image.open(path)).astype(np.uint16)
     sources = [path, str(path), path.read_bytes(), levels, read_image(path), read_image(path).astype(np.float64)]
@@ -122,7 +122,7 @@ def test_paths_bytes_and_arrays_of_one_image_get_one_answer(trained_study: Path,
     )
 
 
-def test_what_cannot_be_read_has_its_reason_and_changes_no_other_answer(trained_study: Path, bundles: Path) -> None:
+def test_an_unreadable_image_has_a_reason_and_changes_no_other_prediction(trained_study: Path, bundles: Path) -> None:
     good, predictor = recorded(trained_study, SCRATCH)[0][:3], Predictor.open(bundles / SCRATCH)
     bad = [
         b"",
@@ -139,9 +139,7 @@ def test_what_cannot_be_read_has_its_reason_and_changes_no_other_answer(trained_
     np.testing.assert_allclose([a.probabilities for a in answers if a.label], expected, atol=1e-6)
 
 
-def test_heat_maps_come_with_the_image_that_the_network_saw(
-    trained_study: Path, bundles: Path, settings: Settings
-) -> None:
+def test_heat_maps_come_with_the_networks_input(trained_study: Path, bundles: Path, settings: Settings) -> None:
     paths = recorded(trained_study, FROZEN)[0][:2]
     for path, answer in zip(paths, Predictor.open(bundles / FROZEN).answers(paths, heat=True), strict=True):
         assert answer.heat.shape == answer.image.shape == (32, 32)
@@ -150,7 +148,7 @@ def test_heat_maps_come_with_the_image_that_the_network_saw(
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
-def test_the_size_of_the_batch_changes_no_answer(trained_study: Path, bundles: Path, most: int) -> None:
+def test_the_batch_size_changes_no_prediction(trained_study: Path, bundles: Path, most: int) -> None:
     paths, expected = recorded(trained_study, SCRATCH)
     answers = Predictor(open_bundle(bundles / SCRATCH), batch_images=most).predict(paths[:7])
     np.testing.assert_allclose([answer.probabilities for answer in answers], expected[:7], atol=1e-5)
@@ -159,7 +157,7 @@ def test_the_size_of_the_batch_changes_no_answer(trained_study: Path, bundles: P
 # What is done to an image before the network
 
 
-def test_prepared_is_what_the_stages_left(trained_study: Path, settings: Settings) -> None:
+def test_preprocessing_is_that_of_the_stages(trained_study: Path, settings: Settings) -> None:
     reading = Reading(settings.denoise, settings.prepare)
     known = np.load(trained_study / "data/prepared/images.npy")
     manifest = pd.read_csv(trained_study / "data/split/manifest.csv")
@@ -170,7 +168,7 @@ def test_prepared_is_what_the_stages_left(trained_study: Path, settings: Setting
 
 @pytest.mark.parametrize("method", sorted(set(FILTERS) - {"bm3d"}))
 def test_every_filter_is_rounded_as_the_stages_round(settings: Settings, tmp_path: Path, method: str) -> None:
-    """Through the files that the stages leave, by another way than the code under test."""
+    """The expected image goes through the files of the stages, unlike the code under test."""
     options = settings.denoise.model_copy(update={"method": method, "working_px": 40})
     write_png16(tmp_path / "image.png", np.random.default_rng(3).random((50, 44)) ** 2)
     write_png16(tmp_path / "stage.png", filter_of(options)(bounded(read_image(tmp_path / "image.png"), 40)))
@@ -179,13 +177,13 @@ def test_every_filter_is_rounded_as_the_stages_round(settings: Settings, tmp_pat
 
 
 @given(arrays(np.float32, (4, 5), elements=st.floats(-0.5, 1.5, width=32)))
-def test_what_a_png_of_16_bits_gives_back_is_known_without_one(pixels: np.ndarray) -> None:
+def test_rounding_is_that_of_a_png_of_16_bits(pixels: np.ndarray) -> None:
     png = io.BytesIO()
     write_png16(png, pixels)
     np.testing.assert_array_equal(as_stored(pixels), from_png(png.getvalue()))
 
 
-def test_colour_is_read_as_a_file_of_it_is(settings: Settings) -> None:
+def test_a_colour_array_is_read_like_its_file(settings: Settings) -> None:
     colour = np.random.default_rng(3).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     png = io.BytesIO()
     Image.fromarray(colour).save(png, format="PNG")
@@ -203,7 +201,7 @@ def test_colour_is_read_as_a_file_of_it_is(settings: Settings) -> None:
         np.zeros((5, 5, 3), np.uint16),
     ],
 )
-def test_pixels_of_no_known_meaning_are_refused(settings: Settings, pixels: np.ndarray) -> None:
+def test_unsupported_pixels_are_refused(settings: Settings, pixels: np.ndarray) -> None:
     reading = Reading(settings.denoise, settings.prepare)
     with pytest.raises(UnreadableImage):
         reading.prepared(pixels)
@@ -218,7 +216,7 @@ def edited(folder: Path, **changes: object) -> None:
 
 
 def resealed(folder: Path, **changes: object) -> None:
-    """A card changed by somebody who knows how its digest is made."""
+    """Change a card together with its digest."""
     content = {**read_json(folder / CARD), **changes}
     content.pop("digest")
     write_json(folder / CARD, {**content, "digest": digest(content)})
@@ -245,7 +243,7 @@ def swap_the_classes(folder: Path) -> None:
     edited(folder, classes=["normal", "osteoporosis"])
 
 
-SPOILED: dict[str, Callable[[Path], object]] = {
+CHANGES: dict[str, Callable[[Path], object]] = {
     "changed weights": change_weights,
     "a changed class map": swap_the_classes,
     "changed preprocessing": lambda folder: edited(folder, prepare={"img_px": 32, "resize": "stretch"}),
@@ -259,20 +257,21 @@ SPOILED: dict[str, Callable[[Path], object]] = {
     "no card": lambda folder: (folder / CARD).unlink(),
     "a card that is no JSON": lambda folder: (folder / CARD).write_text("{"),
     "a card that is a list": lambda folder: (folder / CARD).write_text("[]"),
+    "the format of version 0.1.0": lambda folder: resealed(folder, format=1),
     "weights of another network": lambda folder: resealed(folder, model="custom_cnn", img_px=80),
 }
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras, of weights that do not fit
-@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
-def test_a_folder_edited_by_a_stranger_is_refused_in_one_line(copied: Path, spoil: Callable[[Path], object]) -> None:
-    spoil(copied)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_bundle_is_refused_in_one_line(copied: Path, change: Callable[[Path], object]) -> None:
+    change(copied)
     with pytest.raises(BonexrayError) as refused:
         open_bundle(copied)
     assert str(copied) in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_other_versions_are_named(
+def test_other_library_versions_are_reported(
     copied: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
@@ -288,7 +287,7 @@ def test_other_versions_are_named(
 
 @pytest.fixture
 def other_study(trained_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the study, to be spoiled, in which the test runs."""
+    """Return a copy of the study for a test to change, its working directory."""
     copy = Path(shutil.copytree(trained_study, tmp_path / "study"))
     monkeypatch.chdir(copy)
     return copy
@@ -305,8 +304,10 @@ def test_settings_that_the_model_was_not_trained_with_are_refused(other_study: P
             study_bundle(settings.model_copy(update={part: section}), FROZEN)
 
 
-def test_weights_that_do_not_give_the_recorded_answers_are_refused(other_study: Path, settings: Settings) -> None:
-    network = open_bundle_of(settings)
+def test_weights_that_do_not_reproduce_the_recorded_probabilities_are_refused(
+    other_study: Path, settings: Settings
+) -> None:
+    network = study_bundle(settings, SCRATCH).network
     for weight in network.trainable_weights[-2:]:
         weight.assign(weight + 0.5 * np.arange(weight.shape[-1]))
     network.save_weights(f"models/{SCRATCH}/model.weights.h5")
@@ -314,16 +315,12 @@ def test_weights_that_do_not_give_the_recorded_answers_are_refused(other_study: 
         study_bundle(settings, SCRATCH)
 
 
-def open_bundle_of(settings: Settings):
-    return study_bundle(settings, SCRATCH).network
-
-
-def test_a_bundle_is_made_where_the_images_are_not(other_study: Path, settings: Settings) -> None:
+def test_a_bundle_can_be_written_without_the_images(other_study: Path, settings: Settings) -> None:
     shutil.rmtree("data")
     assert study_bundle(settings, SCRATCH).card.model == SCRATCH
 
 
-def test_what_is_not_there_is_named(other_study: Path, settings: Settings) -> None:
+def test_missing_models_and_results_are_reported(other_study: Path, settings: Settings) -> None:
     with pytest.raises(BonexrayError, match=f"vgg16.*{SCRATCH}.*{FROZEN}.*dvc repro"):
         study_bundle(settings, "vgg16")
     assert chosen_model() == FROZEN
@@ -332,7 +329,7 @@ def test_what_is_not_there_is_named(other_study: Path, settings: Settings) -> No
         chosen_model()
 
 
-def test_the_card_is_json_that_says_what_is_done_to_an_image(bundles: Path) -> None:
+def test_the_card_describes_the_preprocessing_in_json(bundles: Path) -> None:
     card = json.loads((bundles / FROZEN / CARD).read_text())
     assert {"classes", "mode", "img_px", "denoise", "prepare", "versions", "files", "digest"} <= set(card)
     assert card["files"][WEIGHTS] == sha256_of(bundles / FROZEN / WEIGHTS)

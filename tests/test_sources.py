@@ -1,4 +1,4 @@
-"""What a dataset's layout says of its images: labels, groups and splits."""
+"""Labels, groups and splits from the layout of a dataset."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bonexray.data.manifest import SPLITS, class_numbers
 from bonexray.dataset.settings import Dataset
-from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_fault
+from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_problem
 from bonexray.errors import BonexrayError
 
 
@@ -48,7 +48,7 @@ def listed(root: Path, rows: list[str], header: str = "image,label", **columns: 
 # Layouts
 
 
-def test_a_folder_a_class(tmp_path: Path) -> None:
+def test_one_folder_for_each_class(tmp_path: Path) -> None:
     root = touch(
         tmp_path, "b/2.png", "b/1.png", "a/left/3.png", "beside.png", ".hidden/4.png", "a/.DS_Store", "a/Thumbs.db"
     )
@@ -60,7 +60,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [SPLITS, ("train", "valid", "test"), ("Training", "validation", "Testing")])
-def test_a_tree_that_comes_split(tmp_path: Path, names: tuple[str, str, str]) -> None:
+def test_folders_for_splits(tmp_path: Path, names: tuple[str, str, str]) -> None:
     root = touch(tmp_path, *(f"{name}/{label}/1.png" for name in names for label in "ab"))
     found = {(source.path, source.label, source.split) for source in list_sources(dataset(root))}
     assert found == {
@@ -79,7 +79,7 @@ def test_a_csv_with_group_and_split(tmp_path: Path) -> None:
     ]
 
 
-def test_a_csv_with_columns_of_other_names(tmp_path: Path) -> None:
+def test_a_csv_with_other_column_names(tmp_path: Path) -> None:
     touch(tmp_path, "1.png", "2.png")
     found = listed(tmp_path, ["a,1.png", "b,2.png"], "part,file", image_column="file", label_column="part")
     assert [(source.path, source.label) for source in found] == [("1.png", "a"), ("2.png", "b")]
@@ -91,7 +91,7 @@ def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
     assert [source.path for source in found] == ["1.png", "3.png"]
 
 
-def test_a_csv_may_not_name_a_link_that_leaves_the_root(tmp_path: Path) -> None:
+def test_a_csv_cannot_name_a_link_that_leaves_the_root(tmp_path: Path) -> None:
     root = touch(tmp_path / "root", "1.png")
     (root / "2.png").symlink_to(touch(tmp_path, "outside.png") / "outside.png")
     with pytest.raises(BonexrayError, match=r"line 3: expected a file inside .*2\.png, outside"):
@@ -104,7 +104,7 @@ def test_a_pattern_names_the_group(tmp_path: Path) -> None:
     assert groups == {"a/p01_l.png": "p01", "a/p01_r.png": "p01", "b/p02_l.png": "p02", "b/other.png": None}
 
 
-def test_classes_keep_the_order_they_are_given_in(tmp_path: Path) -> None:
+def test_classes_keep_their_order(tmp_path: Path) -> None:
     root = touch(tmp_path, "severe/1.png", "healthy/1.png", "mild/1.png")
     given_order = dataset(root, classes=["mild", "severe", "healthy"])
     classes = class_order(given_order, list_sources(given_order))
@@ -157,13 +157,13 @@ def test_a_class_whose_name_cannot_be_printed_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["knie.png", "Knochen, 'links' \"2\".png", "膝.png", "é" * 127, "a|b`c.png"])
-def test_most_names_are_no_fault(name: str) -> None:
-    assert name_fault(name) is None
+def test_most_names_are_accepted(name: str) -> None:
+    assert name_problem(name) is None
     assert escaped(name) == name
 
 
 @given(st.binary(min_size=1, max_size=40))
-def test_any_name_of_a_file_can_be_written_once_it_is_escaped(name: bytes) -> None:
+def test_any_escaped_name_can_be_written(name: bytes) -> None:
     shown = escaped(os.fsdecode(name))
-    assert name_fault(shown) is None
+    assert name_problem(shown) is None
     assert shown.encode().decode() == shown

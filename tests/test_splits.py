@@ -1,4 +1,4 @@
-"""Groups into splits: whole groups only, every class in every part, shares near the ratios."""
+"""Assignment of groups: whole groups, every class in every part, shares close to the ratios."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bonexray.errors import BonexrayError
-from bonexray.split.group_counts import assign_groups, require_enough_groups
+from bonexray.split.stratification import assign_groups, require_enough_groups
 
 RATIOS = st.lists(st.integers(1, 8), min_size=2, max_size=4).map(lambda parts: np.array(parts) / sum(parts))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -55,7 +55,7 @@ def test_shares_of_many_small_groups_are_near_the_ratios(ratios: np.ndarray, see
 
 
 @given(cohort=cohorts(), seed=SEEDS)
-def test_only_the_parts_asked_for_have_to_be_complete(cohort, seed: int) -> None:
+def test_only_the_given_parts_must_be_complete(cohort, seed: int) -> None:
     counts, _ = cohort
     part = assign_groups(counts, [1e-9, 1 - 1e-9], seed, complete=[0])
     assert (counts[part == 0].sum(axis=0) > 0).all()

@@ -1,4 +1,4 @@
-"""An image is filtered once, whatever happens in between."""
+"""Every image is filtered once, also across interruptions."""
 
 import errno
 import multiprocessing
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bonexray.preprocess import denoise as denoise_module
-from bonexray.preprocess import store as store_module
 
 from bonexray.compute import Compute
+from bonexray.denoise import denoising as denoise_module
+from bonexray.denoise import store as store_module
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.quality import added_noise_quality
 from bonexray.denoise.settings import Denoise
@@ -39,7 +39,7 @@ def with_settings(**changes: object) -> Denoise:
 
 
 def run(root: Path, name: str = "out", settings: Denoise = SETTINGS) -> int:
-    """How many images the stage filters anew when it writes all of them to a folder."""
+    """Denoise all images into a folder; return the number that the store did not have."""
     target = root.parent / name
     target.mkdir()
     images = {path.stem: path.name for path in sorted(root.iterdir())}
@@ -60,13 +60,13 @@ def test_a_second_run_filters_nothing_and_gives_the_same_bytes(root: Path) -> No
     assert len(contents(root.parent / "first")) == 5
 
 
-def test_an_image_more_costs_one_image(root: Path) -> None:
+def test_a_new_image_filters_one_image(root: Path) -> None:
     run(root, "first")
     write_png16(root / "new.png", np.random.default_rng(9).random((32, 32)))
     assert run(root, "second") == 1
 
 
-def test_another_name_for_the_same_bytes_costs_nothing(root: Path) -> None:
+def test_another_path_of_the_same_bytes_filters_nothing(root: Path) -> None:
     run(root, "first")
     (root / "0.png").rename(root / "renamed.png")
     assert run(root, "second") == 0
@@ -80,7 +80,7 @@ def test_a_changed_parameter_filters_all(root: Path, changes: dict[str, object])
     assert run(root, "second", with_settings(**changes)) == 5
 
 
-def test_an_option_named_at_its_default_changes_nothing(root: Path) -> None:
+def test_an_explicit_default_filters_nothing(root: Path) -> None:
     run(root, "first")
     assert run(root, "second", with_settings(options={"window_px": 3}, quality_images=9, seed=8)) == 0
 
@@ -115,16 +115,16 @@ def test_images_of_the_same_bytes_are_filtered_once(root: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("damage", [lambda png: png[:-30], lambda png: b"", lambda png: png[:60] + b"x" + png[61:]])
-def test_a_damaged_result_is_made_anew(root: Path, damage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_result_is_replaced(root: Path, damage, caplog: pytest.LogCaptureFixture) -> None:
     run(root, "first")
     kept()[2].write_bytes(damage(kept()[2].read_bytes()))
     assert run(root, "second") == 1
     assert contents(root.parent / "first") == contents(root.parent / "second")
-    assert "is damaged and is made anew" in caplog.text
+    assert "is damaged and will be replaced" in caplog.text
     assert run(root, "third") == 0
 
 
-def test_what_an_interrupted_run_finished_is_kept(root: Path) -> None:
+def test_results_of_an_interrupted_run_are_kept(root: Path) -> None:
     images = {"0": "0.png", "1": "1.png", "bad": "gone.png"}
     (root / "gone.png").write_bytes(b"no image")
     (root.parent / "first").mkdir()
@@ -151,7 +151,7 @@ def test_the_measured_quality_is_filtered_once_and_a_new_image_changes_one_of_it
 
 
 def fill(folder: Path, start: int) -> None:
-    """What one of two processes does: keep and fetch the same hundred results."""
+    """Keep and fetch the same hundred results in one of two processes."""
     store = Store(folder, SETTINGS)
     for number in range(start, start + 100):
         name = store.name_of(str(number % 100).encode())
@@ -168,7 +168,7 @@ def png_of(number: int) -> bytes:
     return stream.getvalue()
 
 
-def test_two_processes_at_once_never_spoil_it(root: Path) -> None:
+def test_two_processes_can_write_at_once(root: Path) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=fill, args=(store_folder(), start)) for start in (0, 50)]
     for process in processes:
@@ -182,7 +182,7 @@ def test_two_processes_at_once_never_spoil_it(root: Path) -> None:
     assert len(kept()) == 100  # and no file half written beside them
 
 
-def test_a_full_disk_leaves_nothing_half_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_partial_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_nothing_half_kept(root: Path, monkeypatch: pytest.Mo
     assert kept() == []
 
 
-def test_the_store_is_bounded_and_what_was_not_used_for_longest_goes_first(root: Path) -> None:
+def test_the_store_removes_the_least_recently_used_files(root: Path) -> None:
     run(root, "first")
     paths = kept()
     for age, path in enumerate(paths):

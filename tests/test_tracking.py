@@ -1,4 +1,4 @@
-"""The record in MLflow: live runs, runs made from the files, two processes at once, and stores that fail."""
+"""MLflow runs: live runs, runs created from files, two processes at once, and stores that fail."""
 
 import shutil
 import subprocess
@@ -76,7 +76,7 @@ def test_the_store_is_the_main_repositorys_also_from_a_copy_of_it(
     assert open_store(EXPERIMENT).experiment_id == store.experiment_id
 
 
-def test_the_address_in_the_environment_has_the_first_word(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_in_the_environment_takes_precedence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert tracking_uri() == "http://127.0.0.1:9"
 
@@ -84,7 +84,7 @@ def test_the_address_in_the_environment_has_the_first_word(root: Path, monkeypat
 # Live runs
 
 
-def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings: Settings) -> None:
+def test_a_live_run_records_settings_epochs_and_tags(root: Path, settings: Settings) -> None:
     train_live()
     (run,) = runs()
     assert run.info.status == "FINISHED"
@@ -100,14 +100,14 @@ def test_a_live_run_records_settings_epochs_and_what_it_was(root: Path, settings
     assert run.inputs.dataset_inputs[0].dataset.name == "phantom"
 
 
-def test_a_run_whose_training_raises_is_failed_and_the_error_goes_on(root: Path, settings: Settings) -> None:
+def test_a_run_whose_training_raises_is_failed_and_the_error_propagates(root: Path, settings: Settings) -> None:
     with pytest.raises(KeyboardInterrupt), live_run(CARD) as run:
         run.epoch(1, EPOCH)
         raise KeyboardInterrupt
     assert [run.info.status for run in runs()] == ["FAILED"]
 
 
-def test_the_same_training_again_takes_the_earlier_ones_place(root: Path, settings: Settings) -> None:
+def test_a_repeated_training_replaces_the_earlier_run(root: Path, settings: Settings) -> None:
     train_live(epochs=1)
     (first,) = runs()
     train_live(epochs=2)
@@ -116,7 +116,7 @@ def test_the_same_training_again_takes_the_earlier_ones_place(root: Path, settin
     assert len(steps_of(second, "loss")) == 2
 
 
-def test_another_training_or_a_failed_one_takes_no_place(root: Path, settings: Settings) -> None:
+def test_another_training_or_a_failed_one_replaces_no_run(root: Path, settings: Settings) -> None:
     train_live()
     train_live(card={**CARD, "fingerprint": "e" * 64})
     with pytest.raises(RuntimeError), live_run(CARD):
@@ -154,7 +154,7 @@ STORES: dict[str, Callable[[Path], str]] = {
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_store_that_fails_costs_one_warning_and_training_goes_on(
+def test_a_store_that_fails_costs_one_warning_and_training_continues(
     kind: str, root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", STORES[kind](root))
@@ -183,7 +183,7 @@ def test_a_store_lost_in_the_middle_warns_once(
 # From the files
 
 
-def test_sync_makes_every_run_from_the_files(root: Path, settings: Settings) -> None:
+def test_sync_creates_every_run_from_the_files(root: Path, settings: Settings) -> None:
     write_study(root)
     assert sync(settings) == {"trainings": 2, "evaluations": 2, "ensembles": 0, "studies": 1}
     training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
@@ -197,7 +197,7 @@ def test_sync_makes_every_run_from_the_files(root: Path, settings: Settings) -> 
     assert artifacts_of(training, "evaluation") == ["evaluation/densenet121_confusion_matrix.png"]
 
 
-def test_sync_makes_one_run_of_the_study(root: Path, settings: Settings) -> None:
+def test_sync_creates_one_run_of_the_study(root: Path, settings: Settings) -> None:
     write_study(root)
     sync(settings)
     (study,) = runs("aggregate")
@@ -209,7 +209,7 @@ def test_sync_makes_one_run_of_the_study(root: Path, settings: Settings) -> None
     assert artifacts_of(study, "figures") == ["figures/models_comparison.png"]
 
 
-def test_an_ensemble_has_a_run_with_what_was_fitted_for_it(root: Path, settings: Settings) -> None:
+def test_an_ensemble_has_a_run_with_its_fitted_parameters(root: Path, settings: Settings) -> None:
     write_study(root)
     fitted = {"repeat 1, fold 1": {"weights": [0.25, 0.75]}}
     scores = {"accuracy": 0.7, "val_accuracy": 1.0}
@@ -290,7 +290,7 @@ def test_a_new_evaluation_is_added_to_the_same_run(root: Path, settings: Setting
     assert training.data.metrics["test/accuracy"] == 0.6
 
 
-def test_a_model_that_is_not_trained_is_left_out_with_a_warning(
+def test_an_untrained_model_is_skipped_with_a_warning(
     root: Path, settings: Settings, warnings_of: Callable[[], list[str]]
 ) -> None:
     write_study(root)

@@ -1,4 +1,4 @@
-"""Stores that are slow, full, locked or wrong, processes that die, and two at once: nothing lost, nothing doubled."""
+"""Slow, full, locked or wrong stores, killed processes, and two at once: no run is lost or duplicated."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ def settings(root: Path) -> Settings:
 
 @pytest.fixture
 def root(root: Path) -> Path:
-    """With a trained study."""
+    """Return a main repository with a trained study."""
     write_study(root)
     return root
 
@@ -48,7 +48,7 @@ def card_of(root: Path, name: str = "densenet121") -> dict:
 
 
 def assert_whole(settings: Settings) -> None:
-    """Every run is there once, finished, and another sync adds nothing."""
+    """Assert that every run exists once, finished, and that another sync adds nothing."""
     assert sync(settings) == NOTHING
     found = runs()
     assert {run.info.status for run in found} == {"FINISHED"}
@@ -108,7 +108,7 @@ def test_a_locked_database_costs_one_warning_and_nothing_is_lost(
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that takes every question and answers none."""
+    """Yield the address of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -125,7 +125,7 @@ def test_a_server_that_hangs_is_waited_for_once_and_not_for_long(
     assert len(warnings_of()) == 1 and "bonexray sync" in warnings_of()[0]
 
 
-def test_a_study_in_folds_gives_a_store_that_failed_up_for_good(
+def test_a_study_in_folds_does_not_retry_a_store_that_failed(
     root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     with monkeypatch.context() as full:
@@ -137,7 +137,7 @@ def test_a_study_in_folds_gives_a_store_that_failed_up_for_good(
     assert_whole(settings)
 
 
-def test_a_store_that_takes_too_much_of_a_trainings_time_is_given_up(
+def test_a_store_that_delays_a_training_too_long_is_given_up(
     root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, warnings_of: Callable[[], list[str]]
 ):
     log_batch = MlflowClient.log_batch
@@ -155,7 +155,7 @@ def test_a_store_that_takes_too_much_of_a_trainings_time_is_given_up(
     assert_whole(settings)
 
 
-def test_the_patience_is_seconds_unless_the_user_says_otherwise(root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_timeouts_are_short_unless_the_user_sets_them(root: Path, monkeypatch: pytest.MonkeyPatch):
     for name in CLIENT_DEFAULTS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
@@ -165,7 +165,7 @@ def test_the_patience_is_seconds_unless_the_user_says_otherwise(root: Path, monk
 
 
 class Portal(BaseHTTPRequestHandler):
-    """Something else in MLflow's place, as a login page or a wrong port gives."""
+    """Another service instead of MLflow, such as a login page."""
 
     page = b""
 
@@ -177,7 +177,7 @@ class Portal(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815
 
     def log_message(self, *_arguments: object) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_another_service_in_the_servers_place_costs_one_warning(
 
 def test_what_a_killed_training_left_is_deleted_when_sync_makes_the_whole_run(root: Path, settings: Settings):
     card = card_of(root)
-    start_run(open_store(EXPERIMENT), settings, card, FIRST)  # and then no more: killed
+    start_run(open_store(EXPERIMENT), settings, card, FIRST)  # killed after this
     with pytest.raises(KeyboardInterrupt), live_run(card):
         raise KeyboardInterrupt
     assert sorted(run.info.status for run in runs()) == ["FAILED", "RUNNING"]
@@ -228,7 +228,7 @@ def test_what_a_killed_training_left_is_deleted_when_the_next_one_was_whole(root
     assert_whole(settings)
 
 
-def test_a_training_that_goes_on_is_left_alone(root: Path, settings: Settings):
+def test_a_training_in_progress_is_left_alone(root: Path, settings: Settings):
     sync(settings)
     time.sleep(0.002)
     with live_run(card_of(root)) as again:
@@ -238,8 +238,8 @@ def test_a_training_that_goes_on_is_left_alone(root: Path, settings: Settings):
     assert steps_of(kept, "loss") == [(1, 1.0)]
 
 
-def test_a_double_goes(root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """A store that failed just between a run's end and the deletion of the earlier one."""
+def test_a_duplicate_is_deleted(root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """The store failed between the end of a run and the deletion of the earlier one."""
     sync(settings)
     with monkeypatch.context() as fails:
         fails.setattr(MlflowClient, "delete_run", full_disk)
@@ -252,13 +252,13 @@ def test_a_double_goes(root: Path, settings: Settings, monkeypatch: pytest.Monke
 # Two at once
 
 
-def test_two_syncs_at_once_in_one_repository_make_everything_once(
+def test_two_syncs_at_once_in_one_repository_create_every_run_once(
     root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     make = sync_module._training_from_files
 
     def slower(*what: object) -> str:
-        time.sleep(0.3)  # so that both are at it
+        time.sleep(0.3)  # so that both are at work
         return make(*what)
 
     monkeypatch.setattr(sync_module, "_training_from_files", slower)
@@ -276,10 +276,10 @@ def test_a_sync_keeps_others_of_its_repository_waiting(root: Path, settings: Set
     assert sync(settings) == WHOLE
 
 
-def test_two_machines_that_sync_at_once_to_one_store_make_everything_once(
+def test_two_machines_that_sync_at_once_to_one_store_create_every_run_once(
     root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """The other machine, which no lock reaches, makes each run just while this one makes it, and is done first."""
+    """The other machine, which shares no lock, creates each run at the same time and finishes first."""
     other_machine, make = [], sync_module._training_from_files
 
     def slower(store: Store, *what: object) -> str:

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from bonexray.models import backbones, hub, networks
 from cohorts import (
     AUGMENT,
     SETTINGS,
@@ -21,9 +20,11 @@ from cohorts import (
 )
 
 from bonexray.augment.settings import Augment
+from bonexray.backbones import encoder
 from bonexray.backbones.weights import load_starting_weights
+from bonexray.networks import trainable
 from bonexray.networks.trainable import HEAD, body_of, build_trainable
-from bonexray.registry import BACKBONES, REGISTRY
+from bonexray.registry import BACKBONES, REGISTRY, builder_of
 from bonexray.runtime import prepare_runtime
 from bonexray.train.fit import balanced_weights, fit, probabilities
 from bonexray.train.objective import loss_of
@@ -147,8 +148,8 @@ def test_the_history_names_the_phases_and_counts_the_epochs_through(mode: str, t
 @every_mode
 def test_in_every_phase_every_kernel_that_is_to_learn_does(mode: str, trainings: dict[str, Training]) -> None:
     phases = trainings[mode].phases
-    for phase, trainable in enumerate(phases.trainable):
-        kernels = {path for path in trainable if path.endswith("kernel")}
+    for phase, paths in enumerate(phases.trainable):
+        kernels = {path for path in paths if path.endswith("kernel")}
         assert kernels
         assert kernels <= phases.changed(phase)
 
@@ -172,7 +173,7 @@ def test_classes_are_not_weighted_where_that_is_not_asked_for(name: str, mode: s
 
 
 def stored_weights() -> dict[str, np.ndarray]:
-    body = backbones.build_body(BODY, PX)
+    body = encoder.build_body(BODY, PX)
     load_starting_weights(body, BODY)
     return weights_of(body)
 
@@ -231,11 +232,11 @@ def forbid_backbones(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         attempts.append(name)
         raise AssertionError(f"{name} is being built")
 
-    monkeypatch.setattr(networks, "build_encoder", refused)
-    monkeypatch.setattr(backbones, "build_body", refused)
-    for row in BACKBONES.values():
-        module = hub if row.module is None else keras.applications
-        monkeypatch.setattr(module, row.builder, lambda *_, name=row.builder, **__: refused(name))
+    monkeypatch.setattr(trainable, "build_encoder", refused)
+    monkeypatch.setattr(encoder, "build_body", refused)
+    for name, row in BACKBONES.items():
+        module, function = (keras.applications, row.builder) if row.builder else (builder_of(name), "build")
+        monkeypatch.setattr(module, function, lambda *_, name=name, **__: refused(name))
     return attempts
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from cohorts import lay_out_backbone, silent
 from conftest import REPOSITORY
-from dvc.utils.hydra import compose_and_dump
 from searches import MODEL, SCRATCH, lay_out, quick, searched, settings_with
 
+from bonexray.composition import compose
 from bonexray.data.paths import FEATURES, MANIFEST, VIEWS
 from bonexray.errors import BonexrayError
 from bonexray.registry import FINE_TUNE
@@ -135,7 +135,7 @@ def composed_with(root: Path) -> Settings:
     """What DVC composes for the command that the winner's file names."""
     shutil.copytree(REPOSITORY / "conf", root / "conf", dirs_exist_ok=True)
     overrides = [word for word in command_of(MODEL).split() if "=" in word]
-    compose_and_dump("params.yaml", str(root / "conf"), None, "config", "", overrides)
+    compose(Path("params.yaml"), root / "conf", overrides)
     return load_settings("params.yaml")
 
 
@@ -144,18 +144,18 @@ def test_the_winners_file_composed_and_trained_gives_the_score_that_is_reported(
     lay_out(copies)
     trials = searched(settings_with(copies=copies), 3)
     assert trials[0].score == ordinary(settings_with(copies=copies), root)
-    best = min(trials[1:], key=lambda trial: trial.changes.get("augment.copies", 0))  # whichever it was
+    best = min(trials[1:], key=lambda trial: trial.changes.get("features.copies", 0))  # whichever it was
     assert write_override(MODEL, [best]) == override_of(MODEL)
     composed = composed_with(root)
-    found = {"train": {}, "augment": {}}
+    found = {"train": {}, "features": {}}
     for setting, value in best.changes.items():
         section, key = setting.split(".")
         found[section][key] = getattr(getattr(composed, section), key)
         assert found[section][key] == value
-    assert ("copies" in found["augment"]) == (copies > 0)
-    if not found["augment"].get("copies"):
+    assert ("copies" in found["features"]) == (copies > 0)
+    if not found["features"].get("copies"):
         (FEATURES_FILE.parent / VIEWS).unlink(missing_ok=True)  # as the features stage leaves it
-    assert ordinary(settings_with(copies=found["augment"].get("copies", 0), **found["train"]), root) == best.score
+    assert ordinary(settings_with(copies=found["features"].get("copies", 0), **found["train"]), root) == best.score
     text = override_of(MODEL).read_text(encoding="utf-8")
     assert command_of(MODEL) in text and f"loss {best.score:.4f}" in text and "optimistic" in text
 
@@ -164,8 +164,8 @@ def test_copies_that_a_trial_leaves_change_nothing_in_it(root: Path) -> None:
     alone = attempt(Searched(settings_with(), MODEL), 0, {}, is_never_hopeless)
     lay_out(copies=2)
     space = Searched(settings_with(copies=2), MODEL, 2)
-    assert attempt(space, 0, {"augment.copies": 0}, is_never_hopeless).history == alone.history
-    assert attempt(space, 0, {"augment.copies": 2}, is_never_hopeless).history != alone.history
+    assert attempt(space, 0, {"features.copies": 0}, is_never_hopeless).history == alone.history
+    assert attempt(space, 0, {"features.copies": 2}, is_never_hopeless).history != alone.history
 
 
 def is_never_hopeless(_epoch: int, _lowest: float) -> bool:

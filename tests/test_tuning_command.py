@@ -17,6 +17,7 @@ from bonexray.tracking import live
 from bonexray.tuning import search
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.winner import override_of
+from bonexray.wiring import derived
 
 PAGE = (REPOSITORY / "docs/search.md").read_text(encoding="utf-8")
 COMMAND = re.search(r"^bonexray (tune .*)$", PAGE, re.M)[1].split()
@@ -36,8 +37,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_params(root: Path, **changes: object) -> None:
-    content = settings_with().model_dump(by_alias=True)
+    content = settings_with().model_dump(by_alias=True) | {"model": MODEL}
     content["train"] |= changes
+    content |= derived(content)
     YAML_FILE.dump(content, root / "params.yaml")
 
 
@@ -70,7 +72,7 @@ def test_the_readmes_command_writes_the_winner_and_says_how_to_use_it(root: Path
 def test_what_is_not_searched_is_said(root: Path) -> None:
     write_params(root, repeats=3)
     said = tune("--model", MODEL, "--trials", "1").output
-    assert "augment.copies=8" in said and "only the first seed" in said
+    assert "features.copies=8" in said and "only the first seed" in said
 
 
 def test_an_interrupt_is_one_line_and_the_same_command_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

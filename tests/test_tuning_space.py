@@ -5,11 +5,12 @@ import pytest
 from searches import MODEL, SCRATCH, settings_with
 
 from bonexray.augment.settings import Augment
+from bonexray.features.settings import Features
 from bonexray.registry import FINE_TUNE, FROZEN, FULL
 from bonexray.train.settings import FineTune, Train
 from bonexray.tuning.space import SPACE, Searched, suggest, with_changes
 
-SECTIONS = {"train": Train, "augment": Augment, "fine_tune": FineTune}
+SECTIONS = {"train": Train, "augment": Augment, "features": Features, "fine_tune": FineTune}
 RANGES = {"augment.rotation_deg", "augment.shift", "augment.zoom"}
 DROPOUTS = {"train.dropout", "train.dropout_2"}
 
@@ -43,7 +44,7 @@ def test_a_model_with_a_head_of_its_own_keeps_it() -> None:
 
 
 def test_copies_on_disk_are_taken_or_left() -> None:
-    assert {changes["augment.copies"] for changes in chosen(MODEL, FROZEN, copies=3)} == {0, 3}
+    assert {changes["features.copies"] for changes in chosen(MODEL, FROZEN, copies=3)} == {0, 3}
 
 
 def test_what_learns_from_images_is_searched_by_how_far_they_are_moved() -> None:
@@ -55,13 +56,13 @@ def test_what_learns_from_images_is_searched_by_how_far_they_are_moved() -> None
 
 def test_copies_that_were_drawn_in_the_present_ranges_are_used_with_no_others() -> None:
     for changes in chosen(MODEL, FINE_TUNE, copies=3):
-        assert bool(RANGES & set(changes)) == (changes["augment.copies"] == 0)
+        assert bool(RANGES & set(changes)) == (changes["features.copies"] == 0)
 
 
 def test_values_read_as_they_are_tried() -> None:
     for changes in chosen(MODEL, FINE_TUNE):
         assert all(len(repr(value)) <= 8 for value in changes.values() if isinstance(value, float)), changes
-        row, train, augment = with_changes(Searched(settings_with(MODEL, FINE_TUNE), MODEL), changes)
+        row, train, augment, _ = with_changes(Searched(settings_with(MODEL, FINE_TUNE), MODEL), changes)
         assert row.fine_tune.learning_rate == changes["fine_tune.learning_rate"]
         assert (train.learning_rate, train.dropout) == (changes["train.learning_rate"], changes["train.dropout"])
         assert augment.zoom == changes["augment.zoom"]

@@ -1,4 +1,4 @@
-"""Files as real folders hold them, through the split stage: each is read, or put aside with its reason."""
+"""The split stage on the files of real folders: each is read or quarantined with its reason."""
 
 import json
 import os
@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 
 
 def gray() -> np.ndarray:
-    """Other pixels at each call: no two files of the zoo have the same bytes."""
+    """Return new pixels at each call, so that no two files have the same bytes."""
     return RNG.integers(0, 256, (24, 32), np.uint8)
 
 
@@ -76,7 +76,7 @@ BAD = {
 }
 
 LINKS = {
-    "normal/dangling.png": ("nowhere.png", "no such file, or a link to nothing"),
+    "normal/dangling.png": ("nowhere.png", "no such file, or a broken link"),
     "normal/itself.png": ("itself.png", ""),
     "normal/outside.png": ("../../../outside.png", "a link that leaves the dataset's folder"),
 }
@@ -86,7 +86,7 @@ LITTER = ("normal/Thumbs.db", "normal/desktop.ini", "osteoporosis/.DS_Store", ".
 
 @pytest.fixture(scope="module")
 def zoo(make_study):
-    """The split stage's study and everything it said, over the zoo and the six sound images of every study."""
+    """Run the split stage on these files and the six valid images of a study; return the study and its output."""
     study = make_study()
     root = study.folder / "data/raw"
     for path, content in {**GOOD, **{path: content for path, (content, _) in BAD.items()}}.items():
@@ -107,7 +107,7 @@ def table(zoo, name: str) -> pd.DataFrame:
     return pd.read_csv(zoo[0].folder / "data/split" / name, dtype=str, keep_default_na=False).set_index("path")
 
 
-def test_all_that_can_be_read_is_in_the_manifest(zoo) -> None:
+def test_every_readable_file_is_in_the_manifest(zoo) -> None:
     sound = {f"{label}/{number}.png" for label in ("normal", "osteoporosis") for number in range(3)}
     assert set(table(zoo, "manifest.csv").index) == sound | set(GOOD)
     assert table(zoo, "manifest.csv")["id"].is_unique
@@ -131,7 +131,7 @@ def test_one_name_in_two_classes_is_two_images(zoo) -> None:
     assert one["group"] != other["group"]
 
 
-def test_files_of_one_dicom_patient_share_a_group_called_after_a_path(zoo) -> None:
+def test_files_of_one_dicom_patient_share_a_group_named_by_a_path(zoo) -> None:
     groups = table(zoo, "manifest.csv")["group"]
     assert groups["osteoporosis/1/knee"] == groups["osteoporosis/2/knee"] == "osteoporosis/1/knee"
     assert groups["normal/knee.dcm"] == "normal/knee.dcm"
@@ -147,7 +147,7 @@ def test_no_file_and_no_output_names_a_dicom_patient(zoo) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_put_aside(study) -> None:
+def test_a_file_without_permission_is_quarantined(study) -> None:
     (study.folder / "data/raw/normal/3.png").write_bytes(picture())
     locked: Path = study.image("data/raw/normal/locked.png", seed=99)
     locked.chmod(0)

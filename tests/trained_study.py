@@ -10,6 +10,7 @@ from conftest import REPOSITORY, YAML_FILE, Study
 from bonexray.files import write_json
 from bonexray.images.reading import write_png16
 from bonexray.study import Settings, load_settings
+from bonexray.wiring import derived
 
 FROZEN, SCRATCH = "mobilenet_v2", "compact_cnn"
 CHANGES = {
@@ -28,13 +29,13 @@ def run_study(folder: Path) -> Settings:
     """Run the stages on two classes of noisy images, not square and larger than the working size."""
     study = Study(folder)
     params = YAML_FILE.load(REPOSITORY / "params.yaml")
-    models = {name: params["models"][name] for name in (FROZEN, SCRATCH)}
     rng = np.random.default_rng(7)
     for number in range(24):
         name, shade = (("normal", 0.3), ("osteoporosis", 0.5))[number % 2]
         ramp = np.linspace(0, shade, 60)[:, None] * np.linspace(1, 0.5, 50)
         write_png16(study.write(f"data/raw/{name}/{number}.png", b""), ramp + 0.4 * rng.random((60, 50)))
-    study.change({**CHANGES, "models": models, "backbones": {FROZEN: params["backbones"][FROZEN]}})
+    chosen = {"model": [FROZEN, SCRATCH]}
+    study.change({**CHANGES, **chosen, **derived({**params, **chosen})})
     with chdir(folder):
         settings = load_settings()
         calls = [

@@ -1,4 +1,4 @@
-"""Small X-ray files as tests write them: headers that lie, cut files, and DICOM with any element."""
+"""Small X-ray files for tests: wrong headers, truncated files, and DICOM with any element."""
 
 import io
 import struct
@@ -15,12 +15,12 @@ SECRET_ID, SECRET_NAME = "SECRET-123", "Doe^Jane"
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises so many pixels and holds none."""
+    """Return a PNG whose header gives a size and which holds no pixels."""
     return png_of(struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"")
 
 
 def png_of(header: bytes, rows: bytes) -> bytes:
-    """A PNG of a header and of rows that each begin with the number of their filter; also kinds Pillow cannot write."""
+    """Return a PNG of any kind, from its header and its rows, which begin with the number of their filter."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -29,25 +29,25 @@ def png_of(header: bytes, rows: bytes) -> bytes:
 
 
 def encoded(image: Image.Image, file_format: str, part: float = 1, **options: object) -> bytes:
-    """An image's file, or the first part of it."""
+    """Return the file of an image, or the first part of it."""
     stream = io.BytesIO()
     image.save(stream, file_format, **options)
     return stream.getvalue()[: int(len(stream.getvalue()) * part)]
 
 
 def dicom_file(stored: np.ndarray, syntax: str = uid.ExplicitVRLittleEndian, **elements: object) -> bytes:
-    """A radiograph of the patient SECRET-123, Doe^Jane.
+    """Return the DICOM file of a radiograph of the patient SECRET-123, Doe^Jane.
 
     Args:
-        stored: (height, width) or (height, width, 3) of 8 or 16 bits, as the file holds them.
-        syntax: a transfer syntax; one that compresses needs its fragment in `PixelData`, except for RLE.
-        elements: by keyword, in addition or instead; None takes an element out.
+        stored: (height, width) or (height, width, 3) of 8 or 16 bits, as stored in the file.
+        syntax: a transfer syntax; a compressed one other than RLE needs its fragment in `PixelData`.
+        elements: by keyword, added or replaced; None removes an element.
     """
     bits = stored.dtype.itemsize * 8
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = uid.UID(uid.ExplicitVRLittleEndian if syntax == uid.RLELossless else syntax)
-    plain = {
+    defaults = {
         "SOPClassUID": uid.DigitalXRayImageStorageForPresentation,
         "SOPInstanceUID": "1.2.3",
         "PatientID": SECRET_ID,
@@ -63,8 +63,8 @@ def dicom_file(stored: np.ndarray, syntax: str = uid.ExplicitVRLittleEndian, **e
         "PixelData": stored.tobytes(),
     }
     if stored.ndim > 2:
-        plain["PlanarConfiguration"] = 0
-    for keyword, value in {**plain, **elements}.items():
+        defaults["PlanarConfiguration"] = 0
+    for keyword, value in {**defaults, **elements}.items():
         if value is not None:
             setattr(data, keyword, value)
     if "PixelData" in data and bits == 8:
@@ -80,7 +80,7 @@ def dicom_file(stored: np.ndarray, syntax: str = uid.ExplicitVRLittleEndian, **e
 
 
 def lookup_table(first: int, bits: int, values: list[int] | bytes, entries: int | None = None) -> list[Dataset]:
-    """A Modality or VOI LUT Sequence of one table, of numbers or of words in the file's byte order."""
+    """Return a Modality or VOI LUT Sequence of one table, given as numbers or as words in the byte order of the file."""
     table = Dataset()
     table.add_new("LUTDescriptor", "US", [entries or len(values), first, bits])
     table.add_new("LUTData", "OW" if isinstance(values, bytes) else "US", values)
@@ -88,7 +88,7 @@ def lookup_table(first: int, bits: int, values: list[int] | bytes, entries: int 
 
 
 def written(path: Path, content: bytes) -> Path:
-    """The file with this content, its folder made."""
+    """Write a file and its folder; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path

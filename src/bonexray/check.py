@@ -15,7 +15,7 @@ from bonexray.denoise.filters import options_of
 from bonexray.errors import BonexrayError
 from bonexray.features.published import require_mirrored
 from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
-from bonexray.split.group_counts import require_enough_groups
+from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
 from bonexray.derived_params import derive_params
 

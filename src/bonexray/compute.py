@@ -1,4 +1,4 @@
-"""Where work on many images is done: on this machine's cores, or on a Dask cluster that sees the same folders."""
+"""Parallel work on many images: on the cores of this machine, or on a Dask cluster that sees the same folders."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -18,7 +18,7 @@ CONNECT_SECONDS = 10
 
 
 class Compute(Section):
-    """Where work on many images is done: the section `compute` of the settings."""
+    """The section `compute` of the settings: where work on many images runs."""
 
     backend: Literal["local", "dask"] = "local"
     scheduler: str | None = None
@@ -26,26 +26,26 @@ class Compute(Section):
     @model_validator(mode="after")
     def _scheduler_is_named(self) -> "Compute":
         if self.backend == "dask" and not self.scheduler:
-            raise ValueError("compute.scheduler to be an address, as tcp://10.0.0.5:8786, where the backend is dask")
+            raise ValueError("compute.scheduler to be an address, such as tcp://10.0.0.5:8786, if the backend is dask")
         return self
 
 
-def spread(
+def parallel_map(
     function: Callable[..., Result], items: Sequence[tuple], label: str, settings: Compute, *, threads: bool = False
 ) -> Iterator[Result]:
-    """Yield `function(*item)` for every item, in their order, with a progress bar.
+    """Yield `function(*item)` for every item, in order, with a progress bar.
 
-    Only a few items are in work at a time, so memory follows the cores and not the items.
+    Only a few items are processed at a time, so memory depends on the number of cores and not of items.
 
     Args:
-        function: importable by name, without side effects but files.
-        items: its arguments; paths in them are absolute, because a worker's folder may be another.
+        function: importable by name, without side effects other than files.
+        items: arguments of each call; their paths are absolute, because workers may run in another folder.
         label: of the bar.
         settings: local or Dask.
-        threads: locally, threads in place of processes: for work that starts fast and mostly waits.
+        threads: use threads instead of processes on this machine, for work that is short or mostly waits.
 
     Raises:
-        BonexrayError: the scheduler does not answer, or Dask is not installed.
+        BonexrayError: the scheduler does not respond, or Dask is not installed.
     """
     with _backend(settings):
         workers = Parallel(n_jobs=-1, prefer="threads" if threads else None, return_as="generator")
@@ -53,10 +53,10 @@ def spread(
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let libraries keep to the thread that calls them: theirs and ours together are more than there are cores.
+def one_thread_per_caller() -> Iterator[None]:
+    """Limit libraries to one thread for each caller.
 
-    On small pictures their threads mostly wait for one another, and on a busy machine they do nothing else.
+    Their threads and ours would exceed the number of cores, and on small images they mostly wait for each other.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -82,10 +82,10 @@ def _client(scheduler: str) -> AbstractContextManager:
         from distributed import Client
     except ImportError:
         raise BonexrayError(
-            "compute.backend", expected="Dask", received="it is not installed", do="pip install 'bonexray[dask]'"
+            "compute.backend", expected="Dask", received="not installed", do="pip install 'bonexray[dask]'"
         ) from None
     try:
         return Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=True)
     except (OSError, ValueError) as error:
-        received = f"no answer from {scheduler}: {' '.join(str(error).split())[:80]}"
+        received = f"no response from {scheduler}: {' '.join(str(error).split())[:80]}"
         raise BonexrayError(what, expected="the address of a Dask scheduler", received=received, do=do) from None

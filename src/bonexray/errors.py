@@ -1,14 +1,14 @@
-"""The one kind of error a user is meant to read."""
+"""The error that is shown to users."""
 
 
 class BonexrayError(Exception):
-    """Something the user can put right; shown as one line, without a stack trace.
+    """An error that the user can fix; shown as one line, without a traceback.
 
     Args:
-        what: the thing at fault, as the user knows it (`split.ratios`, `data/raw/a.png`).
-        expected: what would have been right.
-        received: what was found instead.
-        do: what to do about it.
+        what: the setting or file at fault, such as `split.ratios` or `data/raw/a.png`.
+        expected: a description of a valid value.
+        received: the actual value.
+        do: how to fix it.
     """
 
     def __init__(self, what: str, *, expected: str, received: object, do: str) -> None:

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and JSON."""
+"""Atomic writing of files and folders, and JSON."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-PARTIAL = ".partial"  # in .gitignore and .dvcignore: what an interrupted run leaves is never an output
+PARTIAL = ".partial"  # in .gitignore and .dvcignore, so that an interrupted run leaves no output
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(target: Path | str) -> Iterator[Path]:
-    """Yield a path beside `target`, with its suffixes, that replaces it when the block ends without an error."""
+    """Yield a path with the suffixes of `target`, which replaces it when the block ends without an error."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{PARTIAL}-{target.name}")
@@ -33,18 +33,18 @@ def atomic_file(target: Path | str) -> Iterator[Path]:
 
 
 def write_json(target: Path | str, content: Mapping[str, object]) -> None:
-    """Write a mapping with its keys in the given order; a number that is not finite becomes null."""
+    """Write a mapping, its keys in the given order; NaN and infinity become null."""
     with atomic_file(target) as partial:
         partial.write_text(json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(source: Path | str) -> dict:
-    """Return what `write_json` wrote."""
+    """Return the content of a JSON file."""
     return json.loads(Path(source).read_text(encoding="utf-8"))
 
 
 def plain(value: object) -> object:
-    """Return a value in the types that JSON has."""
+    """Return a value converted to the types of JSON; NaN and infinity become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Hashes that name files and contents."""
+"""Hashes of files and of settings."""
 
 import hashlib
 import json
@@ -9,12 +9,12 @@ from bonexray.files import plain
 
 
 def sha256_of(path: Path | str) -> str:
-    """Return the SHA-256 of a file in hexadecimal, read in blocks."""
+    """Return the SHA-256 of a file in hexadecimal; the file is read in blocks."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest(content: Mapping[str, object]) -> str:
-    """Return the SHA-256 of a mapping's content, whatever the order of its keys."""
+    """Return the SHA-256 of a mapping, which does not depend on the order of its keys."""
     text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

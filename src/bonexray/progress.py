@@ -1,4 +1,4 @@
-"""A progress bar for long work."""
+"""A progress bar."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,9 +11,13 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], label: str, total: int, *, passing: bool = False) -> Iterator[Item]:
-    """Yield the items while a bar on standard error says how far the work is; one plain line without a terminal.
+    """Yield the items and show their progress on standard error; without a terminal, print one line at the end.
 
-    A passing bar is gone when its work is done, and without a terminal it is not there at all.
+    Args:
+        items: to iterate over.
+        label: of the bar.
+        total: number of items.
+        passing: remove the bar at the end, and show nothing without a terminal.
     """
     if passing and not sys.stderr.isatty():
         yield from items

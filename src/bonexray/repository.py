@@ -5,5 +5,5 @@ from pathlib import Path
 
 
 def main_repository() -> Path:
-    """Return the root of the repository itself, also when an experiment runs in a copy of it."""
+    """Return the root of the main repository, even when an experiment runs in a copy of it."""
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()

@@ -1,1 +1,1 @@
-"""Images in: which files there are, what they hold, and which split each belongs to."""
+"""The files that stages exchange: the manifest, arrays, predictions and scores."""

@@ -1,4 +1,4 @@
-"""The card beside the features of a backbone: what they were extracted with."""
+"""The card beside the features of a backbone: the network, weights and image size that they come from."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from bonexray.files import read_json, write_json
 
 
 def write_features_card(folder: Path, card: dict[str, object]) -> None:
-    """Write a card.
+    """Write the card of a backbone's features.
 
     Args:
         folder: of the features.
-        card: backbone, row (its row in the table, in words), starts_from, weights_sha256, weights_bytes, img_px,
+        card: backbone, row (its facts from the table of models), starts_from, weights_sha256, weights_bytes, img_px,
             copies, parameters, multiply_adds.
     """
     write_json(folder / FEATURES_CARD, card)
 
 
 def read_features_card(folder: Path) -> dict:
-    """Return what `write_features_card` wrote."""
+    """Return the card that `write_features_card` wrote."""
     return read_json(folder / FEATURES_CARD)

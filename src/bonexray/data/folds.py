@@ -1,4 +1,4 @@
-"""Cross-validation and repeats: which trainings a study has of each model, and what each of them may see."""
+"""Cross-validation and repeats: the trainings of each model, and the splits of each training."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ class Run:
     """One training of a model.
 
     Attributes:
-        repeat: from 1; each repeat has a seed of its own.
-        fold: from 1, the fold that is tested; 1 in a study without folds.
+        repeat: from 1; each repeat has its own seed.
+        fold: the test fold, from 1; 1 in a study without folds.
     """
 
     repeat: int = 1
@@ -20,7 +20,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """As a folder is called."""
+        """Name of the folder of this training."""
         return f"repeat-{self.repeat}-fold-{self.fold}"
 
 
@@ -28,21 +28,21 @@ FIRST = Run()
 
 
 def folds_of(manifest: pd.DataFrame) -> int:
-    """How many folds a manifest has; 1 where it has one split for good."""
+    """Return the number of folds of a manifest; 1 for a fixed split."""
     return 1 if (manifest["fold"] == "").all() else int(manifest["fold"].astype(int).max())
 
 
 def runs_of(manifest: pd.DataFrame, repeats: int) -> list[Run]:
-    """Every training of a model, the first one first."""
+    """Return all trainings of a model, repeat by repeat."""
     return [Run(repeat, fold) for repeat in range(1, repeats + 1) for fold in range(1, folds_of(manifest) + 1)]
 
 
 def split_in(manifest: pd.DataFrame, fold: int) -> pd.Series:
-    """The split of every image when a fold is tested: the next fold is validation, all others are training.
+    """Return the split of every image when a fold is tested: the next fold validates, all others train.
 
     Args:
-        manifest: with folds from 1, or without.
-        fold: the one that is tested.
+        manifest: with or without folds.
+        fold: the test fold, from 1.
     """
     folds = folds_of(manifest)
     if folds == 1:
@@ -51,11 +51,11 @@ def split_in(manifest: pd.DataFrame, fold: int) -> pd.Series:
 
 
 def splits_of_folds(fold: pd.Series, folds: int, tested: int) -> pd.Series:
-    """The split of every image by its own fold, from 1 to `folds`, when one of them is tested."""
+    """Return the split of every image, given its fold (from 1 to `folds`) and the fold that is tested."""
     names = np.array(["test", "val", *["train"] * (folds - 2)], dtype=object)
     return pd.Series(names[(fold - tested) % folds], index=fold.index)
 
 
 def learners(manifest: pd.DataFrame) -> np.ndarray:
-    """bool (images,): the images from which some training learns."""
+    """Return bool (images,): True for an image that at least one training learns from."""
     return np.full(len(manifest), True) if folds_of(manifest) > 1 else (manifest["split"] == "train").to_numpy()

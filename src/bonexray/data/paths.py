@@ -1,21 +1,21 @@
-"""Where each stage leaves the files that later stages read, relative to the study's folder."""
+"""Paths of the files that stages exchange, relative to the folder of the study."""
 
 from pathlib import Path
 
 MANIFEST = Path("data/split/manifest.csv")
 CLASSES = Path("data/split/classes.json")
 QUARANTINE = Path("data/split/quarantine.csv")
-IMAGES = Path("data/prepared/images.npy")  # what the networks see: float32 (images, img_px, img_px) in [0, 1]
+IMAGES = Path("data/prepared/images.npy")  # input of the networks: float32 (images, img_px, img_px) in [0, 1]
 FEATURES, VIEWS, FEATURES_CARD = "features.npy", "views.npy", "features.json"  # in data/features/<backbone>/
 MODEL_CARD, MODEL_WEIGHTS = "model.json", "model.weights.h5"  # in models/<model>/
-HISTORY, PREDICTIONS = "history.csv", "predictions.csv"  # beside them
-EVALUATED = Path("data/evaluated")  # card, history and predictions once more, a folder for each model
+HISTORY, PREDICTIONS = "history.csv", "predictions.csv"  # also in models/<model>/
+EVALUATED = Path("data/evaluated")  # copies of card, history and predictions, one folder for each model
 DATA = Path("metrics/data.json")
 DENOISE = Path("metrics/denoise.json")
 MODELS = Path("metrics/models.json")
 ENSEMBLES = Path("metrics/ensembles.json")
 EXPLAINED = Path("metrics/explained")
-HEADLINE = Path("metrics/headline.json")  # what the study found
+HEADLINE = Path("metrics/headline.json")  # the main result
 COMPARISON = Path("metrics/comparison.csv")
 PAIRS = Path("metrics/pairs.csv")
 RANKS = Path("metrics/ranks.json")
@@ -23,7 +23,7 @@ MODEL_REPORTS = Path("reports/models")
 ENSEMBLE_REPORTS = Path("reports/ensembles")
 EXPLAINED_REPORTS = Path("reports/explained")
 COMPARISON_REPORTS = Path("reports/comparison")
-PLOTS = Path("reports/plots")  # what `dvc plots` draws
+PLOTS = Path("reports/plots")  # data for `dvc plots`
 
 
 def features_folder(backbone: str) -> Path:
@@ -37,5 +37,5 @@ def weights_path(backbone: str) -> Path:
 
 
 def model_folder(model: str) -> Path:
-    """Return the folder that a model's training writes."""
+    """Return the folder of a trained model."""
     return Path("models") / model

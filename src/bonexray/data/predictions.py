@@ -1,4 +1,4 @@
-"""The probabilities that training leaves: the one file that every number comes from."""
+"""The predictions of a trained model, from which all its scores are computed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,6 @@ import pandas as pd
 
 from bonexray.data.folds import FIRST, Run, split_in
 
-PREDICTIONS = "predictions.csv"
 TEXTS = ["id", "path", "group", "split", "label", "predicted"]
 FIXED = ["repeat", "fold", *TEXTS]
 
@@ -16,12 +15,12 @@ FIXED = ["repeat", "fold", *TEXTS]
 def write_predictions(
     path: Path, manifest: pd.DataFrame, probabilities: Mapping[Run, np.ndarray], classes: list[str]
 ) -> None:
-    """Write a row an image and training: its split there, the predicted class and the probabilities.
+    """Write one row for each image and training: split, predicted class and probabilities.
 
     Args:
-        path: the CSV to write.
-        manifest: one row an image.
-        probabilities: of each training, float (images, classes), in the manifest's order.
+        path: of the CSV file.
+        manifest: one row for each image.
+        probabilities: float (images, classes) for each training, in the order of the manifest.
         classes: the class map.
     """
     tables = [_rows(manifest, run, values, classes) for run, values in probabilities.items()]
@@ -29,15 +28,15 @@ def write_predictions(
 
 
 def read_predictions(path: Path, classes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read what `write_predictions` wrote: the rows, and the probabilities as float (rows, classes)."""
+    """Return the rows that `write_predictions` wrote, and the probabilities as float (rows, classes)."""
     columns = [f"prob_{name}" for name in classes]
     rows = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
     values = rows[columns].to_numpy(dtype=float)
-    return rows[FIXED], values / values.sum(axis=1, keepdims=True)  # the digits in the file sum to 1 but for rounding
+    return rows[FIXED], values / values.sum(axis=1, keepdims=True)  # the file holds rounded digits
 
 
 def first_training(rows: pd.DataFrame, probabilities: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Of what `read_predictions` gives, the training whose weights are kept as the model's: a row an image."""
+    """Return the rows and probabilities of the first training, whose weights are kept as the model's."""
     first = ((rows["repeat"] == FIRST.repeat) & (rows["fold"] == FIRST.fold)).to_numpy()
     return rows[first].reset_index(drop=True), probabilities[first]
 

@@ -1,4 +1,4 @@
-"""The scores of a study as its stages write them."""
+"""Scores of models and ensembles in one mapping."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""A dataset as its owner laid it out: folders or a CSV of images."""
+"""The images of a dataset, listed from its folders or its CSV."""

@@ -9,7 +9,7 @@ from bonexray.config import Section
 
 
 class Dataset(Section):
-    """Where the images are, and how the label, group and split of a file are known."""
+    """Where the images are, and where the label, group and split of each come from."""
 
     name: str
     root: str
@@ -33,5 +33,5 @@ class Dataset(Section):
         except re.error:
             captures = False
         if not captures:
-            raise ValueError("a regular expression whose first parenthesis is the patient")
+            raise ValueError("a regular expression whose first group in parentheses matches the patient")
         return pattern

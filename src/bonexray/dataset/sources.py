@@ -1,4 +1,4 @@
-"""Which images a dataset has, by its folders or its CSV; no pixel is read here."""
+"""List the images of a dataset from its folders or its CSV; no pixel is read here."""
 
 import csv
 import os
@@ -20,19 +20,19 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_LITTER = ("thumbs.db", "desktop.ini")  # what Windows leaves in a folder; hidden files are skipped anyway
+_SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # of Windows; hidden files are skipped anyway
 _DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One image as the dataset names it.
+    """An image of a dataset.
 
     Attributes:
-        path: below the dataset's root, with forward slashes.
-        label: the class's name.
-        group: patient or source picture, None where the dataset does not say.
-        split: train, val or test where the dataset comes split, else None.
+        path: relative to the root of the dataset, with forward slashes.
+        label: name of the class.
+        group: patient or source image; None if the dataset does not name it.
+        split: train, val or test; None if the dataset has no split of its own.
     """
 
     path: str
@@ -42,26 +42,30 @@ class Source:
 
 
 def list_sources(dataset: Dataset) -> list[Source]:
-    """All images of a dataset, by path.
+    """Return all images of a dataset, sorted by path.
 
     Raises:
-        BonexrayError: root missing, empty, outside the repository by a relative path, or with fewer than two
-            classes; a CSV without its column, or naming a file that is absent or outside the root; labels
-            that `dataset.classes` does not have, or that cannot be printed.
+        BonexrayError: the root is missing, is empty, is a relative path out of the repository or has fewer than two
+            classes; a column of the CSV is missing, or a file that it names is missing or outside the root; a label
+            is not in `dataset.classes` or cannot be printed.
     """
     root = dataset_root(dataset)
-    found = _from_csv(dataset, root) if dataset.csv else _from_folders(dataset, root)
-    _require_classes(dataset, {source.label for source in found})
-    return sorted(found, key=lambda source: source.path)
+    sources = _from_csv(dataset, root) if dataset.csv else _from_folders(dataset, root)
+    _require_classes(dataset, {source.label for source in sources})
+    return sorted(sources, key=lambda source: source.path)
 
 
 def class_order(dataset: Dataset, sources: list[Source]) -> list[str]:
-    """The one class map: a class's place in this list is its number everywhere."""
+    """Return the class map; a class's index in this list is its number everywhere."""
     return list(dataset.classes or sorted({source.label for source in sources}))
 
 
 def dataset_root(dataset: Dataset) -> Path:
-    """The dataset's folder, checked to exist and to mean the same from every workspace."""
+    """Return the folder of the dataset.
+
+    Raises:
+        BonexrayError: the folder does not exist, or its relative path leads out of the repository.
+    """
     what, root = "dataset.root", Path(dataset.root)
     if not root.is_absolute() and ".." in Path(os.path.normpath(root)).parts:
         raise BonexrayError(
@@ -76,40 +80,40 @@ def dataset_root(dataset: Dataset) -> Path:
     return root
 
 
-def leaves(root: Path, path: Path) -> bool:
-    """Whether a file's real place is outside the root; a link into DVC's cache is where DVC put the file."""
+def is_outside(root: Path, path: Path) -> bool:
+    """Return whether a file is outside the root once links are followed; links into DVC's cache are allowed."""
     real = Path(os.path.realpath(path))  # unlike resolve(), no error for a link to itself
     return not real.is_relative_to(root.resolve()) and not _DVC_CACHE.search(real.as_posix())
 
 
-def name_fault(name: str) -> str | None:
-    """Why a file's or a class's name cannot be written into the study's tables; None where it can."""
-    kinds = {unicodedata.category(letter) for letter in name}
-    if "Cs" in kinds:  # what Python makes of bytes of a file's name that it cannot decode
+def name_problem(name: str) -> str | None:
+    """Return why the name of a file or class cannot be written into a table; None if it can."""
+    categories = {unicodedata.category(letter) for letter in name}
+    if "Cs" in categories:  # surrogates, which Python uses for bytes that it cannot decode
         return "a name that is not UTF-8 text"
-    return "a line break or another control character in its name" if "Cc" in kinds else None
+    return "a line break or another control character in its name" if "Cc" in categories else None
 
 
 def escaped(name: str) -> str:
-    r"""A name that can be printed: undecodable bytes and control characters as Python writes them, \xe9 and \n."""
+    r"""Return a printable name: undecodable bytes and control characters become escapes such as \xe9 and \n."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(repr(letter)[1:-1] if unicodedata.category(letter) == "Cc" else letter for letter in text)
 
 
 def _from_folders(dataset: Dataset, root: Path) -> list[Source]:
-    tops = {_SPLIT_NAMES.get(folder.name.lower()) for folder in _visible(root) if folder.is_dir()}
-    presplit = "train" in tops and None not in tops
-    found = []
+    top_splits = {_SPLIT_NAMES.get(folder.name.lower()) for folder in _visible(root) if folder.is_dir()}
+    presplit = "train" in top_splits and None not in top_splits
+    sources = []
     for folder, _, names in os.walk(root):
         for name in names:
             path = PurePosixPath(Path(folder, name).relative_to(root).as_posix())
-            if name.lower() in _LITTER or any(part.startswith(".") for part in path.parts):
+            if name.lower() in _SYSTEM_FILES or any(part.startswith(".") for part in path.parts):
                 continue
             split = _SPLIT_NAMES[path.parts[0].lower()] if presplit and len(path.parts) > 1 else None
             classes = path.parts[1:-1] if presplit else path.parts[:-1]
-            if classes:  # a file beside the class folders is no image of any class
-                found.append(Source(str(path), classes[0], _matched_group(dataset, str(path)), split))
-    return found
+            if classes:  # files beside the class folders belong to no class
+                sources.append(Source(str(path), classes[0], _matched_group(dataset, str(path)), split))
+    return sources
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -118,7 +122,7 @@ def _visible(folder: Path) -> list[Path]:
 
 def _from_csv(dataset: Dataset, root: Path) -> list[Source]:
     with _existing_csv(dataset).open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, restval="")  # a row cut short has empty values
+        reader = csv.DictReader(stream, restval="")  # missing values of a short row are empty
         try:
             header, rows = reader.fieldnames or [], list(reader)
         except UnicodeDecodeError as error:
@@ -154,9 +158,9 @@ def _require_column(dataset: Dataset, key: str, header: list[str] | tuple[str, .
 
 
 def _row_source(dataset: Dataset, root: Path, number: int, row: dict[str, str]) -> Source:
-    what, do = f"{dataset.csv}, line {number}", "correct the path or take the row out"
+    what, do = f"{dataset.csv}, line {number}", "correct the path or remove the row"
     path = PurePosixPath(os.path.normpath(row[dataset.image_column]).replace(os.sep, "/"))
-    if path.is_absolute() or ".." in path.parts or leaves(root, root / path):
+    if path.is_absolute() or ".." in path.parts or is_outside(root, root / path):
         raise BonexrayError(what, expected=f"a file inside {dataset.root}", received=f"{path}, outside", do=do)
     if not (root / path).is_file():
         raise BonexrayError(what, expected="an image file", received=f"no such file: {root / path}", do=do)
@@ -174,29 +178,29 @@ def _named_split(what: str, name: str) -> str | None:
 def _matched_group(dataset: Dataset, path: str) -> str | None:
     if dataset.group_pattern is None:
         return None
-    found = re.search(dataset.group_pattern, path)
-    return found.group(1) if found else None
+    match = re.search(dataset.group_pattern, path)
+    return match.group(1) if match else None
 
 
 def _require_classes(dataset: Dataset, labels: set[str]) -> None:
     if not labels:
         raise BonexrayError(
             dataset.root,
-            expected="a folder a class with images in it",
+            expected="one folder of images for each class",
             received="no image",
-            do="put the images into <root>/<class>/, or name a CSV in dataset.csv",
+            do="put the images into <root>/<class>/, or set dataset.csv",
         )
     if len(labels) < 2:
         raise BonexrayError(
             dataset.root,
             expected="at least two classes",
             received=f"only {min(labels)!r}",
-            do="a folder a class is expected, or a CSV with the right dataset.label_column",
+            do="make one folder for each class, or correct dataset.label_column",
         )
     for label in sorted(labels):
-        if fault := name_fault(label):
+        if problem := name_problem(label):
             raise BonexrayError(
-                f"class '{escaped(label)}'", expected="a name that can be printed", received=fault, do="rename it"
+                f"class '{escaped(label)}'", expected="a printable name", received=problem, do="rename it"
             )
     if dataset.classes is not None and labels != set(dataset.classes):
         raise BonexrayError(

@@ -1,1 +1,1 @@
-"""Noise filters, and the image quality that they reach."""
+"""Noise filters, and the image quality that they achieve."""

@@ -1,8 +1,8 @@
-"""The filters: one function each, `(pixels, sigma, *, options) -> pixels`, and one row each in `FILTERS`.
+"""The filters: a function `(pixels, sigma, *, options) -> pixels` and an entry in `FILTERS` for each.
 
 Pixels are float32 (height, width) in [0, 1], before and after. Sigma is the standard deviation of the noise in the same
-units; None estimates it from the image where a filter needs it. Options have defaults, and their types are what
-`denoise.options` may hold.
+units; filters that need it estimate it from the image if it is None. Keyword arguments are the options that
+`denoise.options` accepts, with their types and defaults.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ _BM3D_PROFILES = {"np": "BM3DProfile", "lc": "BM3DProfileLC", "vn": "BM3DProfile
 
 
 def estimated_sigma(pixels: np.ndarray) -> float:
-    """Noise of an image, from the median absolute deviation of its finest wavelet coefficients.
+    """Estimate the noise of an image from the median absolute deviation of its finest wavelet coefficients.
 
     Args:
         pixels: float (height, width) in [0, 1].
 
     Returns:
-        Standard deviation of the noise in the same units.
+        The standard deviation of the noise, in the same units.
 
     References:
         Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 1994.
@@ -42,7 +42,7 @@ def estimated_sigma(pixels: np.ndarray) -> float:
 
 
 def unfiltered(pixels: np.ndarray, sigma: float | None) -> np.ndarray:
-    """The image as it is."""
+    """Return the image unchanged."""
     return pixels
 
 
@@ -53,31 +53,31 @@ def bm3d(
     profile: Literal["np", "lc", "vn", "high"] = "np",
     device: Literal["cpu", "gpu"] = "cpu",
 ) -> np.ndarray:
-    """Block-matching and 3-D filtering, both stages: hard thresholding, then Wiener.
+    """Filter by block matching and 3-D filtering, in both stages: hard thresholding, then Wiener.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: of the noise; None estimates it.
-        profile: the package's own: `np` normal, `lc` low complexity, `vn` much noise, `high` quality.
-        device: `gpu` filters with another package, in the normal profile alone; see `gpu.py`.
+        profile: of the package: `np` normal, `lc` low complexity, `vn` very noisy, `high` high quality.
+        device: `gpu` uses another package, which has only the normal profile; see `gpu.py`.
 
     References:
         Dabov et al., Image denoising by sparse 3-D transform-domain collaborative filtering, IEEE TIP 2007.
     """
     sigma = estimated_sigma(pixels) if sigma is None else sigma
-    if sigma == 0:  # nothing to remove, and BM3D divides by it
+    if sigma == 0:  # BM3D would divide by 0
         return pixels
     if device == "gpu":
         return _clipped(bm3d_on_gpu(pixels, sigma))
     import bm3d as package
 
     settings = getattr(package, _BM3D_PROFILES[profile])()
-    settings.num_threads = 1  # the same bytes at every run, and the cores are busy with other images
+    settings.num_threads = 1  # for reproducible bytes; the other cores filter other images
     return _clipped(package.bm3d(pixels, sigma, settings, stage_arg=package.BM3DStages.ALL_STAGES))
 
 
 def median(pixels: np.ndarray, sigma: float | None, *, window_px: Count = 3) -> np.ndarray:
-    """The median of a square window around each pixel.
+    """Filter by the median of a square window around each pixel.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
@@ -97,14 +97,14 @@ def bilateral(
     range_sigma: Positive = 75 / 255,
     distance_sigma_px: Positive = 75.0,
 ) -> np.ndarray:
-    """A mean over a window, weighted by nearness in place and in brightness, so that edges stay.
+    """Filter by a mean over a window, weighted by distance and difference in brightness, which preserves edges.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: not used.
         window_px: diameter of the window.
-        range_sigma: of brightness, in shares of the range; 75 of 255 levels.
-        distance_sigma_px: of place.
+        range_sigma: of brightness, relative to the range; by default 75 of 255 levels.
+        distance_sigma_px: of distance.
 
     References:
         Tomasi and Manduchi, Bilateral filtering for gray and color images, ICCV 1998.
@@ -119,12 +119,12 @@ def bilateral(
 
 
 def clahe(pixels: np.ndarray, sigma: float | None, *, clip: Positive = 2.0, tiles: Count = 8) -> np.ndarray:
-    """Contrast-limited adaptive histogram equalisation: no denoiser, but published as one.
+    """Apply contrast-limited adaptive histogram equalisation, which is no denoiser but is published as one.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: not used.
-        clip: bound of a tile's histogram, in multiples of a flat one.
+        clip: limit of a tile's histogram, in multiples of a uniform one.
         tiles: along each side.
 
     References:
@@ -139,14 +139,14 @@ def clahe(pixels: np.ndarray, sigma: float | None, *, clip: Positive = 2.0, tile
 def clahe_median(
     pixels: np.ndarray, sigma: float | None, *, clip: Positive = 2.0, tiles: Count = 8, window_px: Count = 3
 ) -> np.ndarray:
-    """CLAHE, then a median.
+    """Apply CLAHE, then a median filter.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: not used.
-        clip: as of `clahe`.
-        tiles: as of `clahe`.
-        window_px: as of `median`.
+        clip: see `clahe`.
+        tiles: see `clahe`.
+        window_px: see `median`.
     """
     return median(clahe(pixels, sigma, clip=clip, tiles=tiles), sigma, window_px=window_px)
 
@@ -154,14 +154,14 @@ def clahe_median(
 def nlm(
     pixels: np.ndarray, sigma: float | None, *, patch_px: Count = 5, search_px: Count = 6, strength: Positive = 0.8
 ) -> np.ndarray:
-    """Non-local means: a mean over pixels whose surroundings look alike.
+    """Filter by non-local means: a mean over pixels with similar patches.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: of the noise; None estimates it.
-        patch_px: side of the surroundings.
-        search_px: how far away to look.
-        strength: cut-off of the likeness, in multiples of sigma.
+        patch_px: side of a patch.
+        search_px: maximum distance of the patches.
+        strength: cut-off of the similarity, in multiples of sigma.
 
     References:
         Buades, Coll and Morel, A non-local algorithm for image denoising, CVPR 2005.
@@ -179,7 +179,7 @@ def nlm(
 
 
 def wavelet(pixels: np.ndarray, sigma: float | None, *, family: Literal["db1", "db2", "sym4"] = "db2") -> np.ndarray:
-    """Soft thresholding of wavelet coefficients at the BayesShrink threshold of each band.
+    """Filter by soft thresholding of wavelet coefficients at the BayesShrink threshold of each band.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
@@ -196,12 +196,12 @@ def wavelet(pixels: np.ndarray, sigma: float | None, *, family: Literal["db1", "
 
 
 def tv(pixels: np.ndarray, sigma: float | None, *, weight: Positive = 1.2) -> np.ndarray:
-    """Total variation: the flattest image near the noisy one.
+    """Filter by total variation: return the smoothest image close to the noisy one.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: of the noise; None estimates it.
-        weight: of flatness against nearness, in multiples of sigma.
+        weight: of smoothness against closeness, in multiples of sigma.
 
     References:
         Chambolle, An algorithm for total variation minimization and applications, J. Math. Imaging Vis. 2004.
@@ -226,19 +226,19 @@ FILTERS: dict[str, Callable[..., np.ndarray]] = {
 
 
 def filter_of(settings: Denoise) -> Callable[[np.ndarray], np.ndarray]:
-    """The settings' filter as a function of pixels alone.
+    """Return the filter of the settings as a function of pixels alone.
 
     Raises:
-        BonexrayError: the table does not have it, or it has no such option, or not of that value.
+        BonexrayError: the filter or an option is unknown, or the value of an option is invalid.
     """
     return partial(FILTERS[settings.method], sigma=settings.sigma, **options_of(settings))
 
 
 def options_of(settings: Denoise) -> dict[str, object]:
-    """All options of the settings' filter, those that are left at their defaults among them.
+    """Return all options of the filter of the settings, including defaults.
 
     Raises:
-        BonexrayError: the table does not have the filter, or it has no such option, or not of that value.
+        BonexrayError: the filter or an option is unknown, or the value of an option is invalid.
     """
     if settings.method not in FILTERS:
         raise BonexrayError(
@@ -247,33 +247,33 @@ def options_of(settings: Denoise) -> dict[str, object]:
             received=repr(settings.method),
             do="correct the name",
         )
-    known = _options(FILTERS[settings.method])
+    model = _options_model(FILTERS[settings.method])
     try:
-        options = known.model_validate(settings.options).model_dump()
+        options = model.model_validate(settings.options).model_dump()
     except ValidationError as error:
         detail = error.errors()[0]
         unknown = detail["type"] == "extra_forbidden"
-        names = ", ".join(known.model_fields) or "no option"
+        names = ", ".join(model.model_fields) or "no options"
         raise BonexrayError(
             f"denoise.options.{'.'.join(map(str, detail['loc']))}, {settings.method}",
             expected=names if unknown else detail["msg"].removeprefix("Input should be "),
             received="an unknown option" if unknown else repr(detail["input"]),
-            do="correct it, or leave it out",
+            do="correct it, or omit it",
         ) from None
     if options.get("device") == "gpu" and options["profile"] != "np":
         raise BonexrayError(
             "denoise.options.profile, bm3d",
-            expected="np where device is gpu: bm3d-cupy has no other",
+            expected="np if device is gpu: bm3d-cupy has no other",
             received=repr(options["profile"]),
-            do="leave the profile out, or set denoise.options.device=cpu",
+            do="omit the profile, or set denoise.options.device=cpu",
         )
     return options
 
 
-def _options(function: Callable[..., np.ndarray]) -> type[BaseModel]:
-    """The options of a filter as its signature states them."""
-    stated = [item for item in signature(function).parameters.values() if item.kind is Parameter.KEYWORD_ONLY]
-    fields = {item.name: (item.annotation, item.default) for item in stated}
+def _options_model(function: Callable[..., np.ndarray]) -> type[BaseModel]:
+    """Return a model of the options of a filter, from its signature."""
+    options = [item for item in signature(function).parameters.values() if item.kind is Parameter.KEYWORD_ONLY]
+    fields = {item.name: (item.annotation, item.default) for item in options}
     return create_model(function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
 

@@ -8,7 +8,7 @@ from bonexray.config import Count, Positive, Section, Seed
 
 
 class Denoise(Section):
-    """The noise filter, and how its quality is measured."""
+    """The noise filter, and the measurement of its quality."""
 
     method: str = "bm3d"
     options: dict[str, int | float | str] = Field(default_factory=dict)

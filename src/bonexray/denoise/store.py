@@ -1,7 +1,7 @@
-"""Filtered images that are kept from study to study, each under the hash of all that it was made from.
+"""A store of filtered images that studies share, named by the hash of everything they depend on.
 
-A file is there whole or not at all, so any number of processes may read and write at once, and what an interrupted run
-finished is found by the next.
+Files are written atomically, so any number of processes can use the store at once, and a run that was interrupted goes
+on where it ended.
 """
 
 import hashlib
@@ -37,10 +37,10 @@ class Store:
 
     Args:
         folder: of the store.
-        settings: the filter and its parameters; with these and the versions of the libraries every name begins.
+        settings: filter and parameters; the names depend on them and on the versions of the libraries.
 
     Raises:
-        BonexrayError: the settings ask for a GPU and there is none.
+        BonexrayError: the settings require a GPU and there is none.
     """
 
     def __init__(self, folder: Path, settings: Denoise) -> None:
@@ -58,19 +58,19 @@ class Store:
         )
 
     def name_of(self, content: bytes) -> str:
-        """The name of the result of filtering a content, the bytes of a file or of an array."""
+        """Return the name of the result for an image, given as the bytes of its file or array."""
         return hashlib.sha256(self._recipe.encode() + hashlib.sha256(content).digest()).hexdigest()
 
     def path_of(self, name: str) -> Path:
-        """Where the result of that name belongs."""
+        """Return the path of a result."""
         return self._folder / name[:2] / f"{name}.png"
 
     def filtered(self, name: str, pixels: Callable[[], np.ndarray]) -> bytes:
-        """The result of a name as a PNG of 16 bits; filtered and kept where it is not there.
+        """Return a result as a 16-bit PNG; filter the image and keep the result if the store does not have it.
 
         Args:
-            name: as `name_of` gives it.
-            pixels: gives the image, float32 (height, width) in [0, 1]; called where it has to be filtered.
+            name: of the result, from `name_of`.
+            pixels: returns the image, float32 (height, width) in [0, 1]; called only to filter it.
         """
         png = self.fetch(name)
         if png is None:
@@ -81,7 +81,7 @@ class Store:
         return png
 
     def fetch(self, name: str) -> bytes | None:
-        """The result of a name, None where it is not there or damaged; what is damaged goes."""
+        """Return a result; None if it is missing or damaged. A damaged file is removed."""
         path = self.path_of(name)
         try:
             png = path.read_bytes()
@@ -89,14 +89,14 @@ class Store:
             os.utime(path)
         except FileNotFoundError:
             return None
-        except (OSError, SyntaxError) as error:  # what Pillow raises where a checksum is wrong
-            log.warning("%s is damaged and is made anew: %s", path, error)
+        except (OSError, SyntaxError) as error:  # raised by Pillow for a wrong checksum
+            log.warning("%s is damaged and will be replaced: %s", path, error)
             path.unlink(missing_ok=True)
             return None
         return png
 
     def keep(self, name: str, png: bytes) -> None:
-        """Keep a result."""
+        """Write a result to the store."""
         path = self.path_of(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
@@ -106,43 +106,43 @@ class Store:
                 stream.flush()
                 partial.replace(path)
             finally:
-                partial.unlink(missing_ok=True)  # there still where the disk was full
+                partial.unlink(missing_ok=True)  # still there if the disk is full
 
 
 def from_png(png: bytes) -> np.ndarray:
-    """Such a PNG as float32 (height, width) in [0, 1]."""
+    """Return a 16-bit PNG as float32 (height, width) in [0, 1]."""
     with Image.open(io.BytesIO(png)) as image:
         return np.asarray(image, dtype=np.float32) / np.iinfo(np.uint16).max
 
 
 def as_stored(pixels: np.ndarray) -> np.ndarray:
-    """What a PNG of 16 bits would give back of pixels (height, width) in [0, 1], without one being made."""
+    """Return pixels (height, width) in [0, 1] rounded as a 16-bit PNG would store them."""
     levels = np.iinfo(np.uint16).max
     return np.rint(np.clip(pixels, 0, 1) * levels).astype(np.float32) / levels
 
 
 def store_folder() -> Path:
-    """Of the main repository, which experiments in copies of it share."""
+    """Return the folder of the store in the main repository, shared by experiments in copies of it."""
     return main_repository() / ".bonexray" / "filtered"
 
 
-def trim(folder: Path, most_bytes: float) -> int:
-    """Remove the files that were not used for longest until the rest has at most so many bytes; how many went."""
-    files = [(entry.st_mtime, entry.st_size, path) for path, entry in _files(folder)]
+def trim(folder: Path, max_bytes: float) -> int:
+    """Remove the least recently used files beyond `max_bytes`; return the number removed."""
+    files = [(entry.st_mtime, entry.st_size, path) for path, entry in _entries(folder)]
     total, removed = sum(entry[1] for entry in files), 0
     for _, length, path in sorted(files):
-        if total <= most_bytes:
+        if total <= max_bytes:
             break
         path.unlink(missing_ok=True)
         total, removed = total - length, removed + 1
     return removed
 
 
-def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    found = []
+def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    entries = []
     for path in folder.glob("*/*"):
         try:
-            found.append((path, path.stat()))
+            entries.append((path, path.stat()))
         except FileNotFoundError:  # another process removed it
             continue
-    return found
+    return entries

@@ -1,1 +1,1 @@
-"""Heat maps, and whether they follow from what a network has learnt."""
+"""Heat maps of a network, their sanity check, and diagrams of its layers."""

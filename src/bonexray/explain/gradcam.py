@@ -1,59 +1,57 @@
-"""Grad-CAM: which places of an image speak for a class."""
+"""Grad-CAM: the regions of an image that support a class."""
 
 import keras
 import numpy as np
 
 from bonexray.errors import BonexrayError
-from bonexray.explain.feature_maps import Halves
+from bonexray.explain.feature_maps import SplitNetwork
 from bonexray.runtime import gradients
 
 
-def heat_maps(halves: Halves, maps: list, chosen: np.ndarray, px: int) -> np.ndarray:
-    """How much each place speaks for a class, as a share of the place that speaks for it most.
+def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) -> np.ndarray:
+    """Return how strongly each pixel supports a class, relative to the strongest pixel.
 
-    Each channel of the last maps is weighted by the average gradient of the class's score over places; the weighted
-    sum is cut off below zero, brought to the image's side and divided by its maximum. The score is the logit, what
-    the layer of classes says before its softmax; of a single sigmoid it is the logit for the second class and its
-    negative for the first. Of several backbones each has a map of its own, and what is given is their average, again
-    as a share of its maximum.
+    Each channel of the last feature maps is weighted by the gradient of the class score, averaged over the map. The
+    weighted sum is clipped at zero, resized to the image and divided by its maximum. The score is the logit of the
+    class; for a single sigmoid, its logit for the second class and the negative of it for the first. With several
+    backbones, their maps are averaged and divided by the maximum again.
 
-    A head that standardises subtracts a mean from each averaged channel. Averaging and subtracting commute, so the
-    mean is subtracted from the maps here: they are those of the same network with the order exchanged. Otherwise
-    the part of each channel that the head takes away again would decide what speaks for a class.
+    A standardising head subtracts a mean from each averaged channel. Averaging and subtracting commute, so the mean is
+    subtracted from the maps instead. Otherwise the part of a channel that the head removes would dominate the map.
 
     Args:
-        halves: the network.
-        maps: `halves.below` of the images.
-        chosen: int (images,), the class that each image is explained for, a place in the class map.
+        network: a network split at its last feature maps.
+        maps: `network.feature_maps` of the images.
+        chosen: int (images,), the class to explain for each image, as an index in the class map.
         px: side of the image.
 
     Returns:
-        float64 (images, px, px) in [0, 1]. All zeros say that nothing speaks for the class; all ones, that no place
-        speaks for it more than another, as where the last maps have one place.
+        float64 (images, px, px) in [0, 1]. All zeros mean that nothing supports the class; all ones, that all pixels
+        support it alike, as when the last feature maps are 1 x 1.
 
     Raises:
-        BonexrayError: a gradient is not a finite number.
+        BonexrayError: if a gradient is not finite.
 
     References:
         Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, ICCV 2017.
     """
-    slopes = gradients(lambda values: class_scores(halves.logits(values), chosen), maps)
-    each = [_share_of_strongest(_weighted_sum(*part, px)) for part in zip(maps, slopes, halves.zero, strict=True)]
-    return _share_of_strongest(np.mean(each, axis=0))
+    slopes = gradients(lambda values: class_scores(network.logits(values), chosen), maps)
+    parts = zip(maps, slopes, network.offsets, strict=True)
+    return _relative(np.mean([_relative(_weighted_sum(*part, px)) for part in parts], axis=0))
 
 
 def class_scores(logits, chosen: np.ndarray):
-    """The logit of each image's class, (images,), from those of a softmax (images, classes) or a sigmoid (images, 1)."""
+    """Return each image's logit for its class, (images,), from logits (images, classes), or (images, 1) of a sigmoid."""
     chosen = np.asarray(chosen)
     if logits.shape[-1] == 1:
         return logits[:, 0] * np.where(chosen == 1, 1.0, -1.0).astype("float32")
-    picked = np.eye(logits.shape[-1], dtype="float32")[chosen]
-    return keras.ops.sum(logits * picked, axis=-1)
+    one_hot = np.eye(logits.shape[-1], dtype="float32")[chosen]
+    return keras.ops.sum(logits * one_hot, axis=-1)
 
 
-def _weighted_sum(maps, slopes, zero: np.ndarray, px: int) -> np.ndarray:
+def _weighted_sum(maps, slopes, offsets: np.ndarray, px: int) -> np.ndarray:
     weights = keras.ops.mean(slopes, axis=(1, 2), keepdims=True)
-    heat = keras.ops.relu(keras.ops.sum(weights * (maps - zero), axis=-1, keepdims=True))
+    heat = keras.ops.relu(keras.ops.sum(weights * (maps - offsets), axis=-1, keepdims=True))
     heat = keras.ops.convert_to_numpy(keras.ops.image.resize(heat, (px, px), interpolation="bilinear"))[..., 0]
     if not np.isfinite(heat).all():
         raise BonexrayError(
@@ -62,6 +60,6 @@ def _weighted_sum(maps, slopes, zero: np.ndarray, px: int) -> np.ndarray:
     return heat.astype(np.float64)
 
 
-def _share_of_strongest(heat: np.ndarray) -> np.ndarray:
+def _relative(heat: np.ndarray) -> np.ndarray:
     strongest = heat.max(axis=(1, 2), keepdims=True)
     return np.divide(heat, strongest, out=np.zeros_like(heat), where=strongest > 0)

@@ -1,4 +1,4 @@
-"""Whether a heat map follows from what a network learnt: it must change where the weights are drawn anew."""
+"""Sanity check of heat maps: they must change if the weights are randomised."""
 
 import math
 from collections.abc import Iterable
@@ -6,28 +6,27 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.stats import spearmanr
 
-STATISTICS = {"mean", "std", "variance", "count"}  # of the data, not learnt: Standardize and Normalization keep them
+STATISTICS = {"mean", "std", "variance", "count"}  # of the data, not learnt; kept by Standardize and Normalization
 ONES = {"gamma", "moving_variance"}
 
 
 def randomise(weights: Iterable, seed: int) -> None:
-    """Draw weights anew: kernels normal with He's variance, scales 1, offsets 0, running statistics as before training.
+    """Randomise weights: kernels normal with He's variance, scales 1, offsets 0, running statistics as before training.
 
     Args:
         weights: Keras variables; changed in place.
-        seed: of the drawing.
+        seed: seed of the random numbers.
     """
     rng = np.random.default_rng(seed)
     for weight in weights:
         if weight.name not in STATISTICS:
-            weight.assign(_fresh(weight.name, tuple(weight.shape), rng))
+            weight.assign(_random_values(weight.name, tuple(weight.shape), rng))
 
 
 def likeness(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of each pair of maps; 1 is the same order of places, 0 none in common.
+    """Return Spearman's rank correlation of each pair of maps.
 
-    Where a map is the same at all places there are no ranks: two such pairs are alike (1) where they are equal, and
-    have nothing in common (0) otherwise.
+    A constant map has no ranks: its correlation is 1 with an equal map and 0 with any other.
 
     Args:
         maps: float (images, px, px).
@@ -48,11 +47,11 @@ def _likeness(one: np.ndarray, other: np.ndarray) -> float:
     return float(spearmanr(one, other).statistic)
 
 
-def _fresh(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _random_values(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     if name in ONES:
         return np.ones(shape, np.float32)
     if len(shape) < 2:
         return np.zeros(shape, np.float32)
-    depthwise = len(shape) == 4 and shape[3] == 1  # each of its numbers sees one channel
-    seen = math.prod(shape[:2] if depthwise else shape[:-1])
-    return rng.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / seen))
+    depthwise = len(shape) == 4 and shape[3] == 1  # a depthwise kernel has one input channel
+    fan_in = math.prod(shape[:2] if depthwise else shape[:-1])
+    return rng.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / fan_in))

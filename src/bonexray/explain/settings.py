@@ -4,7 +4,7 @@ from bonexray.config import Count, Section, Seed
 
 
 class Explain(Section):
-    """The test images for which heat maps are drawn."""
+    """Number of correctly and wrongly classified test images with a heat map, and the seed of random weights."""
 
     right: Count = 3
     wrong: Count = 3

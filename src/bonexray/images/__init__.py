@@ -1,1 +1,1 @@
-"""X-ray files of any format into grayscale images in [0, 1]."""
+"""Read X-ray files of any format as grayscale images in [0, 1]."""

@@ -1,26 +1,26 @@
-"""What a read X-ray file gives, whatever its format, and what is refused in every format."""
+"""An X-ray image and its metadata, and the limits that hold for every file format."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-MAX_PIXELS = 100_000_000  # refused from the header alone, before a decompression bomb unfolds
+MAX_PIXELS = 100_000_000  # checked in the header, before a decompression bomb is decoded
 
 
 class UnreadableImage(ValueError):
-    """The file holds no image that can be used; the message is the reason."""
+    """A file without a usable image; the message is the reason."""
 
 
 @dataclass(frozen=True, eq=False)
 class Radiograph:
-    """One X-ray, upright and grayscale, and what its file says about it.
+    """An upright grayscale X-ray image and its metadata.
 
     Attributes:
         pixels: float32 (height, width) in [0, 1].
-        file_format: PNG, JPEG, TIFF, DICOM and so on.
-        mode: Pillow's mode of the file as it is stored, or the photometric interpretation of a DICOM file.
-        patient: a key that two images share when their files name the same patient, None where they name none or no
-            salt was given. The patient's ID is not kept, and cannot be had back from the key without the salt.
+        file_format: such as PNG, JPEG, TIFF or DICOM.
+        mode: Pillow's mode of the stored image, or the photometric interpretation of a DICOM file.
+        patient: a key shared by images of the same patient; None if the file names none or no salt is given. The ID
+            is not kept, and cannot be recovered from the key without the salt.
     """
 
     pixels: np.ndarray
@@ -30,7 +30,7 @@ class Radiograph:
 
 
 def require_bounded(width: int, height: int) -> None:
-    """Refuse an image by the size in its header, before its pixels are decoded.
+    """Refuse an image whose header gives too large a size, before its pixels are decoded.
 
     Raises:
         UnreadableImage: more than `MAX_PIXELS`.

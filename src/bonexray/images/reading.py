@@ -1,4 +1,4 @@
-"""Any X-ray file into a grayscale array, and an array into a lossless file."""
+"""Read X-ray files as grayscale arrays, and write arrays losslessly."""
 
 from pathlib import Path
 
@@ -11,35 +11,36 @@ from bonexray.images.silence import quiet
 
 _UINT16_MAX = 65_535
 _GIT_LFS = b"version https://git-lfs"
-_PAGED = ("TIFF", "GIF", "PNG", "WEBP")  # a JPEG's further pictures are its previews
+_PAGED = ("TIFF", "GIF", "PNG", "WEBP")  # further images in a JPEG are previews
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF 6.0
 
 
 def read_image(path: Path | str) -> np.ndarray:
-    """The pixels that `read_radiograph` gives: float32 (height, width) in [0, 1]."""
+    """Return the pixels of an X-ray file, float32 (height, width) in [0, 1]; see `read_radiograph`."""
     return read_radiograph(path).pixels
 
 
 def read_radiograph(path: Path | str, salt: bytes | None = None) -> Radiograph:
-    """Read an X-ray file as grayscale, upright, with what its file says about it.
+    """Read an X-ray file as an upright grayscale image with its metadata.
 
     Args:
-        path: a DICOM file, or any format Pillow knows, of 8 or 16 bits, in gray, colour, palette or with alpha. What
-            it is called does not matter.
-        salt: with it, a DICOM file's patient becomes a key; two keys compare under the same salt only.
+        path: of a DICOM file, or of any format of Pillow with 8 or 16 bits: gray, colour, palette or with alpha. The
+            format is recognised by the content, not by the suffix.
+        salt: turns the patient of a DICOM file into a key; keys of different salts cannot be compared.
 
     Returns:
-        The radiograph; its 1 is the largest value the format can hold, or the top of a DICOM file's window.
+        The radiograph; 1 stands for the largest value of the format, or the top of the window of a DICOM file.
 
     Raises:
-        UnreadableImage: empty, truncated, no image, several images, too large, or every pixel has the same value.
+        UnreadableImage: the file is empty, truncated, too large or not an image, or holds several images or a constant
+            one.
     """
     try:
         _require_content(Path(path))
         radiograph = read_dicom(path, salt) if is_dicom(path) else _read_picture(path)
     except UnreadableImage:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on bytes they do not understand
+    except Exception as error:  # Pillow's decoders raise many kinds of errors on invalid bytes
         raise UnreadableImage(_reason(path, error)) from None
     if radiograph.pixels.min() == radiograph.pixels.max():
         raise UnreadableImage("every pixel has the same value")
@@ -47,13 +48,13 @@ def read_radiograph(path: Path | str, salt: bytes | None = None) -> Radiograph:
 
 
 def write_png16(path: Path | str, pixels: np.ndarray) -> None:
-    """Write (height, width) in [0, 1] as a 16-bit grayscale PNG; what lies outside is clipped."""
+    """Write pixels (height, width) as a 16-bit grayscale PNG; values outside [0, 1] are clipped."""
     levels = np.rint(np.clip(pixels, 0, 1) * _UINT16_MAX).astype(np.uint16)
     Image.fromarray(levels).save(path, format="PNG", compress_level=1)
 
 
 def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize float32 (h, w) to (height, width) with an antialiased triangle filter, which cannot overshoot."""
+    """Return float32 pixels resized to (height, width) by an antialiased triangle filter, which cannot overshoot."""
     if pixels.shape == (height, width):
         return pixels
     image = Image.fromarray(pixels.astype(np.float32))
@@ -61,7 +62,7 @@ def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def bounded(pixels: np.ndarray, longer_px: int) -> np.ndarray:
-    """Bring the longer side down to `longer_px`, keeping the aspect ratio; never enlarge."""
+    """Return pixels shrunk so that the longer side is at most `longer_px`; the aspect ratio is kept."""
     scale = longer_px / max(pixels.shape)
     if scale >= 1:
         return pixels
@@ -71,15 +72,15 @@ def bounded(pixels: np.ndarray, longer_px: int) -> np.ndarray:
 
 def _require_content(path: Path) -> None:
     if not path.exists():
-        raise UnreadableImage("no such file, or a link to nothing")
-    if not path.is_file():  # a pipe would be waited for
+        raise UnreadableImage("no such file, or a broken link")
+    if not path.is_file():  # reading a pipe would block
         raise UnreadableImage("not a file")
     with path.open("rb") as stream:
         head = stream.read(len(_GIT_LFS))
     if not head:
         raise UnreadableImage("empty file")
     if head == _GIT_LFS:
-        raise UnreadableImage("a Git LFS pointer in place of the image; `git lfs pull` brings it")
+        raise UnreadableImage("a Git LFS pointer instead of the image; run `git lfs pull`")
 
 
 def _read_picture(path: Path | str) -> Radiograph:
@@ -93,15 +94,15 @@ def _read_picture(path: Path | str) -> Radiograph:
 
 
 def _deep_scale(image: Image.Image) -> tuple[int, int]:
-    """The values of black and of white where a pixel has more than 8 bits."""
+    """Return the values of black and white for pixels of more than 8 bits."""
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     largest = 2 ** min(16, tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
-    # Pillow inverts films whose white is 0 at 8 bits only.
+    # Pillow inverts images whose white is 0 only at 8 bits.
     return (largest, 0) if tags.get(_PHOTOMETRIC) == 0 else (0, largest)
 
 
 def _grayscale(image: Image.Image, black: int, white: int) -> np.ndarray:
-    """Float32 (height, width) in [0, 1]; `black` and `white` are for integers of more than 8 bits."""
+    """Return float32 (height, width) in [0, 1]; `black` and `white` apply to integers of more than 8 bits."""
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64)
         if levels.min() < 0 or levels.max() > _UINT16_MAX:
@@ -121,5 +122,5 @@ def _grayscale(image: Image.Image, black: int, white: int) -> np.ndarray:
 def _reason(path: Path | str, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "no permission to read the file"
-    # Pillow names the file's full path, which would differ from machine to machine.
+    # Pillow quotes the full path, which differs between machines.
     return " ".join(str(error).replace(repr(str(path)), "the file").split()) or type(error).__name__

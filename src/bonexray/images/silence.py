@@ -1,4 +1,4 @@
-"""The libraries that read images, kept from writing what they find odd."""
+"""Silence the libraries that read images."""
 
 import logging
 import threading
@@ -10,33 +10,33 @@ import pydicom.config
 from PIL import Image
 
 _PYDICOM = logging.getLogger("pydicom")
-_LOCK, _INSIDE = threading.Lock(), []
+_LOCK, _ACTIVE = threading.Lock(), []
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warning and no log of pydicom's, which quote a file's values, a patient's ID among them; none of large images.
+    """Suppress pydicom's warnings and logs, which quote values such as a patient's ID, and Pillow's on large images.
 
-    Files are read by several threads at once, while warnings and pydicom's settings are the whole process's. So the first
-    thread in silences them, and the last one out puts back what was there.
+    Several threads read files, but warnings and pydicom's settings belong to the process: the first thread to enter
+    silences them, and the last one to leave restores them.
     """
     with _LOCK:
-        _INSIDE.append(_INSIDE[0] if _INSIDE else _silence())
+        _ACTIVE.append(_ACTIVE[0] if _ACTIVE else _silence())
     try:
         yield
     finally:
         with _LOCK:
-            restore = _INSIDE.pop()
-            if not _INSIDE:
+            restore = _ACTIVE.pop()
+            if not _ACTIVE:
                 restore()
 
 
 def _silence() -> Callable[[], None]:
-    settings, restored = pydicom.config.settings, ExitStack()
-    restored.enter_context(warnings.catch_warnings())
-    restored.callback(setattr, settings, "reading_validation_mode", settings.reading_validation_mode)
-    restored.callback(setattr, _PYDICOM, "disabled", _PYDICOM.disabled)
+    settings, previous = pydicom.config.settings, ExitStack()
+    previous.enter_context(warnings.catch_warnings())
+    previous.callback(setattr, settings, "reading_validation_mode", settings.reading_validation_mode)
+    previous.callback(setattr, _PYDICOM, "disabled", _PYDICOM.disabled)
     warnings.filterwarnings("ignore", module=r"pydicom|bonexray\.images\.dicom")
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the bound
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the limit
     settings.reading_validation_mode, _PYDICOM.disabled = pydicom.config.IGNORE, True
-    return restored.close
+    return previous.close

@@ -1,1 +1,1 @@
-"""The built-in cohort: simulated radiographs whose truth is known."""
+"""The built-in cohort: simulated radiographs with known true values."""

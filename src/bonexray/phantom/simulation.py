@@ -1,8 +1,8 @@
-"""A simulated cohort of bone radiographs whose clean image and diagnosis are known.
+"""Simulate a cohort of bone radiographs with known clean images and diagnoses.
 
-Patient -> anatomy (from the T-score) -> path lengths through cortex, trabeculae and soft tissue
--> expected signal (Beer-Lambert) -> counted photons and read-out noise -> displayed image.
-Lengths are in mm, attenuation in 1/mm; `axial` runs down the shaft, `lateral` across it.
+The T-score of a patient determines the anatomy, which gives path lengths through cortex, trabeculae and soft tissue; these
+give the expected signal (Beer-Lambert), then photon counts with read-out noise, then the displayed image. Lengths are in
+mm, attenuation in 1/mm; `axial` runs along the shaft, `lateral` across it.
 """
 
 import math
@@ -15,24 +15,29 @@ from scipy import ndimage
 CLASSES = ("normal", "osteopenia", "osteoporosis")
 
 FIELD_MM = 48.0
-GRID_PX = 256  # a trabecula needs about this many samples across the field to stay a trabecula
+GRID_PX = 256  # samples across the field that are needed to resolve a trabecula
 LAYERS = 3
 DETECTOR_BLUR_PX = 0.45
-# Excess over soft tissue for bone: what bone displaces is marrow, which attenuates as tissue does.
-MU_TISSUE = 0.027  # about 40 keV, a usual effective energy for limbs
+# For bone, the excess over soft tissue: bone replaces marrow, which attenuates like tissue.
+MU_TISSUE = 0.027  # at about 40 keV, a typical effective energy for limbs
 MU_BONE = 0.10
-# Square roots of the transmission that are shown as white and as black.
+# Square roots of the transmission displayed as white and as black.
 WINDOW = (0.20, 0.75)
 
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One image of one patient.
+    """A simulated image of a patient.
 
-    `patient` is "p0000", "p0001", ...; `view` is 0 or 1; `label` is one of CLASSES;
-    `t_score` is in standard deviations of young adults; `volume_fraction` is the trabecular
-    BV/TV (0 to 1); `cortical_mm` is the thickness at mid-shaft; `clean` and `noisy` are
-    float32 arrays (img_px, img_px) in [0, 1], bone bright, in the same display window.
+    Attributes:
+        patient: "p0000", "p0001", ...
+        view: 0 or 1.
+        label: one of `CLASSES`.
+        t_score: in standard deviations of young adults.
+        volume_fraction: trabecular BV/TV, from 0 to 1.
+        cortical_mm: thickness of the cortex at mid-shaft.
+        clean: float32 (img_px, img_px) in [0, 1], with bright bone.
+        noisy: the same image with noise, in the same display window.
     """
 
     patient: str
@@ -47,7 +52,7 @@ class Radiograph:
 
 @dataclass(frozen=True)
 class _Anatomy:
-    """What all views of a patient share."""
+    """The properties that all views of a patient share."""
 
     t_score: float
     volume_fraction: float
@@ -63,7 +68,7 @@ class _Anatomy:
 
 @dataclass(frozen=True)
 class _View:
-    """What changes each time the limb is laid down and exposed."""
+    """The properties that differ between exposures: position of the limb and beam."""
 
     angle: float
     lateral_mm: float
@@ -74,11 +79,19 @@ class _View:
 
 
 def who_label(t_score: float) -> str:
-    """Name the class of a T-score by the rule of the WHO.
+    """Return the class of a T-score by the criteria of the WHO.
 
-    `t_score` is a finite number of standard deviations. Returns "normal" from -1 up,
-    "osteoporosis" from -2.5 down, "osteopenia" between. Raises ValueError for NaN or infinity.
-    Source: WHO Technical Report Series 843, 1994.
+    Args:
+        t_score: in standard deviations.
+
+    Returns:
+        "normal" for -1 and above, "osteoporosis" for -2.5 and below, "osteopenia" in between.
+
+    Raises:
+        ValueError: the T-score is not finite.
+
+    References:
+        WHO Technical Report Series 843, 1994.
     """
     _require(math.isfinite(t_score), "t_score", "a finite number", t_score)
     if t_score >= -1.0:
@@ -87,18 +100,24 @@ def who_label(t_score: float) -> str:
 
 
 def simulate(patients: int, img_px: int, photons: float, readout_sigma: float, seed: int) -> Iterator[Radiograph]:
-    """Simulate a cohort with one or two radiographs a patient, patient by patient.
+    """Yield a cohort with one or two radiographs of each patient, patient by patient.
 
-    `patients` >= 1; `img_px` >= 32 is the side of the square image, which always shows
-    FIELD_MM; `photons` > 0 is the mean count of a pixel in the open beam; `readout_sigma` >= 0
-    is the standard deviation of the electronic noise, in photons; `seed` >= 0. The same
-    arguments give the same images, and more patients leave the earlier ones as they were.
-    Raises ValueError at the call for an argument outside its range.
+    T-scores are uniform from -4 to 0.5, a third in each class. From 0.5 to -4, BV/TV falls from about 0.30 to 0.10 and the
+    cortex from about 3.3 to 1.3 mm, with variation between patients; histomorphometry and radiogrammetry report values of
+    this order. The same arguments give the same images, and more patients do not change the first ones.
 
-    T-scores are uniform over -4 to 0.5, a third in each class. BV/TV falls from about 0.30 to
-    0.10 and the cortex from about 3.3 to 1.3 mm over that range, with scatter between patients:
-    the order of what histomorphometry and radiogrammetry report (Parfitt et al., J Clin Invest
-    1983; Barnett and Nordin, Clin Radiol 1960).
+    Args:
+        patients: at least 1.
+        img_px: side of the square image, at least 32; it always shows `FIELD_MM`.
+        photons: mean count of a pixel in the open beam, above 0.
+        readout_sigma: standard deviation of the electronic noise in photons, at least 0.
+        seed: at least 0.
+
+    Raises:
+        ValueError: an argument is out of range; raised at the call.
+
+    References:
+        Parfitt et al., J Clin Invest 1983; Barnett and Nordin, Clin Radiol 1960.
     """
     _require(patients >= 1, "patients", "at least 1", patients)
     _require(img_px >= 32, "img_px", "at least 32", img_px)
@@ -114,13 +133,13 @@ def _require(holds: bool, argument: str, expected: str, received: object) -> Non
 
 
 def _patient(number: int, img_px: int, photons: float, readout_sigma: float, seed: int) -> Iterator[Radiograph]:
-    # A stream each, so that the image size does not change who the patient is.
-    of_patient, *of_views = map(np.random.default_rng, np.random.SeedSequence([seed, number]).spawn(3))
-    anatomy = _draw_anatomy(of_patient)
-    for view in range(of_patient.integers(1, 3)):
-        rng = of_views[view]
+    # Separate generators, so that the image size does not change the patient.
+    patient_rng, *view_rngs = map(np.random.default_rng, np.random.SeedSequence([seed, number]).spawn(3))
+    anatomy = _draw_anatomy(patient_rng)
+    for view in range(patient_rng.integers(1, 3)):
+        rng = view_rngs[view]
         signal = _expected_signal(anatomy, _draw_view(rng), img_px, rng)
-        counted = rng.poisson(photons * signal) + rng.normal(0.0, readout_sigma, signal.shape)
+        counts = rng.poisson(photons * signal) + rng.normal(0.0, readout_sigma, signal.shape)
         yield Radiograph(
             patient=f"p{number:04d}",
             view=view,
@@ -129,7 +148,7 @@ def _patient(number: int, img_px: int, photons: float, readout_sigma: float, see
             volume_fraction=anatomy.volume_fraction,
             cortical_mm=anatomy.cortical_mm,
             clean=_display(signal),
-            noisy=_display(counted / photons),
+            noisy=_display(counts / photons),
         )
 
 
@@ -140,7 +159,7 @@ def _draw_anatomy(rng: np.random.Generator) -> _Anatomy:
         t_score=t_score,
         volume_fraction=volume_fraction,
         cortical_mm=float(np.clip(3.1 + 0.45 * t_score + rng.normal(0, 0.15), 0.6, 4.5)),
-        # Lost bone is fewer struts more than thinner ones, so the gaps widen.
+        # Bone loss removes struts rather than thinning them, so the gaps widen.
         spacing_mm=1.7 / math.sqrt(volume_fraction) * rng.uniform(0.95, 1.05),
         shaft_mm=rng.uniform(8.0, 9.0),
         flare_mm=rng.uniform(5.5, 6.5),
@@ -158,26 +177,26 @@ def _draw_view(rng: np.random.Generator) -> _View:
         axial_mm=rng.uniform(4, 10),
         exposure=rng.uniform(0.94, 1.06),
         hardness=rng.uniform(0.97, 1.03),
-        # Steep, so that brightness and contrast of the whole image say little about the bone.
+        # Steep, so that the brightness and contrast of the whole image say little about the bone.
         gradient=(rng.uniform(-0.33, 0.33), rng.uniform(-0.33, 0.33)),
     )
 
 
 def _expected_signal(anatomy: _Anatomy, view: _View, img_px: int, rng: np.random.Generator) -> np.ndarray:
-    """Transmission (img_px, img_px) relative to the open beam at nominal exposure."""
+    """Return the transmission (img_px, img_px) relative to the open beam at nominal exposure."""
     oversampling = max(2, math.ceil(GRID_PX / img_px))
     axial, lateral, tilt = _bone_frame(view, img_px * oversampling)
     bone_mm = _bone_path(anatomy, view, axial, lateral, rng)
     tissue_mm = _tissue_path(anatomy, lateral)
     transmission = np.exp(-view.hardness * (MU_BONE * bone_mm + MU_TISSUE * tissue_mm))
     signal = view.exposure * (1 + tilt) * transmission
-    # A detector pixel adds up intensity, not attenuation: average after the exponential.
+    # A detector pixel integrates intensity, not attenuation: average after the exponential.
     pixels = signal.reshape(img_px, oversampling, img_px, oversampling).mean(axis=(1, 3))
     return ndimage.gaussian_filter(pixels, DETECTOR_BLUR_PX)
 
 
 def _bone_frame(view: _View, grid_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Axial and lateral coordinate (mm) and heel-effect gradient of every grid point."""
+    """Return the axial and lateral coordinates (mm) and the heel-effect gradient of every grid point."""
     centred = ((np.arange(grid_px) + 0.5) / grid_px - 0.5) * FIELD_MM
     y, x = np.meshgrid(centred, centred, indexing="ij")
     cos, sin = math.cos(view.angle), math.sin(view.angle)
@@ -190,8 +209,8 @@ def _bone_frame(view: _View, grid_px: int) -> tuple[np.ndarray, np.ndarray, np.n
 def _bone_path(
     anatomy: _Anatomy, view: _View, axial: np.ndarray, lateral: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    # Cortex thins towards the joint, where the network carries the load, and the network
-    # leaves the medullary cavity of the shaft.
+    # The cortex thins towards the joint, where the trabecular network carries the load; the medullary cavity of the shaft
+    # has hardly any network.
     metaphysis = 1 / (1 + np.exp((axial - 1.6 * anatomy.flare_length_mm) / 3.0))
     shell = anatomy.cortical_mm * (1 - 0.6 * metaphysis)
     outer = _chord(anatomy, axial, lateral, np.zeros_like(axial))
@@ -201,7 +220,7 @@ def _bone_path(
 
 
 def _chord(anatomy: _Anatomy, axial: np.ndarray, lateral: np.ndarray, inset: np.ndarray) -> np.ndarray:
-    """Length of the ray (mm) inside the bone after `inset` mm are peeled off its surface."""
+    """Return the length of the ray (mm) inside the bone without its outer `inset` mm."""
     depth = axial - inset
     widening = np.exp(-(((axial - 3) / anatomy.flare_length_mm) ** 2))
     half_width = anatomy.shaft_mm + anatomy.flare_mm * widening - inset
@@ -218,25 +237,25 @@ def _tissue_path(anatomy: _Anatomy, lateral: np.ndarray) -> np.ndarray:
 
 
 def _network(anatomy: _Anatomy, angle: float, grid_px: int, rng: np.random.Generator) -> np.ndarray:
-    """Projected bone fraction (grid_px, grid_px): struts of LAYERS random sheets, averaged."""
+    """Return the projected bone fraction (grid_px, grid_px), the mean of the struts in `LAYERS` random sheets."""
     frequency = np.fft.fftfreq(grid_px, FIELD_MM / grid_px)
     fy, fx = np.meshgrid(frequency, np.fft.rfftfreq(grid_px, FIELD_MM / grid_px), indexing="ij")
     along = math.cos(angle) * fy + math.sin(angle) * fx
     across = math.cos(angle) * fx - math.sin(angle) * fy
-    # Struts follow the load, so the pattern is stretched along the axis.
+    # Struts follow the load, so the pattern is elongated along the axis.
     radius = np.hypot(1.7 * along, across) * anatomy.spacing_mm
     band = np.exp(-(((radius - 1) / 0.25) ** 2))
     sheets = np.zeros((grid_px, grid_px))
     for _ in range(LAYERS):
         white = rng.standard_normal((grid_px, grid_px))
         field = np.fft.irfft2(np.fft.rfft2(white) * band, s=white.shape)
-        level = np.abs(field)  # its lowest values run along connected walls, its highest are islands
+        level = np.abs(field)  # low values form connected walls, high values islands
         sheets += level < np.quantile(level, anatomy.volume_fraction)
     return sheets / LAYERS
 
 
 def _display(signal: np.ndarray) -> np.ndarray:
-    # Square-root compression gives photon noise the same spread in dark and bright parts.
+    # The square root gives photon noise the same variance in dark and bright parts.
     white, black = WINDOW
-    shown = (black - np.sqrt(np.maximum(signal, 0))) / (black - white)
-    return np.clip(shown, 0, 1).astype(np.float32)
+    pixels = (black - np.sqrt(np.maximum(signal, 0))) / (black - white)
+    return np.clip(pixels, 0, 1).astype(np.float32)

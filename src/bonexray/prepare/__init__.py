@@ -1,1 +1,1 @@
-"""Denoised images into one array, of one size and range."""
+"""Collect denoised images in one array, in the size and range that networks expect."""

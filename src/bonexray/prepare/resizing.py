@@ -1,11 +1,11 @@
-"""One array of what the networks see: square, min-max normalised, in the order of the manifest."""
+"""Normalise images and resize them to squares, in the order of the manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.data.arrays import rows_of
 from bonexray.data.paths import IMAGES
 from bonexray.images.reading import read_image, resized
@@ -13,11 +13,11 @@ from bonexray.prepare.settings import Prepare
 
 
 def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
-    """Min-max to [0, 1], then to a square; padding, where the aspect ratio is kept, is black.
+    """Normalise an image to [0, 1] by its minimum and maximum, and resize it to a square; padding is black.
 
     Args:
-        pixels: float (height, width); what a filter left without any contrast becomes black.
-        settings: side in pixels, and whether to pad or to stretch.
+        pixels: float (height, width); a constant image becomes black.
+        settings: side in pixels, and whether to pad or stretch.
 
     Returns:
         float32 (img_px, img_px) in [0, 1].
@@ -35,22 +35,22 @@ def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
     return square
 
 
-def prepare_images(source: Path, names: Sequence[str], target: Path, settings: Prepare, compute: Compute) -> None:
-    """Write the prepared images as one array and its index.
+def prepare_images(source: Path, ids: Sequence[str], target: Path, settings: Prepare, compute: Compute) -> None:
+    """Write the prepared images as one array with an index.
 
     Args:
         source: folder with `<id>.png`.
-        names: ids, in the order of the array's rows.
-        target: an existing folder; gets images.npy, float32 (images, img_px, img_px), and index.csv.
-        settings: side in pixels, and whether to pad or to stretch.
-        compute: where the work is done.
+        ids: of the images, in the order of the array's rows.
+        target: existing folder for images.npy, float32 (images, img_px, img_px), and index.csv.
+        settings: side in pixels, and whether to pad or stretch.
+        compute: where the work runs.
     """
-    items = [((source / f"{name}.png").resolve(), settings) for name in names]
-    shape = (len(names), settings.img_px, settings.img_px)
+    items = [((source / f"{image_id}.png").resolve(), settings) for image_id in ids]
+    shape = (len(ids), settings.img_px, settings.img_px)
     with rows_of(target / IMAGES.name, shape) as append:
-        for square in spread(_prepare_file, items, "preparing", compute, threads=True):
+        for square in parallel_map(_prepare_file, items, "preparing", compute, threads=True):
             append(square)
-    lines = ["row,id", *(f"{row},{name}" for row, name in enumerate(names))]
+    lines = ["row,id", *(f"{row},{image_id}" for row, image_id in enumerate(ids))]
     (target / "index.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from bonexray.config import Section
 
 
 class Prepare(Section):
-    """The size and shape of the images that networks see."""
+    """Size and shape of the images for the networks."""
 
     img_px: Annotated[int, Field(ge=8)] = 128
     resize: Literal["pad", "stretch"] = "pad"

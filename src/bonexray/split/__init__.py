@@ -1,1 +1,1 @@
-"""Which images take part, which belong together, and which split each is in."""
+"""Audit the images of a dataset, group those that belong together, and split the groups."""

@@ -1,4 +1,4 @@
-"""Every usable image gets its group and its split, whole groups only."""
+"""Build the manifest: give every usable image a group and a split, and keep groups whole."""
 
 from itertools import product
 
@@ -8,34 +8,34 @@ import pandas as pd
 from bonexray.data.folds import splits_of_folds
 from bonexray.data.manifest import COLUMNS, SPLITS, image_id
 from bonexray.errors import BonexrayError
-from bonexray.split.audit import Examined
-from bonexray.split.group_counts import assign_groups, require_enough_groups
-from bonexray.split.grouping import group_names, without_crossing
+from bonexray.split.audit import AuditedImage
+from bonexray.split.grouping import apply_crossing_policy, group_names
 from bonexray.split.settings import Audit, Split
+from bonexray.split.stratification import assign_groups, require_enough_groups
 
 
 def build_manifest(
-    usable: list[Examined], groups: np.ndarray, classes: list[str], settings: Split, audit: Audit
+    usable: list[AuditedImage], groups: np.ndarray, classes: list[str], settings: Split, audit: Audit
 ) -> pd.DataFrame:
-    """Give every usable image its group and its split.
+    """Build the manifest.
 
-    A split that the dataset brings is kept but for groups on both sides of it, and one that it does not have is taken
-    out of training. Otherwise whole groups are distributed by `settings.ratios`. With `settings.folds` each group gets
-    a fold, and the splits are those of the first training, which tests fold 1.
+    Splits of the dataset are kept, except for groups that cross them; splits that it lacks are taken from training.
+    Without any, whole groups are assigned by `settings.ratios`. With `settings.folds`, each group gets a fold, and the
+    splits are those of the first training, which tests fold 1.
 
     Args:
-        usable: the images.
-        groups: int (images,), which belong together.
+        usable: images that can be used.
+        groups: int (images,), equal for images that belong together.
         classes: the class map.
-        settings: ratios or folds, subset or most images, and seed.
-        audit: what is done about groups on both sides.
+        settings: ratios or folds, subset or maximum number of images, and seed.
+        audit: the policy for groups that cross the splits of the dataset.
 
     Returns:
-        One row an image, by path, with the columns id, path, label, group, split, fold ("" without
-        folds), sha256. With a subset, the images outside it are not in it.
+        One row for each image, sorted by path, with the columns id, path, label, group, split, fold ("" without folds)
+        and sha256. Images outside the subset are left out.
 
     Raises:
-        BonexrayError: a class has too few groups for the splits, or folds are asked for where the dataset brings splits.
+        BonexrayError: a class has too few groups for the splits, or folds are set for a dataset that has splits.
     """
     rows = pd.DataFrame(
         {
@@ -48,13 +48,13 @@ def build_manifest(
         },
         dtype=object,
     )
-    rows = without_crossing(rows, audit.crossing)
+    rows = apply_crossing_policy(rows, audit.crossing)
     counts = pd.crosstab(rows["unit"], rows["label"]).reindex(columns=classes, fill_value=0)
     require_enough_groups(classes, counts.to_numpy(), settings.folds or len(SPLITS))
-    given = rows.groupby("unit")["split"].agg(_one_split).reindex(counts.index)
-    chosen = _folds(given, counts, settings) if settings.folds else _fill_splits(given, counts, settings)
-    chosen = _take_subset(chosen, counts, settings)
-    rows["split"] = rows["unit"].map(chosen)
+    original = rows.groupby("unit")["split"].agg(_one_split).reindex(counts.index)
+    parts = _folds(original, counts, settings) if settings.folds else _fill_splits(original, counts, settings)
+    parts = _take_subset(parts, counts, settings)
+    rows["split"] = rows["unit"].map(parts)
     rows = rows[rows["split"].notna()].reset_index(drop=True)
     rows["fold"] = ""
     if settings.folds:
@@ -67,7 +67,7 @@ def build_manifest(
 
 
 def require_disjoint(rows: pd.DataFrame) -> None:
-    """Refuse a manifest in which a group or an image's bytes stand in two splits or folds."""
+    """Refuse a manifest in which a group, or the bytes of an image, are in two splits or folds."""
     for key, part in product(("group", "sha256"), ("split", "fold")):
         splits = rows.groupby(key)[part].nunique()
         if (splits > 1).any():
@@ -79,22 +79,22 @@ def require_disjoint(rows: pd.DataFrame) -> None:
             )
 
 
-def regrouped(usable: list[Examined], rows: pd.DataFrame) -> int:
-    """How many images were moved from the split they came with, because their group stood in several."""
-    given = {item.source.path: item.source.split for item in usable}
+def count_regrouped(usable: list[AuditedImage], rows: pd.DataFrame) -> int:
+    """Return the number of images moved from the dataset's own split because their group was in several."""
+    original = {item.source.path: item.source.split for item in usable}
     return sum(
-        given[path] is not None and given[path] != split
+        original[path] is not None and original[path] != split
         for path, split in zip(rows["path"], rows["split"], strict=True)
     )
 
 
-def _one_split(given: pd.Series) -> str | None:
-    names = set(given.dropna())
+def _one_split(original: pd.Series) -> str | None:
+    names = set(original.dropna())
     return names.pop() if len(names) == 1 else ("train" if names else None)
 
 
 def _require_complete(rows: pd.DataFrame, classes: list[str]) -> None:
-    """A split that came with the dataset may lack what no model can do without."""
+    """Refuse a split of the dataset that lacks a split or a class that training needs."""
     missing = [name for name in SPLITS if not (rows["split"] == name).any()]
     unseen = sorted(set(classes) - set(rows.loc[rows["split"] == "train", "label"]))
     if missing or unseen:
@@ -102,57 +102,58 @@ def _require_complete(rows: pd.DataFrame, classes: list[str]) -> None:
             "the dataset's own split",
             expected="images in train, val and test, and every class in train",
             received=f"none in {', '.join(missing)}" if missing else f"no {', '.join(unseen)} in train",
-            do="correct the split, or set dataset.split_column to null to have one made",
+            do="correct the split, or set dataset.split_column to null for an automatic split",
         )
 
 
-def _fill_splits(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
-    missing = [name for name in SPLITS if name not in set(given)]
+def _fill_splits(original: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
+    """Return the split of every unit."""
+    missing = [name for name in SPLITS if name not in set(original)]
     if not missing:
-        return given.fillna("train")
-    parts = SPLITS if given.isna().all() else ("train", *[name for name in missing if name != "train"])
-    pool = given.isna() | (given == "train")
-    shares = np.array([getattr(settings.ratios, name) for name in parts])
-    part = _assigned(counts[pool], shares / shares.sum(), settings.seed)
-    given = given.copy()
-    given[pool] = [parts[number] for number in part]
-    return given
+        return original.fillna("train")
+    names = SPLITS if original.isna().all() else ("train", *[name for name in missing if name != "train"])
+    pool = original.isna() | (original == "train")
+    shares = np.array([getattr(settings.ratios, name) for name in names])
+    part = _assign(counts[pool], shares / shares.sum(), settings.seed)
+    splits = original.copy()
+    splits[pool] = [names[number] for number in part]
+    return splits
 
 
-def _folds(given: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
-    """The fold of every unit, as text from "1"."""
-    if given.notna().any():
+def _folds(original: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
+    """Return the fold of every unit as text, from "1"."""
+    if original.notna().any():
         raise BonexrayError(
             "split.folds",
             expected="a dataset without splits of its own",
             received=f"{settings.folds} folds",
-            do="set split.folds to null, or dataset.split_column where the splits come from a column",
+            do="set split.folds to null, or dataset.split_column if the splits come from a column",
         )
-    part = _assigned(counts, [1 / settings.folds] * settings.folds, settings.seed)
+    part = _assign(counts, [1 / settings.folds] * settings.folds, settings.seed)
     return pd.Series([str(number + 1) for number in part], index=counts.index, dtype=object)
 
 
-def _take_subset(chosen: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
+def _take_subset(parts: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.Series:
     share = min(settings.subset, (settings.max_images or np.inf) / counts.to_numpy().sum())
     if share == 1:
-        return chosen
-    taken = chosen.copy()
-    for split in sorted(set(chosen)):
-        rows = chosen == split
-        part = _assigned(counts[rows], [share, 1 - share], settings.seed, complete=[0])
-        taken[chosen.index[rows][part == 1]] = None
-    return taken
+        return parts
+    subset = parts.copy()
+    for name in sorted(set(parts)):
+        units = parts == name
+        side = _assign(counts[units], [share, 1 - share], settings.seed, complete=[0])
+        subset[parts.index[units][side == 1]] = None
+    return subset
 
 
-def _assigned(counts: pd.DataFrame, ratios, seed: int, complete=None) -> np.ndarray:
-    present = counts.loc[:, counts.any()]  # a split that came with the dataset may lack a class
+def _assign(counts: pd.DataFrame, ratios, seed: int, complete=None) -> np.ndarray:
+    present = counts.loc[:, counts.any()]  # a split of the dataset may lack a class
     try:
         return assign_groups(present.to_numpy(), list(ratios), seed, complete=complete)
     except ValueError:
         scarce = (present > 0).sum().idxmin()
         raise BonexrayError(
             "the splits",
-            expected="a patient or unrelated image of every class for each",
+            expected="a patient or unrelated image of every class in each",
             received=f"too few of {scarce!r}",
-            do="add images of this class, or have another split made",
+            do="add images of this class, or change the split",
         ) from None

@@ -1,4 +1,4 @@
-"""What is in the files, before any is split: what cannot be used and why, and what copies are looked for by."""
+"""Audit the files of a dataset before they are split: which cannot be used and why, and what identifies copies."""
 
 import hashlib
 import math
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bonexray.compute import Compute, spread
-from bonexray.dataset.sources import Source, escaped, leaves, name_fault
+from bonexray.compute import Compute, parallel_map
+from bonexray.dataset.sources import Source, escaped, is_outside, name_problem
 from bonexray.hashing import sha256_of
 from bonexray.images.radiograph import Radiograph, UnreadableImage
 from bonexray.images.reading import read_radiograph
@@ -19,22 +19,22 @@ from bonexray.split.thumbnails import thumbnail
 
 
 @dataclass(frozen=True)
-class Examined:
-    """A source after a look into its file.
+class AuditedImage:
+    """An image of the dataset and the facts that its file gives.
 
     Attributes:
-        source: the image as the dataset names it, its path escaped where that cannot be printed.
-        sha256: of the file's bytes, empty where they cannot be read.
-        reason: why the image cannot be used, None when it can.
-        pixels_sha256: of its size and pixels, the same for a file saved anew without loss.
-        thumbnail: uint8 (128, 128), what it is compared with others by.
-        patient: a key that images of one patient share within this run alone; for no file and no log.
-        height: rows of pixels; 0 where the image cannot be read, as for the other facts.
+        source: the image as the dataset lists it; its path is escaped if it cannot be printed.
+        sha256: of the file's bytes; empty if they cannot be read.
+        reason: why the image cannot be used; None if it can.
+        pixels_sha256: of size and pixels, so that lossless copies share it.
+        thumbnail: uint8 (128, 128), compared with those of other images.
+        patient: key shared by the images of a patient, valid in this run only; never written to a file or log.
+        height: rows of pixels; this and the facts below are empty, 0 or NaN if the image cannot be read.
         width: columns of pixels.
-        file_format: PNG, DICOM and so on.
-        mode: how the file stores its pixels, as in `Radiograph`.
+        file_format: such as PNG or DICOM.
+        mode: pixel format in the file, as in `Radiograph`.
         file_bytes: size of the file.
-        mean: mean brightness in [0, 1], or nan.
+        mean: mean brightness in [0, 1].
     """
 
     source: Source
@@ -51,26 +51,26 @@ class Examined:
     mean: float = math.nan
 
 
-def examine(root: Path, sources: list[Source], compute: Compute) -> list[Examined]:
-    """Read every image once; keep what is known of it and, where it cannot be used, the reason. In the order given."""
-    salt = secrets.token_bytes(32)  # forgotten with this call, so that no key outlives it
+def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[AuditedImage]:
+    """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources."""
+    salt = secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
     items = [(root.resolve(), source, salt) for source in sources]
-    return _contradictions(list(spread(_examine, items, "reading", compute, threads=True)))
+    return _refuse_contradictions(list(parallel_map(_examine, items, "reading", compute, threads=True)))
 
 
-def _examine(root: Path, source: Source, salt: bytes) -> Examined:
-    path, fault = root / source.path, name_fault(source.path)
-    if fault:
+def _examine(root: Path, source: Source, salt: bytes) -> AuditedImage:
+    path, problem = root / source.path, name_problem(source.path)
+    if problem:
         source = replace(source, path=escaped(source.path))
-    if leaves(root, path):
-        return Examined(source, "", "a link that leaves the dataset's folder")
-    if fault:
-        return Examined(source, _sha256_if_readable(path), f"{fault}; rename the file")
+    if is_outside(root, path):
+        return AuditedImage(source, "", "a link that leaves the dataset's folder")
+    if problem:
+        return AuditedImage(source, _sha256_if_readable(path), f"{problem}; rename the file")
     try:
         radiograph = read_radiograph(path, salt)
-        return Examined(source, sha256_of(path), None, **_facts(path, radiograph))
+        return AuditedImage(source, sha256_of(path), None, **_facts(path, radiograph))
     except UnreadableImage as error:
-        return Examined(source, _sha256_if_readable(path), str(error))
+        return AuditedImage(source, _sha256_if_readable(path), str(error))
 
 
 def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
@@ -96,15 +96,15 @@ def _sha256_if_readable(path: Path) -> str:
         return ""
 
 
-def _contradictions(examined: list[Examined]) -> list[Examined]:
-    """The same pixels under two labels: nobody knows which is right, so none of them is used."""
+def _refuse_contradictions(images: list[AuditedImage]) -> list[AuditedImage]:
+    """Give a reason to images with the same pixels under several labels, because the right label is unknown."""
     labels = defaultdict(set)
-    for item in examined:
+    for item in images:
         if item.reason is None:
             labels[item.pixels_sha256].add(item.source.label)
     return [
         replace(item, reason=f"the same image under {len(names)} labels: {', '.join(names)}")
         if item.reason is None and len(names := sorted(labels[item.pixels_sha256])) > 1
         else item
-        for item in examined
+        for item in images
     ]

@@ -1,8 +1,8 @@
-"""Which pictures could be copies of one another: a few for each, out of all.
+"""Find, for each image, a few others that could be copies of it.
 
-A perceptual hash finds, for each picture in each of its views, those of the same outlines. Radiographs of one kind share
-their outlines, and a crop shifts them, so more are taken than can be laid over one another, and those whose fine
-structure fits somewhere, wherever that is, come first: the peak of a cross-correlation does not follow a shift.
+A perceptual hash finds images with similar outlines in any view. Radiographs of one body part share their outlines, and
+a crop shifts them, so the hash returns more candidates than can be registered. They are ranked by the peak of the
+cross-correlation of their fine structure, which does not depend on a shift.
 """
 
 import math
@@ -15,57 +15,57 @@ import pandas as pd
 from scipy.fft import dctn, irfft2, rfft2
 from scipy.stats import rankdata
 
-from bonexray.compute import Compute, spread
+from bonexray.compute import Compute, parallel_map
 from bonexray.split.thumbnails import ORIENTATIONS, UPRIGHT, VIEWS, body, local_contrast, viewed
 
 HASH_PX, HASH_TERMS = 32, 8
-MOST_BITS = 20  # of 64: hashes further apart are of nothing alike
-WIDER = 4  # the hash finds so many times as many as are laid over one another
+MAX_BITS = 20  # of 64 that differ: beyond, the images are not similar
+HASH_FACTOR = 4  # candidates from the hash for each candidate that is kept
 STRUCTURE_PX, STRUCTURE_SIGMA_PX = 64, 3.0
-MOST_SHIFT_PX = 10  # of these 64: what a crop moves
-HERE = Compute(backend="local", scheduler=None)  # all spectra are shared: no work for another machine
-KEY = (MOST_BITS + 1, 2**32, len(VIEWS))  # how near, which other picture, in which view: as one number that sorts
+MAX_SHIFT_PX = 10  # of these 64, caused by a crop
+LOCAL = Compute(backend="local", scheduler=None)  # the spectra are shared by all threads
+KEY = (MAX_BITS + 1, 2**32, len(VIEWS))  # distance, row of the other image and view, as one number that sorts
 NONE = math.prod(KEY)
-STANDING_OUT = 2.0  # above the median of a picture's candidates, in their median absolute deviations
+MIN_PROMINENCE = 2.0  # above the median peak of an image's candidates, in median absolute deviations
 
 
-def candidates(thumbnails: np.ndarray, neighbours: int) -> list[tuple[int, int, int]]:
-    """For each picture the few that could be its copies, in any of its views.
+def find_candidates(thumbnails: np.ndarray, neighbours: int) -> list[tuple[int, int, int]]:
+    """Return the pairs of images that could be copies, in any view.
 
     Args:
         thumbnails: uint8 (images, 128, 128).
-        neighbours: how many of each at most; where the hash finds more, those that stand out from the rest.
+        neighbours: maximum number for each image; if the hash finds more, only those that stand out are kept.
 
     Returns:
-        (picture, other, number of the view of the picture that is like the other), each pair once.
+        (row of one image, row of the other, number of the view of the one that matches the other), each pair once.
     """
     if len(thumbnails) < 2 or neighbours < 1:
         return []
-    near = of_like_outlines(thumbnails, WIDER * neighbours)
+    near = nearest_hashes(thumbnails, HASH_FACTOR * neighbours)
     near["peak"] = _peaks(thumbnails, near)
-    keep = _standing_out(near, "one", neighbours) | _standing_out(near, "other", neighbours)
+    keep = _is_prominent(near, "one", neighbours) | _is_prominent(near, "other", neighbours)
     return list(near.loc[keep, ["one", "other", "view"]].itertuples(index=False, name=None))
 
 
-def of_like_outlines(thumbnails: np.ndarray, neighbours: int) -> pd.DataFrame:
-    """For each picture those whose hash is nearest to that of any of its views.
+def nearest_hashes(thumbnails: np.ndarray, neighbours: int) -> pd.DataFrame:
+    """Return for each image those whose hash is nearest to the hash of any of its views.
 
     Args:
         thumbnails: uint8 (images, 128, 128).
-        neighbours: how many of each.
+        neighbours: number for each image.
 
     Returns:
-        one, other, view and bits, the distance of their hashes; each pair once, sorted by it.
+        The columns one, other, view and bits (the distance of the hashes); each pair once, sorted by pair.
     """
     small = np.stack([_ranked(cv2.resize(t, (HASH_PX, HASH_PX), interpolation=cv2.INTER_AREA)) for t in thumbnails])
     index = _index_of(perceptual_hashes(small))
-    best = np.empty((len(small), 0), np.int64)
+    keys = np.empty((len(small), 0), np.int64)
     for orientation in range(ORIENTATIONS):
-        views = [view for view, (mine, *_) in enumerate(VIEWS) if mine == orientation]
-        found = [_nearest(index, small, view, neighbours) for view in views]
-        best = _first_of_each(np.concatenate([best, *found], axis=1), neighbours)
-    one, place = np.nonzero(best < NONE)
-    bits, other, view = np.unravel_index(best[one, place], KEY)
+        views = [number for number, view in enumerate(VIEWS) if view[0] == orientation]
+        new_keys = [_nearest(index, small, view, neighbours) for view in views]
+        keys = _smallest_keys(np.concatenate([keys, *new_keys], axis=1), neighbours)
+    one, column = np.nonzero(keys < NONE)
+    bits, other, view = np.unravel_index(keys[one, column], KEY)
     near = pd.DataFrame({"one": one, "other": other, "view": view, "bits": bits})
     near["pair"] = near[["one", "other"]].min(axis=1) * len(thumbnails) + near[["one", "other"]].max(axis=1)
     near = near.sort_values(["pair", "bits", "one"]).drop_duplicates("pair")
@@ -73,11 +73,11 @@ def of_like_outlines(thumbnails: np.ndarray, neighbours: int) -> pd.DataFrame:
 
 
 def perceptual_hashes(small: np.ndarray, view: int = UPRIGHT) -> np.ndarray:
-    """64 bits a picture: which of the lowest frequencies of one of its views are stronger than their median.
+    """Return the 64-bit hash of each image in a view: the low frequencies that exceed their median.
 
     Args:
         small: float32 (images, 32, 32).
-        view: as its number in `VIEWS`.
+        view: its number in `VIEWS`.
 
     Returns:
         uint8 (images, 8).
@@ -91,41 +91,41 @@ def perceptual_hashes(small: np.ndarray, view: int = UPRIGHT) -> np.ndarray:
 
 @cache
 def _frequencies(view: int) -> np.ndarray:
-    """The lowest frequencies of a view as a matrix over pixels, float32 (1024, 64): both are linear in the picture."""
+    """Return float32 (1024, 64): the matrix from pixels to the low frequencies of a view, which are linear in them."""
     pixels = np.eye(HASH_PX**2, dtype=np.float32).reshape(-1, HASH_PX, HASH_PX)
     low = dctn(viewed(pixels, view), axes=(1, 2), norm="ortho")[:, :HASH_TERMS, :HASH_TERMS]
     return low.reshape(HASH_PX**2, -1)
 
 
-def structure(thumb: np.ndarray) -> np.ndarray:
-    """The fine structure of a picture's body, float32 (64, 64) of zero mean and unit length; 0 where none is shown."""
+def fine_structure(thumb: np.ndarray) -> np.ndarray:
+    """Return the fine structure of the body, float32 (64, 64) of zero mean and unit norm; 0 on the background."""
     small = cv2.resize(thumb, (STRUCTURE_PX, STRUCTURE_PX), interpolation=cv2.INTER_AREA)
-    shown = body(small, margin_px=3).astype(np.float32)
+    mask = body(small, margin_px=3).astype(np.float32)
     detail = local_contrast(small, STRUCTURE_SIGMA_PX)
-    detail = (detail - (detail * shown).sum() / max(shown.sum(), 1)) * shown
+    detail = (detail - (detail * mask).sum() / max(mask.sum(), 1)) * mask
     return detail / max(float(np.linalg.norm(detail)), 1e-6)
 
 
 def _nearest(index: faiss.IndexBinary, small: np.ndarray, view: int, neighbours: int) -> np.ndarray:
-    """Of each picture those nearest to its view, as keys, int64 (images, neighbours + 1)."""
+    """Return the images nearest to a view of each image, as keys, int64 (images, neighbours + 1)."""
     bits, other = index.search(perceptual_hashes(small, view), neighbours + 1)
-    none = (other < 0) | (other == np.arange(len(small))[:, None]) | (bits > MOST_BITS)
-    return np.where(none, NONE, np.ravel_multi_index((bits, other, view), KEY, mode="clip"))
+    invalid = (other < 0) | (other == np.arange(len(small))[:, None]) | (bits > MAX_BITS)
+    return np.where(invalid, NONE, np.ravel_multi_index((bits, other, view), KEY, mode="clip"))
 
 
-def _first_of_each(keys: np.ndarray, most: int) -> np.ndarray:
-    """The smallest keys of each row, one of each other picture."""
+def _smallest_keys(keys: np.ndarray, count: int) -> np.ndarray:
+    """Return the smallest keys of each row, at most one for each other image."""
     keys = np.sort(keys, axis=1)
     other = np.where(keys < NONE, np.unravel_index(np.minimum(keys, NONE - 1), KEY)[1], -1)
     order = np.argsort(other, axis=1, kind="stable")
     other = np.take_along_axis(other, order, axis=1)
-    again = np.zeros(keys.shape, bool)
-    np.put_along_axis(again, order[:, 1:], other[:, 1:] == other[:, :-1], axis=1)
-    return np.sort(np.where(again, NONE, keys), axis=1)[:, :most]
+    repeated = np.zeros(keys.shape, bool)
+    np.put_along_axis(repeated, order[:, 1:], other[:, 1:] == other[:, :-1], axis=1)
+    return np.sort(np.where(repeated, NONE, keys), axis=1)[:, :count]
 
 
 def _index_of(hashes: np.ndarray) -> faiss.IndexBinary:
-    """Hashes in about as many cells as their number's root, of which a search looks into the nearest eighth."""
+    """Return an index with about half as many cells as the root of the number of hashes; a search visits an eighth."""
     cells = max(1, int(len(hashes) ** 0.5) // 2)
     coarse = faiss.IndexBinaryFlat(64)
     index = faiss.IndexBinaryIVF(coarse, 64, cells)
@@ -133,41 +133,41 @@ def _index_of(hashes: np.ndarray) -> faiss.IndexBinary:
     index.nprobe = max(8, cells // 8)
     index.train(hashes)
     index.add(hashes)
-    index.kept = coarse  # else it is freed under the index
+    index.coarse = coarse  # a reference, so that it is not freed before the index
     return index
 
 
 def _ranked(small: np.ndarray) -> np.ndarray:
-    """Each pixel's rank, so that brightness and contrast are the same for all."""
+    """Return the rank of each pixel in (0, 1], so that all images have the same brightness and contrast."""
     return (rankdata(small) / small.size).reshape(small.shape).astype(np.float32)
 
 
 def _peaks(thumbnails: np.ndarray, near: pd.DataFrame) -> np.ndarray:
-    """Of each pair the largest correlation of their fine structure over all small shifts, float (pairs,)."""
+    """Return float (pairs,): the largest correlation of their fine structure over all small shifts."""
     if near.empty:
         return np.empty(0)
-    spectra = np.stack([rfft2(structure(thumb)) for thumb in thumbnails])
-    ones = near.groupby("one", sort=False)
-    items = [(thumbnails[one], rows["view"].to_numpy(), rows["other"].to_numpy(), spectra) for one, rows in ones]
+    spectra = np.stack([rfft2(fine_structure(thumb)) for thumb in thumbnails])
+    by_one = near.groupby("one", sort=False)
+    items = [(thumbnails[one], rows["view"].to_numpy(), rows["other"].to_numpy(), spectra) for one, rows in by_one]
     peaks = np.empty(len(near))
-    places = np.concatenate(list(ones.indices.values()))
-    peaks[places] = np.concatenate(list(spread(_peaks_of_one, items, "looking closer", HERE, threads=True)))
+    order = np.concatenate(list(by_one.indices.values()))
+    peaks[order] = np.concatenate(list(parallel_map(_peaks_of_one, items, "ranking", LOCAL, threads=True)))
     return peaks
 
 
 def _peaks_of_one(thumb: np.ndarray, views: np.ndarray, others: np.ndarray, spectra: np.ndarray) -> np.ndarray:
-    own = structure(thumb)[None]
-    laid = np.concatenate([viewed(own, view, border=cv2.BORDER_CONSTANT) for view in views])
-    surface = irfft2(rfft2(laid) * spectra[others].conj(), s=own.shape[1:])
-    shifts = np.r_[-MOST_SHIFT_PX : MOST_SHIFT_PX + 1]
+    own = fine_structure(thumb)[None]
+    turned = np.concatenate([viewed(own, view, border=cv2.BORDER_CONSTANT) for view in views])
+    surface = irfft2(rfft2(turned) * spectra[others].conj(), s=own.shape[1:])
+    shifts = np.r_[-MAX_SHIFT_PX : MAX_SHIFT_PX + 1]
     return surface[:, shifts[:, None], shifts].max(axis=(1, 2))
 
 
-def _standing_out(near: pd.DataFrame, side: str, neighbours: int) -> pd.Series:
-    """Whether a pair is among the best of the picture on one side, and stands out where there is a crowd; bool."""
+def _is_prominent(near: pd.DataFrame, side: str, neighbours: int) -> pd.Series:
+    """Return bool by pair: whether it is among the best of its image on one side, and stands out if there are many."""
     peaks = near.groupby(side)["peak"]
     above = near["peak"] - peaks.transform("median")
-    spread_of = above.abs().groupby(near[side]).transform("median")
-    crowd = peaks.transform("size") > neighbours
+    deviation = above.abs().groupby(near[side]).transform("median")
+    many = peaks.transform("size") > neighbours
     best = peaks.rank(ascending=False, method="first") <= neighbours
-    return best & (~crowd | (above >= STANDING_OUT * spread_of))
+    return best & (~many | (above >= MIN_PROMINENCE * deviation))

@@ -1,4 +1,4 @@
-"""Which images belong together, so that they stand in one split: named groups, patients, equal pixels, copies."""
+"""Group images that must be in one split: named groups, patients, equal pixels and copies."""
 
 from collections.abc import Sequence
 
@@ -9,37 +9,37 @@ from scipy.sparse.csgraph import connected_components
 
 from bonexray.compute import Compute
 from bonexray.errors import BonexrayError
-from bonexray.split.audit import Examined
-from bonexray.split.lookalikes import Pair, lookalikes
+from bonexray.split.audit import AuditedImage
+from bonexray.split.lookalikes import Pair, find_lookalikes
 from bonexray.split.settings import Audit
 
-LATEST = ("test", "val", "train")  # of a crossing group, what stands in the first of these is kept
+LATEST = ("test", "val", "train")  # order in which the policy `drop` keeps a split of a crossing group
 
 
-def find_copies(usable: list[Examined], settings: Audit, compute: Compute) -> list[Pair]:
-    """Pairs of images, by place, that are one picture in other pixels."""
-    first = {item.pixels_sha256: place for place, item in reversed(list(enumerate(usable)))}
-    places = sorted(first.values())  # one of each that are equal
-    thumbnails = np.stack([usable[place].thumbnail for place in places]) if places else np.empty((0, 0, 0), np.uint8)
-    found = lookalikes(thumbnails, settings, compute)
-    return [Pair(places[pair.one], places[pair.other], pair.likeness) for pair in found]
+def find_copies(usable: list[AuditedImage], settings: Audit, compute: Compute) -> list[Pair]:
+    """Return the pairs of images, by row, that show the same radiograph in different pixels."""
+    first = {item.pixels_sha256: row for row, item in reversed(list(enumerate(usable)))}
+    rows = sorted(first.values())  # one for each set of equal pixels
+    thumbnails = np.stack([usable[row].thumbnail for row in rows]) if rows else np.empty((0, 0, 0), np.uint8)
+    pairs = find_lookalikes(thumbnails, settings, compute)
+    return [Pair(rows[pair.one], rows[pair.other], pair.likeness) for pair in pairs]
 
 
-def groups_of(usable: Sequence[Examined], pairs: Sequence[Pair] = ()) -> np.ndarray:
+def groups_of(usable: Sequence[AuditedImage], pairs: Sequence[Pair] = ()) -> np.ndarray:
     """Number the groups.
 
     Args:
-        usable: the images.
-        pairs: those of them that are copies of one another, by place.
+        usable: images that can be used.
+        pairs: copies among them, by row.
 
     Returns:
-        int (images,): equal numbers are one group, also where several kinds of link make a chain.
+        int (images,), equal within a group. Links of different kinds chain images into one group.
     """
-    alone = [f"path:{item.source.path}" for item in usable]
+    default = [f"path:{item.source.path}" for item in usable]
     links = (
-        [item.source.group or own for item, own in zip(usable, alone, strict=True)],
-        [item.patient or own for item, own in zip(usable, alone, strict=True)],
-        [item.pixels_sha256 or own for item, own in zip(usable, alone, strict=True)],
+        [item.source.group or path for item, path in zip(usable, default, strict=True)],
+        [item.patient or path for item, path in zip(usable, default, strict=True)],
+        [item.pixels_sha256 or path for item, path in zip(usable, default, strict=True)],
     )
     nodes, starts, ends = len(usable), [pair.one for pair in pairs], [pair.other for pair in pairs]
     for names in links:
@@ -51,8 +51,8 @@ def groups_of(usable: Sequence[Examined], pairs: Sequence[Pair] = ()) -> np.ndar
     return connected_components(edges, directed=False)[1][: len(usable)]
 
 
-def group_names(usable: Sequence[Examined], groups: np.ndarray) -> list[str]:
-    """A group is called after the group that the dataset gives its first image, or that image's path."""
+def group_names(usable: Sequence[AuditedImage], groups: np.ndarray) -> list[str]:
+    """Return the group name of each image: the dataset's group of the first image in the group, or its path."""
     names: dict[int, str] = {}
     return [
         names.setdefault(number, item.source.group or item.source.path)
@@ -60,43 +60,43 @@ def group_names(usable: Sequence[Examined], groups: np.ndarray) -> list[str]:
     ]
 
 
-def crossing_images(usable: Sequence[Examined], groups: np.ndarray) -> int:
-    """How many images are of groups that stand in several of the splits that came with the dataset."""
-    return int(crossing(pd.DataFrame({"group": groups, "split": [item.source.split for item in usable]})).sum())
+def count_crossing(usable: Sequence[AuditedImage], groups: np.ndarray) -> int:
+    """Return the number of images whose group crosses the splits of the dataset."""
+    return int(crosses_splits(pd.DataFrame({"group": groups, "split": [item.source.split for item in usable]})).sum())
 
 
-def crossing(rows: pd.DataFrame) -> pd.Series:
-    """Whether each image's group stands in several of the splits that came with the dataset; bool by row."""
+def crosses_splits(rows: pd.DataFrame) -> pd.Series:
+    """Return bool by row: whether the group of the image is in several splits of the dataset."""
     return rows.groupby("group")["split"].transform("nunique") > 1
 
 
-def without_crossing(rows: pd.DataFrame, policy: str) -> pd.DataFrame:
-    """Apply the policy for groups that cross the splits that came with the dataset.
+def apply_crossing_policy(rows: pd.DataFrame, policy: str) -> pd.DataFrame:
+    """Apply the policy for groups that cross the splits of the dataset.
 
     Args:
-        rows: path, group and given split, None where there is none.
-        policy: `regroup` sends a crossing group to training; `drop` keeps what of it stands in test, else in validation,
-            and leaves out the rest, so that a published test set stays whole; `refuse` stops; `trust` keeps the
-            splits.
+        rows: path, group and split of the dataset (None without one).
+        policy: `regroup` moves a crossing group to training; `drop` keeps its images in test, or else in validation,
+            and drops its other images, so that a published test set stays whole; `refuse` raises an error; `trust`
+            keeps the splits.
 
     Returns:
-        The rows that are left, with `split` as it is now and `unit`, what is assigned to a split as a whole.
+        The remaining rows, with the new `split`, and `unit`: rows of one unit get the same split.
 
     Raises:
-        BonexrayError: a group crosses, and the policy is to refuse.
+        BonexrayError: a group crosses the splits, and the policy is `refuse`.
     """
-    crosses, rows = crossing(rows), rows.assign(unit=rows["group"])
+    crosses, rows = crosses_splits(rows), rows.assign(unit=rows["group"])
     if policy == "refuse" and crosses.any():
         paths = rows.loc[crosses & (rows["group"] == rows.loc[crosses, "group"].iloc[0]), "path"]
         raise BonexrayError(
             "the dataset's own split",
-            expected="each patient, source and picture on one side of it",
-            received=f"{crosses.sum()} images of {rows.loc[crosses, 'group'].nunique()} groups on several: "
+            expected="each patient, source and image in one split",
+            received=f"{crosses.sum()} images of {rows.loc[crosses, 'group'].nunique()} groups in several: "
             f"{paths.iloc[0]} and {paths.iloc[-1]} belong together",
             do="see reports/audit.md, or set audit.crossing to regroup, drop or trust",
         )
     if policy == "drop":
-        rank = rows["split"].map({name: place for place, name in enumerate(LATEST)}).fillna(len(LATEST))
+        rank = rows["split"].map({name: number for number, name in enumerate(LATEST)}).fillna(len(LATEST))
         return rows[~crosses | (rank == rank.groupby(rows["group"]).transform("min"))].reset_index(drop=True)
     if policy == "trust":
         rows.loc[crosses, "unit"] = rows["group"] + " in " + rows["split"].fillna("none")

@@ -1,4 +1,4 @@
-"""What the audit of the images found, as a page and as a figure of the pairs."""
+"""Report the audit of the images as a page, and its pairs as a figure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,20 @@ import numpy as np
 
 from bonexray.figures.canvas.canvas import figure, save
 
-SHOWN = 24  # pairs in the page and in the figure
+MAX_PAIRS = 24  # on the page and in the figure
+NO_COPIES = "No two images are copies with different pixels."
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Two images that are one picture.
+    """Two images that show the same radiograph.
 
     Attributes:
         likeness: correlation of their fine structure, at most 1.
-        paths: of both.
-        labels: of both.
-        splits: that they came with, "" where the dataset has none.
-        thumbnails: uint8 (side, side) of both.
+        paths: of both images.
+        labels: of both images.
+        splits: of both images in the dataset; "" without one.
+        thumbnails: uint8 (side, side), of both images.
     """
 
     likeness: float
@@ -31,73 +32,73 @@ class Finding:
 
     @property
     def badness(self) -> tuple[bool, bool, float]:
-        """Greater is worse: across a split, under two labels, alike."""
+        """Sort key, greater for worse pairs: first those across splits, then of two labels, then by likeness."""
         return self.splits[0] != self.splits[1], self.labels[0] != self.labels[1], self.likeness
 
 
 def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossing: str) -> str:
-    """The audit in Markdown.
+    """Return the audit in Markdown.
 
     Args:
-        counts: of metrics/data.json.
+        counts: content of metrics/data.json.
         findings: all pairs, the worst first.
-        crossing: the policy for what stands on both sides of a given split.
+        crossing: the policy for groups that cross the splits of the dataset.
     """
     shortcut = counts["shortcut_balanced_accuracy"]
-    facts = "too few groups to tell" if shortcut is None else f"balanced accuracy {shortcut:.3f}"
+    facts = "too few groups to measure" if shortcut is None else f"balanced accuracy {shortcut:.3f}"
     lines = [
         "# Audit of the images",
         "",
-        "| found | images or pairs |",
+        "| | images or pairs |",
         "| --- | --: |",
         f"| images used | {counts['images']} |",
         f"| groups (patients, sources, copies) | {counts['groups']} |",
         f"| largest group | {counts['largest_group']} |",
         f"| quarantined | {counts['quarantined']} |",
-        f"| of these, the same pixels under two labels | {counts['contradictory_labels']} |",
+        f"| of these, with the same pixels under two labels | {counts['contradictory_labels']} |",
         f"| repeated pixels | {counts['duplicated_images']} |",
-        f"| pairs that are one picture in other bytes | {counts['lookalike_pairs']} |",
-        f"| of these, under two labels | {counts['lookalike_pairs_of_two_labels']} |",
-        f"| images whose group crosses the dataset's own split | {counts['crossing_images']} |",
+        f"| pairs of copies with different pixels | {counts['lookalike_pairs']} |",
+        f"| of these, with two labels | {counts['lookalike_pairs_of_two_labels']} |",
+        f"| images whose group crosses the splits of the dataset | {counts['crossing_images']} |",
         "",
-        f"Policy for what crosses (`audit.crossing`): **{crossing}**.",
-        *(["**`leak_suspect`: test results of this study may be too good.**"] if counts["leak_suspect"] else []),
+        f"Policy for groups that cross the splits (`audit.crossing`): **{crossing}**.",
+        *(["**`leak_suspect`: test scores of this study may be too high.**"] if counts["leak_suspect"] else []),
         "",
-        f"Without a look at any bone, from size, bytes, format, mode and mean brightness alone: {facts} "
+        f"Prediction of the class from size, bytes, format, mode and mean brightness alone: {facts} "
         f"(chance {counts['shortcut_chance']:.3f}, cross-validated).",
         "",
     ]
     if not findings:
-        return "\n".join([*lines, "No two images are one picture in other bytes.", ""])
+        return "\n".join([*lines, NO_COPIES, ""])
     lines += [
-        f"The worst {min(SHOWN, len(findings))} of {len(findings)} pairs; pictures in `reports/audit/pairs.png`, all in "
+        f"The worst {min(MAX_PAIRS, len(findings))} of {len(findings)} pairs: thumbnails in `reports/audit/pairs.png`, all pairs in "
         "`reports/audit/pairs.csv`.",
         "",
-        "| likeness | one | other | labels | given splits |",
+        "| likeness | one | other | labels | splits of the dataset |",
         "| --: | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {found.likeness:.2f} | `{found.paths[0]}` | `{found.paths[1]}` | {_both(found.labels)} | {_both(found.splits)} |"
-        for found in findings[:SHOWN]
+        f"| {item.likeness:.2f} | `{item.paths[0]}` | `{item.paths[1]}` | {_both(item.labels)} | {_both(item.splits)} |"
+        for item in findings[:MAX_PAIRS]
     ]
     return "\n".join([*lines, ""])
 
 
 def pairs_figure(findings: Sequence[Finding], path: Path) -> None:
-    """The worst pairs side by side, each with its likeness, labels and splits."""
-    shown = findings[:SHOWN]
-    columns = min(3, len(shown)) or 1
-    rows = -(-len(shown) // columns) or 1
+    """Draw the worst pairs side by side, with likeness, labels and splits."""
+    worst = findings[:MAX_PAIRS]
+    columns = min(3, len(worst)) or 1
+    rows = -(-len(worst) // columns) or 1
     drawing, axes = figure(rows, columns, width=4.2 * columns, height=2.5 * rows)
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, found in zip(axes.flat, shown, strict=False):
-        gap = np.full((found.thumbnails[0].shape[0], 4), 255, np.uint8)
-        axis.imshow(np.hstack([found.thumbnails[0], gap, found.thumbnails[1]]), cmap="gray", vmin=0, vmax=255)
-        splits = f"   {_both(found.splits)}" if any(found.splits) else ""
-        axis.set_title(f"{found.likeness:.2f}   {_both(found.labels)}{splits}", fontsize=8)
-    if not shown:
-        axes[0, 0].set_title("No two images are one picture in other bytes.", fontsize=8)
+    for axis, finding in zip(axes.flat, worst, strict=False):
+        gap = np.full((finding.thumbnails[0].shape[0], 4), 255, np.uint8)
+        axis.imshow(np.hstack([finding.thumbnails[0], gap, finding.thumbnails[1]]), cmap="gray", vmin=0, vmax=255)
+        splits = f"   {_both(finding.splits)}" if any(finding.splits) else ""
+        axis.set_title(f"{finding.likeness:.2f}   {_both(finding.labels)}{splits}", fontsize=8)
+    if not worst:
+        axes[0, 0].set_title(NO_COPIES, fontsize=8)
     save(drawing, path)
 
 

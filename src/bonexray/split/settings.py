@@ -8,7 +8,7 @@ from bonexray.config import Count, Section, Seed, Share
 
 
 class Ratios(Section):
-    """Shares of the images in each split; they sum to 1."""
+    """Share of the images in each split; they sum to 1."""
 
     train: Share = 0.7
     val: Share = 0.15
@@ -23,7 +23,7 @@ class Ratios(Section):
 
 
 class Split(Section):
-    """How images are assigned to training, validation and test."""
+    """How images are split into training, validation and test."""
 
     ratios: Ratios = Ratios()
     subset: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -34,7 +34,7 @@ class Split(Section):
 
 
 class Audit(Section):
-    """How copies of images are searched for, and what is done about copies on both sides of a given split."""
+    """How copies of images are found, and the policy for groups that cross the splits of the dataset."""
 
     neighbours: Annotated[int, Field(ge=0)] = 8
     likeness: Annotated[float, Field(gt=0, le=1)] = 0.7

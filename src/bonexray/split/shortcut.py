@@ -1,4 +1,4 @@
-"""How well facts about the files alone tell the classes, without a look at the anatomy."""
+"""Measure how well the classes can be predicted from the files alone, without the anatomy."""
 
 from collections.abc import Sequence
 
@@ -8,24 +8,24 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from bonexray.split.audit import Examined
+from bonexray.split.audit import AuditedImage
 
 FACTS = ("height", "width", "file_bytes", "mean")
 KINDS = ("file_format", "mode")
 FOLDS, TREES, SEED = 5, 100, 7
 
 
-def shortcut_balanced_accuracy(usable: Sequence[Examined], groups: np.ndarray) -> float | None:
-    """Cross-validated balanced accuracy of a random forest on size, bytes, format, mode and mean brightness.
+def shortcut_balanced_accuracy(usable: Sequence[AuditedImage], groups: np.ndarray) -> float | None:
+    """Cross-validate a random forest on size, bytes, format, mode and mean brightness.
 
-    A model that scores about the same may have learnt how the images were made and nothing about the bones.
+    A model of about the same score may have learnt how the images were acquired and nothing about the bones.
 
     Args:
-        usable: the images.
-        groups: int (images,), kept together in a fold.
+        usable: images that can be used.
+        groups: int (images,), kept in one fold.
 
     Returns:
-        The balanced accuracy, None where a class has too few groups to be cross-validated.
+        The balanced accuracy; None if a class has too few groups for cross-validation.
     """
     labels = np.array([item.source.label for item in usable])
     fewest = pd.Series(groups).groupby(labels).nunique().min()
@@ -34,5 +34,5 @@ def shortcut_balanced_accuracy(usable: Sequence[Examined], groups: np.ndarray) -
     facts = pd.DataFrame([{name: getattr(item, name) for name in FACTS + KINDS} for item in usable])
     forest = RandomForestClassifier(TREES, class_weight="balanced", min_samples_leaf=3, random_state=SEED)
     folds = StratifiedGroupKFold(min(FOLDS, int(fewest)), shuffle=True, random_state=SEED)
-    answers = cross_val_predict(forest, pd.get_dummies(facts, columns=list(KINDS)), labels, groups=groups, cv=folds)
-    return float(balanced_accuracy_score(labels, answers))
+    predictions = cross_val_predict(forest, pd.get_dummies(facts, columns=list(KINDS)), labels, groups=groups, cv=folds)
+    return float(balanced_accuracy_score(labels, predictions))

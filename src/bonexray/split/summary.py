@@ -1,4 +1,4 @@
-"""What a dataset holds and what is wrong with it, in numbers."""
+"""Summarise the audit and the split of a dataset in numbers."""
 
 from collections import Counter
 
@@ -6,51 +6,51 @@ import numpy as np
 import pandas as pd
 
 from bonexray.data.manifest import SPLITS
-from bonexray.split.allocation import regrouped
-from bonexray.split.audit import Examined
-from bonexray.split.grouping import crossing_images
+from bonexray.split.allocation import count_regrouped
+from bonexray.split.audit import AuditedImage
+from bonexray.split.grouping import count_crossing
 from bonexray.split.lookalikes import Pair
 from bonexray.split.shortcut import shortcut_balanced_accuracy
 
 
 def summarise(
-    examined: list[Examined],
+    images: list[AuditedImage],
     pairs: list[Pair],
     groups: np.ndarray,
     manifest: pd.DataFrame,
     classes: list[str],
     policy: str,
 ) -> dict[str, object]:
-    """Counts for metrics/data.json.
+    """Return the content of metrics/data.json.
 
     Args:
-        examined: all images.
-        pairs: copies among the usable ones, by place.
+        images: all images of the dataset.
+        pairs: copies among the usable images, by row.
         groups: int (usable images,).
-        manifest: what takes part.
+        manifest: images of the study.
         classes: the class map.
         policy: `audit.crossing`.
     """
-    usable = [item for item in examined if item.reason is None]
+    usable = [item for item in images if item.reason is None]
     repeats = Counter(item.pixels_sha256 for item in usable)
     by_split = {
         split: {name: int(((manifest["split"] == split) & (manifest["label"] == name)).sum()) for name in classes}
         for split in SPLITS
     }
-    crossing = crossing_images(usable, groups)
+    crossing = count_crossing(usable, groups)
     return {
         "images": len(manifest),
         "groups": manifest["group"].nunique(),
         "largest_group": int(np.bincount(groups).max()),
-        "quarantined": len(examined) - len(usable),
-        "contradictory_labels": sum("labels" in (item.reason or "") for item in examined),
+        "quarantined": len(images) - len(usable),
+        "contradictory_labels": sum("labels" in (item.reason or "") for item in images),
         "duplicated_images": sum(count - 1 for count in repeats.values()),
         "duplicate_groups": sum(count > 1 for count in repeats.values()),
         "lookalike_pairs": len(pairs),
         "lookalike_pairs_of_two_labels": sum(usable[p.one].source.label != usable[p.other].source.label for p in pairs),
         "crossing_images": crossing,
         "leak_suspect": policy == "trust" and crossing > 0,
-        "regrouped": regrouped(usable, manifest),
+        "regrouped": count_regrouped(usable, manifest),
         "outside_subset": len(usable) - len(manifest),
         "shortcut_balanced_accuracy": shortcut_balanced_accuracy(usable, groups),
         "shortcut_chance": 1 / len(classes),

@@ -1,1 +1,1 @@
-"""Fitting of heads and networks."""
+"""Training of heads on cached features and of networks on images."""

@@ -1,4 +1,4 @@
-"""Fitting: training fits, validation selects, and the best weights are what is kept."""
+"""Fit a network to the training split and keep the weights of the epoch with the lowest validation loss."""
 
 import math
 from collections.abc import Callable
@@ -13,30 +13,28 @@ from sklearn.utils.class_weight import compute_class_weight
 from bonexray.errors import BonexrayError
 from bonexray.networks.heads import class_probabilities
 from bonexray.progress import progress
-from bonexray.runtime import devices_in_scope, this_machine
 from bonexray.train.batches import Batches
-from bonexray.train.machines import Agree, Share, averaging
+from bonexray.train.distribution import distribute
 from bonexray.train.objective import MONITOR, loss_of, optimizer_of, reduction_of
-from bonexray.train.replicas import EvenBatches
 from bonexray.train.settings import Train
 
 EpochListener = Callable[[int, dict[str, float]], None]
 
 
 class Diverged(BonexrayError):
-    """A loss that is not a number any more."""
+    """The loss is no longer a finite number."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one optimiser.
+    """A part of training that has its own optimiser.
 
     Attributes:
-        name: what learns, `head` or `network`.
-        epochs: at most.
-        learning_rate: the largest.
-        epochs_before: of earlier phases.
-        best: the lowest validation loss of earlier phases; only a lower one is kept.
+        name: the part that is trained, `head` or `network`.
+        epochs: the maximum number of epochs.
+        learning_rate: the largest learning rate.
+        epochs_before: number of epochs of earlier phases.
+        best: the lowest validation loss of earlier phases; weights are saved only below it.
     """
 
     name: str
@@ -56,45 +54,37 @@ def fit(
     checkpoint: Path,
     on_epoch: EpochListener,
 ) -> pd.DataFrame:
-    """Train until the validation loss stops falling; leave the best epoch's weights in `checkpoint`.
+    """Train until the validation loss stops falling and save the weights of the best epoch.
 
     Args:
         network: from inputs to class probabilities.
         train: shuffled batches of the training split.
-        val: batches of the validation split, never altered.
+        val: batches of the validation split, never augmented.
         class_weight: weight of each class in the loss, or None.
         settings: loss, optimiser, schedule, patience.
         phase: epochs and learning rate.
-        checkpoint: a `.weights.h5` file, written where an epoch is better than `phase.best`.
-        on_epoch: called after each epoch with its number, from 1, and its metrics.
+        checkpoint: a `.weights.h5` file, written after each epoch that improves on `phase.best`.
+        on_epoch: called after each epoch with its number, counted from 1, and its metrics.
 
     Returns:
-        One row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, learning_rate.
+        One row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, learning_rate.
 
     Raises:
-        Diverged: the loss is not a number any more.
+        Diverged: if a loss is not finite.
     """
     optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
-    history, machine, devices = _History(phase, on_epoch), this_machine(), devices_in_scope()
-    together: list[keras.callbacks.Callback] = []
-    if machine.count > 1:
-        optimizer, together = averaging(optimizer, machine), [Agree(machine)]
-        train, class_weight = Share(train, machine, class_weight), None  # the share carries the weights
-    accuracy = "metrics"
-    if devices > 1:
-        train, val = EvenBatches(train, devices, class_weight, learning=True), EvenBatches(val, devices)
-        class_weight, accuracy = None, "weighted_metrics"
-    network.compile(optimizer, loss_of(settings), **{accuracy: ["accuracy"]})
-    known = phase.best if math.isfinite(phase.best) else None
+    parts, history = distribute(optimizer, train, val, class_weight), _History(phase, on_epoch)
+    network.compile(parts.optimizer, loss_of(settings), **parts.metrics)
+    threshold = phase.best if math.isfinite(phase.best) else None
     network.fit(
-        train,
-        validation_data=val,
+        parts.train,
+        validation_data=parts.val,
         epochs=phase.epochs,
-        class_weight=class_weight,
+        class_weight=parts.class_weight,
         shuffle=False,
         verbose=0,
         callbacks=[
-            *together,
+            *parts.callbacks,
             history,
             _Bar(phase),
             keras.callbacks.ModelCheckpoint(
@@ -103,17 +93,17 @@ def fit(
                 save_best_only=True,
                 save_weights_only=True,
                 mode="min",
-                initial_value_threshold=known,
+                initial_value_threshold=threshold,
             ),
             *reduction_of(settings),
-            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, baseline=known, mode="min"),
+            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, baseline=threshold, mode="min"),
         ],
     )
     return pd.DataFrame(history.rows)
 
 
 def balanced_weights(labels: np.ndarray) -> dict[int, float]:
-    """Weights that make every class count the same in the loss: images / (classes x images of the class)."""
+    """Return weights that give every class the same total weight: images / (classes x images of the class)."""
     present = np.unique(labels)
     return {
         int(c): float(w)
@@ -122,13 +112,13 @@ def balanced_weights(labels: np.ndarray) -> dict[int, float]:
 
 
 def probabilities(network: keras.Model, batches: Batches) -> np.ndarray:
-    """Class probabilities of unshuffled batches, float32 (images, classes)."""
+    """Return the class probabilities of unshuffled batches, float32 (images, classes)."""
     outputs = [network.predict_on_batch(batches[number][0]) for number in range(len(batches))]
     return class_probabilities(np.concatenate(outputs))
 
 
 class _History(keras.callbacks.Callback):
-    """Collects the epochs' metrics, tells the listener, and stops on a loss that is not a number."""
+    """Record each epoch's metrics, pass them on, and raise `Diverged` if a loss is not finite."""
 
     def __init__(self, phase: Phase, on_epoch: EpochListener) -> None:
         super().__init__()
@@ -140,7 +130,7 @@ class _History(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        metrics = {name: float((logs or {})[name]) for name in names}  # a missing one is an error, not a warning
+        metrics = {name: float((logs or {})[name]) for name in names}  # a missing metric raises KeyError
         metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._require_finite("val_loss", metrics["val_loss"])
         number = self._phase.epochs_before + epoch + 1
@@ -158,7 +148,7 @@ class _History(keras.callbacks.Callback):
 
 
 class _Bar(keras.callbacks.Callback):
-    """How far the epoch is, where an epoch takes long."""
+    """Show a progress bar for each epoch of a phase that trains the whole network."""
 
     def __init__(self, phase: Phase) -> None:
         super().__init__()

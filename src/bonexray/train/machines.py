@@ -1,8 +1,7 @@
-"""One training over several machines: each computes on its share of every batch, and their gradients are averaged.
+"""Train one model on several machines: each processes its share of every batch, and the gradients are averaged.
 
-Keras's `fit` does not run under TensorFlow's multi-worker strategy, so the one exchange that training needs is put
-where gradients meet the optimiser. Every machine runs the same command on the same files and ends with the same
-weights.
+Keras's `fit` does not support TensorFlow's multi-worker strategy, so the optimiser exchanges the gradients itself.
+Every machine runs the same command on the same files and ends with the same weights.
 """
 
 import keras
@@ -12,15 +11,15 @@ from bonexray.runtime import Machine, sum_over_machines
 from bonexray.train.batches import Batches
 from bonexray.train.replicas import row_weights
 
-GRADIENTS, LOGS, STATE = 1, 2, 3  # what is being exchanged; the same number on every machine
+GRADIENTS, LOGS, STATE = 1, 2, 3  # identify an exchange; the same on every machine
 
 
 class Share(keras.utils.PyDataset):
-    """A machine's rows of every batch, weighted so that the average over machines is the average over the batch.
+    """One machine's rows of every batch, weighted so that the mean over machines is the mean over the batch.
 
     Args:
-        batches: of the whole, in the same order on every machine.
-        machine: which share.
+        batches: the whole batches, in the same order on every machine.
+        machine: the machine whose rows are returned.
         class_weight: weight of each class in the loss, or None.
     """
 
@@ -34,20 +33,20 @@ class Share(keras.utils.PyDataset):
     def __getitem__(self, batch: int) -> tuple:
         inputs, targets = self._batches[batch]
         weights = row_weights(targets, self._class_weight)
-        mine = np.array_split(np.arange(len(targets)), self._machine.count)[self._machine.rank]
-        weights = weights * (len(mine) * self._machine.count / len(targets))
-        if not len(mine):  # every machine takes part in every exchange
-            mine, weights = np.zeros(1, int), np.zeros_like(weights)
-        chosen = tuple(array[mine] for array in inputs) if isinstance(inputs, tuple) else inputs[mine]
-        return chosen, targets[mine], weights[mine]
+        share = np.array_split(np.arange(len(targets)), self._machine.count)[self._machine.rank]
+        weights = weights * (len(share) * self._machine.count / len(targets))
+        if not len(share):  # a machine without rows must still join every exchange
+            share, weights = np.zeros(1, int), np.zeros_like(weights)
+        inputs = tuple(array[share] for array in inputs) if isinstance(inputs, tuple) else inputs[share]
+        return inputs, targets[share], weights[share]
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch."""
+        """Start the next epoch."""
         self._batches.on_epoch_end()
 
 
 def averaging(optimizer: keras.optimizers.Optimizer, machine: Machine) -> keras.optimizers.Optimizer:
-    """The same optimiser, given the mean of all machines' gradients."""
+    """Make an optimiser apply the mean of all machines' gradients, and return it."""
     apply = optimizer.apply
 
     def apply_mean(gradients: list, trainable_variables: list | None = None):
@@ -63,9 +62,9 @@ def averaging(optimizer: keras.optimizers.Optimizer, machine: Machine) -> keras.
 
 
 class Agree(keras.callbacks.Callback):
-    """After each epoch every machine has the mean of their metrics and of their batch normalisation's statistics.
+    """Average metrics and batch normalisation statistics over the machines after each epoch.
 
-    It comes first among callbacks, so that all machines stop and keep alike.
+    It must be the first callback, so that all machines stop and save weights at the same epochs.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -73,7 +72,7 @@ class Agree(keras.callbacks.Callback):
         self._machine = machine
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Exchange and average."""
+        """Replace metrics and float32 state by their means over the machines."""
         names = sorted(logs or {})
         values = self._mean(np.array([float(logs[name]) for name in names], np.float32), LOGS)
         logs.update(zip(names, map(float, values), strict=True))

@@ -1,4 +1,4 @@
-"""Batches for several devices of one machine: each device gets as many rows, whatever the number of images."""
+"""Batches for several devices of one machine, which all get the same number of rows."""
 
 import keras
 import numpy as np
@@ -7,17 +7,17 @@ from bonexray.train.batches import Batches
 
 
 class EvenBatches(keras.utils.PyDataset):
-    """Batches filled up to a multiple of the devices with rows of no weight.
+    """Batches padded with rows of zero weight to a multiple of the number of devices.
 
-    Keras averages over a device's rows and then over the devices, and a device without rows is an error. The real rows'
-    weights make up for the others: in training so that a step follows the mean over the real batch; in validation
-    so that the epoch's loss is the mean over the real images.
+    Keras averages over each device's rows and then over the devices, and fails if a device has no rows. The weights of
+    the real rows compensate for the padding: a training step follows the mean over the real rows of its batch, and the
+    validation loss of an epoch is the mean over the real images.
 
     Args:
-        batches: of the split.
-        devices: how many share a batch.
+        batches: the batches of a split.
+        devices: number of devices that share a batch.
         class_weight: weight of each class in the loss, or None.
-        learning: whether these are for training.
+        learning: whether the batches are for training.
     """
 
     def __init__(
@@ -31,28 +31,28 @@ class EvenBatches(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple:
         inputs, targets = self._batches[batch]
-        real, filled = len(targets), self._filled(len(targets))
+        real, padded = len(targets), self._padded(len(targets))
         sizes = [real] if self._learning else self._batches.sizes
-        rows = np.arange(filled) % real
-        weights = row_weights(targets, self._class_weight)[rows] * (sum(map(self._filled, sizes)) / sum(sizes))
+        rows = np.arange(padded) % real
+        weights = row_weights(targets, self._class_weight)[rows] * (sum(map(self._padded, sizes)) / sum(sizes))
         weights[real:] = 0
-        chosen = tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
-        return chosen, targets[rows], weights
+        inputs = tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
+        return inputs, targets[rows], weights
 
-    def _filled(self, rows: int) -> int:
+    def _padded(self, rows: int) -> int:
         return -(-rows // self._devices) * self._devices
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch."""
+        """Start the next epoch."""
         self._batches.on_epoch_end()
 
 
 def row_weights(targets: np.ndarray, class_weight: dict[int, float] | None) -> np.ndarray:
-    """The weight of each row's class in the loss.
+    """Return the weight of each row's class in the loss.
 
     Args:
-        targets: (rows, classes), or of a sigmoid (rows, 1).
-        class_weight: by place in the class map; None weighs all alike.
+        targets: (rows, classes), or (rows, 1) for a sigmoid.
+        class_weight: weight by index in the class map; None for equal weights.
 
     Returns:
         float32 (rows,).

@@ -7,7 +7,7 @@ from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import folds_of
 from bonexray.data.manifest import read_manifest
-from bonexray.data.paths import CLASSES, FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, weights_path
+from bonexray.data.paths import CLASSES, FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, features_folder, weights_path
 from bonexray.errors import BonexrayError
 from bonexray.hashing import sha256_of
 from bonexray.registry import FINE_TUNE, FROZEN, model_row
@@ -67,21 +67,21 @@ def _backbones_on_features(row: ModelRow, name: str) -> tuple[str, ...]:
 def _inputs(row: ModelRow, name: str, copies: int) -> Iterator[tuple[str, Path]]:
     """Stages and the files of theirs that a training in a mode reads."""
     yield from (("split", file) for file in (MANIFEST, CLASSES))
-    for backbone in _backbones_on_features(row, name):
-        files = (FEATURES_CARD, FEATURES, *([VIEWS] if copies else []))
-        yield from ((f"features@{backbone}", _features_of(backbone) / file) for file in files)
+    on_features = _backbones_on_features(row, name)
+    for backbone in model_row(name).backbones:
+        stage, folder = f"features@{backbone}", features_folder(backbone)
+        yield stage, folder / FEATURES_CARD
+        if backbone in on_features:
+            yield from ((stage, folder / file) for file in (FEATURES, *([VIEWS] if copies else [])))
+        if row.mode != FROZEN:
+            yield stage, weights_path(backbone)
     if row.mode != FROZEN:
         yield "prepare", IMAGES
-        yield from ((f"weights@{backbone}", weights_path(backbone)) for backbone in model_row(name).backbones)
-
-
-def _features_of(backbone: str) -> Path:
-    return Path("data/features") / backbone
 
 
 def _require_current(settings: Settings, name: str, backbone: str) -> dict:
     """Hold a backbone's features against the settings, the manifest and the weights."""
-    folder, weights = _features_of(backbone), weights_path(backbone)
+    folder, weights = features_folder(backbone), weights_path(backbone)
     card, images, copies = read_features_card(folder), len(read_manifest()), settings.features.copies
     findings = [
         (card["img_px"], settings.prepare.img_px, "px"),

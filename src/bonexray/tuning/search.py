@@ -29,7 +29,19 @@ from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.space import Searched, present_values, space_card, suggest
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, attempt, cohort_with
 
-CODE = ("config", "data", "models", "training", "tuning")  # of this package: what a trial's numbers follow from
+# The parts of this package that decide a trial's numbers.
+CODE = (
+    "augment",
+    "backbones",
+    "builders",
+    "config",
+    "data",
+    "networks",
+    "train",
+    "tuning",
+    "registry.py",
+    "runtime.py",
+)
 LIBRARIES = ("optuna", "keras", "tensorflow", "numpy")
 UNHURRIED = 5  # trials that are never given up, and the share of the epochs in which none is: 1 / UNHURRIED
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)

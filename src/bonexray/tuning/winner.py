@@ -8,13 +8,26 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 from ruamel.yaml import YAML
 
+from bonexray.composition import compose
 from bonexray.files import atomic_file
 from bonexray.study import Settings, load_settings
 from bonexray.tuning.space import SPACE, Value
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, best_of
 
 SHOWN = 5  # trials in the table, besides the study's own settings
-READ = ("dataset", "phantom", "split", "audit", "denoise", "prepare", "weights", "augment", "train", "fine_tune")
+READ = (
+    "dataset",
+    "phantom",
+    "split",
+    "audit",
+    "denoise",
+    "prepare",
+    "weights",
+    "features",
+    "augment",
+    "train",
+    "fine_tune",
+)
 HEAD = """\
 # @package _global_
 # {command}
@@ -76,19 +89,17 @@ def differences(settings: Settings, model: str) -> list[str]:
     """
     if not Path("conf/config.yaml").is_file():
         return []
-    from dvc.utils.hydra import compose_and_dump
-
     with TemporaryDirectory() as folder:
         file, overrides = Path(folder) / "params.yaml", [f"model={model}", f"+tuned={model}"]
-        compose_and_dump(str(file), str(Path("conf").resolve()), None, "config", "", overrides)
-        composed = load_settings(file).model_dump(include={*READ})
-    searched = {dimension.setting for dimension in SPACE}
-    return [
-        f"{section}.{key}"
-        for section, present in settings.model_dump(include={*READ}).items()
-        for key, value in present.items()
-        if composed[section][key] != value and f"{section}.{key}" not in searched
-    ]
+        compose(file, Path("conf"), overrides)
+        composed = load_settings(file)
+    ignored = {dimension.setting for dimension in SPACE}
+    ours, others = settings.model_dump(include={*READ}), composed.model_dump(include={*READ})
+    pairs = ((section, key) for section, values in ours.items() for key in values)
+    changed = [".".join(pair) for pair in pairs if ours[pair[0]][pair[1]] != others[pair[0]][pair[1]]]
+    if settings.models[model].mode != composed.models[model].mode:
+        changed.append(f"modes.{model}" if model in settings.modes else "mode")
+    return [setting for setting in changed if setting not in ignored]
 
 
 def trials_table(trials: list[Trial]) -> Table:

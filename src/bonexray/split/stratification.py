@@ -1,4 +1,4 @@
-"""Groups into splits: stratified by class, whole groups only, any ratios."""
+"""Stratified assignment of whole groups to splits, in any ratios."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from bonexray.errors import BonexrayError
 def assign_groups(
     counts: np.ndarray, ratios: Sequence[float], seed: int, *, complete: Sequence[int] | None = None
 ) -> np.ndarray:
-    """Distribute groups over parts so that each class has its share of images in each part.
+    """Assign groups to parts so that each part has its share of the images of each class.
 
-    First every part that must be complete gets one small group of each class, the class with the fewest groups
-    first; then the remaining groups, large ones first, go where the class shares are furthest behind (the idea
-    of scikit-learn's StratifiedGroupKFold, for unequal parts).
+    First, every part that must be complete gets one small group of each class, beginning with the class of the fewest
+    groups. Then each remaining group, the largest first, goes to the part whose class shares are furthest behind (as in
+    scikit-learn's StratifiedGroupKFold, for parts of unequal size).
 
     Args:
         counts: int (groups, classes), images of each class in each group.
-        ratios: share of the images for each part; they sum to 1.
-        seed: decides the order in which groups of equal number are taken.
-        complete: the parts that must hold every class; all of them by default.
+        ratios: share of the images of each part; they sum to 1.
+        seed: of the order of groups of equal size.
+        complete: parts that must hold every class; all by default.
 
     Returns:
         int (groups,), the part of each group.
@@ -44,7 +44,7 @@ def assign_groups(
 
 
 def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int) -> None:
-    """Refuse a class that cannot stand in every split.
+    """Refuse a class that cannot be in every split.
 
     Args:
         classes: names, in the order of the columns of `counts`.
@@ -52,25 +52,25 @@ def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int
         parts: number of splits.
 
     Raises:
-        BonexrayError: naming the class and how many independent groups of images it has.
+        BonexrayError: a class has fewer groups than there are splits.
     """
     for name, groups in zip(classes, (counts > 0).sum(axis=0), strict=True):
         if groups < parts:
             raise BonexrayError(
                 f"class {name!r}",
-                expected=f"at least {parts} patients or unrelated images, one a split",
+                expected=f"at least {parts} patients or unrelated images, one for each split",
                 received=f"{groups}",
-                do="add images of this class or take the class out of the dataset",
+                do="add images of this class or remove the class from the dataset",
             )
 
 
 def _complete_parts(part: np.ndarray, counts: np.ndarray, order: np.ndarray, complete: Sequence[int]) -> None:
     smallest_first = order[::-1]
     for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
-        for wanted in complete:
-            if counts[part == wanted, label].sum() > 0:
+        for number in complete:
+            if counts[part == number, label].sum() > 0:
                 continue
             free = [group for group in smallest_first if part[group] < 0 and counts[group, label] > 0]
             if not free:
                 raise ValueError(f"class {label} has too few groups for {len(complete)} parts")
-            part[free[0]] = wanted
+            part[free[0]] = number

@@ -1,4 +1,4 @@
-"""Images as the audit leaves them, and the manifest that follows from them."""
+"""Audited images, and the manifest that is built from them."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 from bonexray.compute import Compute
 from bonexray.dataset.sources import Source
 from bonexray.split.allocation import build_manifest
-from bonexray.split.audit import Examined
+from bonexray.split.audit import AuditedImage
 from bonexray.split.grouping import groups_of
 from bonexray.split.lookalikes import Pair
 from bonexray.split.settings import Audit, Split
@@ -24,18 +24,20 @@ def settings(subset: float = 1.0, seed: int = 7, max_images: int | None = None, 
 def image(
     path: str, label: str = "normal", group: str | None = None, split: str | None = None, sha: str = "", patient=None
 ):
-    return Examined(Source(path, label, group, split), sha or path, None, pixels_sha256=sha or path, patient=patient)
+    return AuditedImage(
+        Source(path, label, group, split), sha or path, None, pixels_sha256=sha or path, patient=patient
+    )
 
 
-def built(examined: list[Examined], options: Split, crossing: str = "regroup", pairs: Sequence[Pair] = ()):
-    """The manifest of what is usable, with the groups that follow from it."""
-    usable = [item for item in examined if item.reason is None]
+def built(images: list[AuditedImage], options: Split, crossing: str = "regroup", pairs: Sequence[Pair] = ()):
+    """Return the manifest of the usable images, grouped by their links."""
+    usable = [item for item in images if item.reason is None]
     audit = Audit(neighbours=8, likeness=0.7, crossing=crossing)
     return build_manifest(usable, groups_of(usable, pairs), CLASSES, options, audit)
 
 
-def cohort(per_class: int, split: str | None = None, prefix: str = "") -> list[Examined]:
-    """Unrelated images of both classes, in order of their paths."""
+def cohort(per_class: int, split: str | None = None, prefix: str = "") -> list[AuditedImage]:
+    """Return unrelated images of both classes, sorted by path."""
     return [image(f"{name}/{prefix}{n:03}", name, split=split) for name in CLASSES for n in range(per_class)]
 
 

@@ -1,4 +1,4 @@
-"""Outputs are there whole or not at all."""
+"""Atomic files and folders, JSON and hashes."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ def content(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_whole_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_complete_folder_replaces_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
     with atomic_folder(tmp_path / "out") as folder:
@@ -40,13 +40,13 @@ def test_an_error_leaves_the_old_folder_in_place(tmp_path: Path) -> None:
     assert content(tmp_path / "out") == {"old": "old"}
 
 
-def test_an_error_makes_no_folder_where_none_was(tmp_path: Path) -> None:
+def test_an_error_leaves_no_new_folder(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out"):
         raise RuntimeError
     assert not (tmp_path / "out").exists()
 
 
-def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     left = tmp_path / f"out{PARTIAL}"
     left.mkdir()
     (left / "half").write_text("half")
@@ -56,7 +56,7 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     assert not left.exists()
 
 
-def test_a_whole_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_complete_file_replaces_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "weights.h5"
     for text in ("old", "new"):
         with atomic_file(target) as partial:
@@ -89,7 +89,7 @@ def test_a_number_that_is_not_finite_becomes_null(tmp_path: Path) -> None:
     assert text.index('"b"') < text.index('"a"') < text.index('"c"')
 
 
-def test_a_file_is_named_by_the_hash_of_its_bytes(tmp_path: Path) -> None:
+def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     data = bytes(range(256)) * 1000
     (tmp_path / "x").write_bytes(data)
     assert sha256_of(tmp_path / "x") == hashlib.sha256(data).hexdigest()
