@@ -23,7 +23,7 @@ from bonexray.registry import BACKBONES, FINE_TUNE, model_row
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.settings import FineTune, ModelRow, Train
 from bonexray.train.training import train_model
-from bonexray.wiring import in_words
+from bonexray.derived_params import describe_backbone
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
 SETTINGS = Train(

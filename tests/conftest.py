@@ -14,7 +14,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 from bonexray.images.reading import write_png16
-from bonexray.wiring import derived
+from bonexray.derived_params import derive_params
 
 settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine must not fail a test
 settings.load_profile("bonexray")
@@ -44,7 +44,7 @@ SOUND = {
     "weights.source": "random",
     "weights.files": {},
     "model": "compact_cnn",
-    **derived(
+    **derive_params(
         {"model": "compact_cnn", "mode": "frozen", "modes": {}, "fine_tune": {"blocks": {}}, "weights": {"files": {}}}
     ),
 }

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bonexray.cli import main
 from bonexray.images.reading import write_png16
-from bonexray.wiring import derived
+from bonexray.derived_params import derive_params
 
 CSV = {"dataset.csv": "data/raw/index.csv", "dataset.inputs": ["data/raw", "data/raw/index.csv"]}
 ROWS = [

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from bonexray.composition import compose
-from bonexray.registry_files import OUTPUTS, registry_files
+from bonexray.registry_files import MODEL_FOLDERS, registry_files
 from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, FULL, REGISTRY
 from bonexray.study import Settings, load_settings
 
@@ -150,7 +150,7 @@ def test_a_weights_file_of_ones_own_is_watched(tmp_path):
     assert study["backbones"]["resnet50"]["watch"] == "/a b/(1).h5"
 
 
-@pytest.mark.parametrize(("stage", "folder"), [("evaluate", OUTPUTS[0]), ("report", OUTPUTS[1])])
+@pytest.mark.parametrize(("stage", "folder"), [("evaluate", MODEL_FOLDERS[0]), ("report", MODEL_FOLDERS[1])])
 def test_what_is_made_of_all_models_depends_on_every_model(stage, folder):
     lines = [dependency for dependency in DVC_YAML[stage]["deps"] if "${panel." in dependency]
     assert lines == [f"{folder}/${{panel.{name}}}" for name in REGISTRY]

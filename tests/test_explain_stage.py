@@ -25,7 +25,7 @@ from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
 from bonexray.files import read_json, write_json
 from bonexray.hashing import sha256_of
-from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.networks.trained import trained_network
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.study import load_settings
@@ -46,7 +46,7 @@ def store(name: str, mode: str) -> keras.Model:
     network = build_trainable(name, FINE_TUNE if mode == FROZEN else mode, PX, len(CLASSES), options)
     cohort = cohort_of(name, mode, options, AUGMENT)
     if mode == FROZEN:
-        load_starting_weights(body_of(network, BODY), BODY)
+        load_starting_weights(backbone_of(network, BODY), BODY)
     stored = network.get_layer(HEAD) if mode == FROZEN else network
     stored.save_weights(folder / MODEL_WEIGHTS)
     write_json(folder / "model.json", {**model_card(name, cohort), **cost(stored, cohort, folder / MODEL_WEIGHTS)})

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from bonexray import XRayClassifier
 from bonexray.cli import app
 from bonexray.experiment.keys import CHOSEN, KNOWN, OPEN, QUICK, SHORT
-from bonexray.serving.exported import LIMITS
+from bonexray.serving.export import LIMITS
 from bonexray.tracking.live import PATIENCE_S, PATIENCE_SHARE
 from bonexray.tracking.store import CLIENT_DEFAULTS
 

@@ -23,7 +23,7 @@ from bonexray.augment.settings import Augment
 from bonexray.backbones import encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.networks import trainable
-from bonexray.networks.trainable import HEAD, body_of, build_trainable
+from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.registry import BACKBONES, REGISTRY, builder_of
 from bonexray.runtime import prepare_runtime
 from bonexray.train.fit import balanced_weights, fit, probabilities
@@ -197,7 +197,7 @@ def test_fine_tuning_begins_as_the_training_of_a_frozen_backbone(trainings: dict
 def test_fine_tuning_changes_the_upper_blocks_and_the_head_but_no_batch_normalisation(
     trainings: dict[str, Training],
 ) -> None:
-    layers = body_of(trainings["fine_tune"].network, BODY).layers
+    layers = backbone_of(trainings["fine_tune"].network, BODY).layers
     first = [layer.name for layer in layers].index(BACKBONES[BODY].fine_tune_from)
     upper = {layer.name for layer in layers[first:] if not isinstance(layer, keras.layers.BatchNormalization)}
     tuned = {path.split("/")[0] for path in trainings["fine_tune"].phases.changed()}

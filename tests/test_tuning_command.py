@@ -17,7 +17,7 @@ from bonexray.tracking import live
 from bonexray.tuning import search
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.winner import override_of
-from bonexray.wiring import derived
+from bonexray.derived_params import derive_params
 
 PAGE = (REPOSITORY / "docs/search.md").read_text(encoding="utf-8")
 COMMAND = re.search(r"^bonexray (tune .*)$", PAGE, re.M)[1].split()
@@ -39,7 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_params(root: Path, **changes: object) -> None:
     content = settings_with().model_dump(by_alias=True) | {"model": MODEL}
     content["train"] |= changes
-    content |= derived(content)
+    content |= derive_params(content)
     YAML_FILE.dump(content, root / "params.yaml")
 
 

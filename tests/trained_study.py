@@ -10,7 +10,7 @@ from conftest import REPOSITORY, YAML_FILE, Study
 from bonexray.files import write_json
 from bonexray.images.reading import write_png16
 from bonexray.study import Settings, load_settings
-from bonexray.wiring import derived
+from bonexray.derived_params import derive_params
 
 FROZEN, SCRATCH = "mobilenet_v2", "compact_cnn"
 CHANGES = {
@@ -35,7 +35,7 @@ def run_study(folder: Path) -> Settings:
         ramp = np.linspace(0, shade, 60)[:, None] * np.linspace(1, 0.5, 50)
         write_png16(study.write(f"data/raw/{name}/{number}.png", b""), ramp + 0.4 * rng.random((60, 50)))
     chosen = {"model": [FROZEN, SCRATCH]}
-    study.change({**CHANGES, **chosen, **derived({**params, **chosen})})
+    study.change({**CHANGES, **chosen, **derive_params({**params, **chosen})})
     with chdir(folder):
         settings = load_settings()
         calls = [

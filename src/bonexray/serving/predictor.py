@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.explain.feature_maps import Halves, halve
+from bonexray.explain.feature_maps import SplitNetwork, split_network
 from bonexray.explain.gradcam import heat_maps
 from bonexray.networks.heads import class_probabilities
 from bonexray.serving.bundle import Bundle, open_bundle
@@ -98,8 +98,8 @@ class Predictor:
         return class_probabilities(outputs[: len(images)])
 
     @cached_property
-    def _halves(self) -> Halves:
-        return halve(self.network, self.card.model)
+    def _split_network(self) -> SplitNetwork:
+        return split_network(self.network, self.card.model)
 
     def _predict_batch(self, batch: Sequence[np.ndarray | str], seen: bool, heat: bool) -> Iterable[Answer]:
         readable = [item for item in batch if not isinstance(item, str)]
@@ -116,5 +116,5 @@ class Predictor:
         return Answer(self.classes[int(probabilities.argmax())], probabilities, None, image, heat)
 
     def _heat(self, images: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        maps = self._halves.below(images[..., None])
-        return heat_maps(self._halves, maps, probabilities.argmax(axis=1), self.card.img_px)
+        maps = self._split_network.below(images[..., None])
+        return heat_maps(self._split_network, maps, probabilities.argmax(axis=1), self.card.img_px)
