@@ -51,13 +51,11 @@ def write_study(root: Path) -> None:
         write_json(root / f"models/{name}/model.json", {**CARD, "model": name, "fingerprint": f"{number}" * 64})
         lines = ["epoch,loss,val_loss,learning_rate", "1,1.0,1.2,0.001", "2,0.5,1.1,0.0005"]
         (root / f"models/{name}/history.csv").write_text("\n".join(lines) + "\n")
-        write_json(root / f"metrics/models/{name}.json", SCORES)
         (root / f"reports/models/{name}").mkdir(parents=True)
         (root / f"reports/models/{name}/{name}_confusion_matrix.png").write_bytes(b"png")
     write_json(root / "metrics/headline.json", HEADLINE)
-    write_json(
-        root / "metrics/models.json", {"compact_cnn": {"n": 6}, "densenet121": {"n": 6, "balanced_accuracy": 0.4}}
-    )
+    write_json(root / "metrics/models.json", {"compact_cnn": SCORES, "densenet121": SCORES})
+    write_json(root / "metrics/ensembles.json", {})
     (root / "metrics/comparison.csv").write_text("rank,model\n1,densenet121\n")
     (root / "reports/comparison").mkdir(parents=True)
     (root / "reports/comparison/models_comparison.png").write_bytes(b"png")

@@ -11,7 +11,8 @@ from PIL import Image
 
 from bonexray.files import write_json
 from bonexray.registry import REGISTRY, model_row
-from bonexray.study import Settings, load_settings
+from bonexray.report.data import Choices
+from bonexray.study import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = (
@@ -86,16 +87,17 @@ SHAPES = {
 }
 
 
-def settings_of(shape: Shape) -> Settings:
-    """This repository's settings, with the study's data set and weights."""
+def settings_of(shape: Shape) -> Choices:
+    """Return this repository's settings with the study's data set and weights, as the report reads them."""
     settings = load_settings(ROOT / "params.yaml")
     data = {"name": "trial", "simulated": {"cohort": "data/phantom"} if shape.simulated else {}}
     data |= {} if shape.simulated else {"reference": None, "group_pattern": None}
     weights = settings.weights.model_copy(update={"source": "imagenet" if shape.imagenet else "random"})
-    return settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
+    changed = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
+    return Choices(changed.model_dump())
 
 
-def write_study(root: Path, shape: Shape) -> Settings:
+def write_study(root: Path, shape: Shape) -> Choices:
     """Lay out all files that a study of that shape leaves, and return its settings."""
     names = [*shape.models, *(f"ensemble_{kind}" for kind in shape.ensembles)]
     scores = {name: scores_of(shape, name, place) for place, name in enumerate(names)}
@@ -104,7 +106,8 @@ def write_study(root: Path, shape: Shape) -> Settings:
         "balanced_accuracy", ascending=False
     )
     table.insert(0, "rank", range(1, len(table) + 1))
-    write_json(root / "metrics/models.json", scores)
+    write_json(root / "metrics/models.json", {name: scores[name] for name in shape.models})
+    write_json(root / "metrics/ensembles.json", ensembles_of(shape, scores))
     table.to_csv(root / "metrics/comparison.csv", index=False)
     chosen = scores[names[0]]
     write_json(
@@ -126,7 +129,7 @@ def write_study(root: Path, shape: Shape) -> Settings:
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
     for name in shape.models:
-        write_json(root / f"models/{name}/model.json", card_of(shape, name))
+        write_json(root / f"data/evaluated/{name}/model.json", card_of(shape, name))
         if shape.explained:
             write_json(
                 root / f"metrics/explained/{name}.json",
@@ -179,6 +182,12 @@ def scores_of(shape: Shape, name: str, place: int) -> dict[str, object]:
     }
 
 
+def ensembles_of(shape: Shape, scores: dict[str, dict]) -> dict[str, object]:
+    """Return the content of metrics/ensembles.json."""
+    names = [f"ensemble_{kind}" for kind in shape.ensembles]
+    return {name: {"members": list(shape.models), "fitted": {}, "scores": scores[name]} for name in names}
+
+
 def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, object]:
     """The model's line of metrics/comparison.csv."""
     network = name in REGISTRY
@@ -196,7 +205,7 @@ def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, obje
 
 
 def data_of(shape: Shape) -> dict[str, object]:
-    """metrics/data.json."""
+    """Return the content of metrics/data.json."""
     by_split = {
         split: dict.fromkeys(shape.classes, count) for split, count in (("train", 50), ("val", 10), ("test", 12))
     }
@@ -221,12 +230,13 @@ def data_of(shape: Shape) -> dict[str, object]:
 
 
 def card_of(shape: Shape, name: str) -> dict[str, object]:
-    """models/<name>/model.json."""
+    """Return the content of data/evaluated/<name>/model.json."""
     backbones = dict.fromkeys(model_row(name).backbones, "ab" * 32)
     return {
         "model": name,
         "mode": "frozen" if backbones else "scratch",
         "classes": list(shape.classes),
+        "starts_from": ("imagenet" if shape.imagenet else "random") if backbones else "scratch",
         "leak_suspect": shape.leak,
         "img_px": 128,
         "backbones": backbones,

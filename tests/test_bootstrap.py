@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from bonexray.evaluation import bootstrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from bonexray.evaluate import bootstrap
 from bonexray.evaluate.bootstrap import (
     BLOCKS,
     Draws,

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from trainings import UNSORTED, one_hot, predictions_of_trainings
 
-from bonexray.data.folds import FIRST, Run, split_in
+from bonexray.data.folds import FIRST
 from bonexray.data.predictions import read_predictions, write_predictions
 from bonexray.evaluate.evaluation import Evaluation, evaluate, scores_of_trainings
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy
@@ -16,13 +17,7 @@ from bonexray.evaluate.split_predictions import answers_in
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 
 
-def one_hot(answers: list[int], classes: int) -> np.ndarray:
-    return np.eye(classes)[answers]
-
-
 # The class map's order
-
-UNSORTED = ["osteoporosis", "normal", "osteopenia"]
 
 
 def predictions() -> tuple[pd.DataFrame, np.ndarray]:
@@ -49,31 +44,6 @@ def evaluated(rows: pd.DataFrame, probabilities: np.ndarray, ordered: bool = Fal
     """The evaluation of one training, or of the trainings that `rows` names."""
     named = rows if "repeat" in rows else rows.assign(repeat=1, fold=1)
     return evaluate(named, probabilities, UNSORTED, SETTINGS, ordered)
-
-
-def study(folds: int, repeats: int, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray]:
-    """Predictions of a model over folds and repeats, right more often than not."""
-    rng, images = np.random.default_rng(seed), 12 * folds
-    manifest = pd.DataFrame(
-        {
-            "id": [f"{i:016x}" for i in range(images)],
-            "path": [f"{i}.png" for i in range(images)],
-            "group": [f"p{i // 2}" for i in range(images)],
-            "label": np.array(UNSORTED)[np.arange(images) // 2 // folds % 3],
-            "fold": [str(i // 2 % folds + 1) for i in range(images)],
-            "sha256": "0",
-        }
-    )
-    manifest["split"] = split_in(manifest, 1)
-    truth = one_hot([UNSORTED.index(label) for label in manifest["label"]], 3)
-    answers = {
-        Run(repeat, fold): 0.5 * rng.dirichlet(np.ones(3), images)
-        + 0.5 * np.where(rng.random((images, 1)) < 0.7, truth, 1 / 3)
-        for repeat in range(1, repeats + 1)
-        for fold in range(1, folds + 1)
-    }
-    tables = [manifest.assign(repeat=run.repeat, fold=run.fold, split=split_in(manifest, run.fold)) for run in answers]
-    return pd.concat(tables, ignore_index=True), np.concatenate(list(answers.values()))
 
 
 def test_predictions_carry_each_probability_under_its_own_class(tmp_path: Path) -> None:
@@ -139,7 +109,7 @@ def test_every_score_has_an_interval_that_holds_it() -> None:
 
 
 def test_the_temperature_is_validations_alone() -> None:
-    rows, probabilities = study(3, 1)
+    rows, probabilities = predictions_of_trainings(3, 1)
     before = evaluated(rows, probabilities).scores
     spoilt = rows.assign(label=np.where(rows["split"] == "test", "normal", rows["label"]))
     after = evaluated(spoilt, probabilities).scores
@@ -150,7 +120,7 @@ def test_the_temperature_is_validations_alone() -> None:
 
 
 def test_each_fold_has_a_temperature_of_its_own() -> None:
-    rows, probabilities = study(3, 1)
+    rows, probabilities = predictions_of_trainings(3, 1)
     sure = probabilities.copy()
     sure[rows["fold"] == 2] = one_hot(list(probabilities[rows["fold"] == 2].argmax(axis=1)), 3) * 0.97 + 0.01
     plain, made_sure = (evaluated(rows, values) for values in (probabilities, sure))
@@ -160,7 +130,7 @@ def test_each_fold_has_a_temperature_of_its_own() -> None:
 
 
 def test_a_temperature_changes_no_answer() -> None:
-    found = evaluated(*study(3, 1))
+    found = evaluated(*predictions_of_trainings(3, 1))
     assert (found.test.probabilities.argmax(axis=1) == found.calibrated.probabilities.argmax(axis=1)).all()
     assert found.scores["calibrated_log_loss"] != found.scores["log_loss"]
 
@@ -169,7 +139,7 @@ def test_a_temperature_changes_no_answer() -> None:
 
 
 def test_folds_are_scored_together_each_image_once() -> None:
-    rows, probabilities = study(4, 2)
+    rows, probabilities = predictions_of_trainings(4, 2)
     found = evaluated(rows, probabilities)
     images = rows["id"].nunique()
     assert (found.scores["n"], found.scores["val_n"], found.scores["n_groups"]) == (images, images, images // 2)
@@ -181,14 +151,14 @@ def test_folds_are_scored_together_each_image_once() -> None:
 
 
 def test_the_place_of_an_answer_is_its_images_place_in_the_manifest() -> None:
-    rows, probabilities = study(3, 1)
+    rows, probabilities = predictions_of_trainings(3, 1)
     test = answers_in(rows, probabilities, UNSORTED, "val")
     manifest = rows.loc[rows["fold"] == 1, "id"].tolist()
     assert [manifest[place] for place in test.rows["place"]] == test.rows["id"].tolist()
 
 
 def test_repeats_are_reported_as_mean_and_standard_deviation() -> None:
-    rows, probabilities = study(3, 3)
+    rows, probabilities = predictions_of_trainings(3, 3)
     scores = evaluated(rows, probabilities).scores
     each = [
         all_metrics(tested.labels, tested.probabilities, UNSORTED)["macro_f1"]
@@ -198,11 +168,11 @@ def test_repeats_are_reported_as_mean_and_standard_deviation() -> None:
     assert scores["macro_f1"] == pytest.approx(each[0])
     assert scores["macro_f1_mean"] == pytest.approx(np.mean(each))
     assert scores["macro_f1_sd"] == pytest.approx(np.std(each, ddof=1)) and np.std(each) > 0
-    assert not [name for name in evaluated(*study(3, 1)).scores if name.endswith(("_mean", "_sd"))]
+    assert not [name for name in evaluated(*predictions_of_trainings(3, 1)).scores if name.endswith(("_mean", "_sd"))]
 
 
 def test_every_training_has_a_score_for_the_ranks() -> None:
-    rows, probabilities = study(3, 2)
+    rows, probabilities = predictions_of_trainings(3, 2)
     found = scores_of_trainings(rows, probabilities, UNSORTED)
     assert list(found.index) == [(repeat, fold) for repeat in (1, 2) for fold in (1, 2, 3)]
     mine = ((rows["repeat"] == 2) & (rows["fold"] == 3) & (rows["split"] == "test")).to_numpy()
@@ -211,7 +181,7 @@ def test_every_training_has_a_score_for_the_ranks() -> None:
 
 
 def test_the_baseline_answers_what_each_folds_training_knew_as_most_frequent() -> None:
-    rows, probabilities = study(3, 1)
+    rows, probabilities = predictions_of_trainings(3, 1)
     rows.loc[rows["split"] == "train", "label"] = rows["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})
     scores = evaluated(rows, probabilities).scores
     test = rows[rows["split"] == "test"]
@@ -221,7 +191,7 @@ def test_the_baseline_answers_what_each_folds_training_knew_as_most_frequent() -
 
 
 def test_grades_are_scored_where_the_classes_are_ordered() -> None:
-    rows, probabilities = study(3, 1)
+    rows, probabilities = predictions_of_trainings(3, 1)
     plain, ordered = (evaluated(rows, probabilities, ordered).scores for ordered in (False, True))
     assert set(ordered) - set(plain) == {
         f"{name}{end}"

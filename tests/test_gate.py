@@ -155,7 +155,7 @@ def commit(folder: Path) -> None:
 
 def write(study: Path, headline: dict, models: dict) -> None:
     (study / "metrics").mkdir(parents=True, exist_ok=True)
-    for name, content in (("headline", headline), ("models", models), ("data", DATA)):
+    for name, content in (("headline", headline), ("models", models), ("ensembles", {}), ("data", DATA)):
         (study / f"metrics/{name}.json").write_text(json.dumps(content))
     lock = "schema: '2.0'\nstages:\n  split:\n    outs:\n    - path: data/split/manifest.csv\n      md5: {}\n"
     (study / "dvc.lock").write_text(lock.format(f"{headline['n']:032d}"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_evaluation import UNSORTED, study
+from trainings import UNSORTED, predictions_of_trainings
 
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
@@ -14,7 +14,7 @@ SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 
 
 def panel(folds: int = 3, repeats: int = 1, models: int = 3) -> Panel:
-    return panel_of({f"model_{n}": study(folds, repeats, seed=n) for n in range(models)})
+    return panel_of({f"model_{n}": predictions_of_trainings(folds, repeats, seed=n) for n in range(models)})
 
 
 def with_labels(given: Panel, split: str) -> Panel:
@@ -50,7 +50,7 @@ def test_the_mean_is_the_mean() -> None:
 
 
 def test_models_that_answered_to_other_images_are_refused() -> None:
-    one, other = study(3, 1), study(4, 1)
+    one, other = predictions_of_trainings(3, 1), predictions_of_trainings(4, 1)
     with pytest.raises(BonexrayError, match="the predictions of other: expected the images and splits of one"):
         panel_of({"one": one, "other": other})
     moved = one[0].assign(split=one[0]["split"].to_numpy()[::-1])

@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-MADE_OF = Provenance(None, (), {"bonexray": "0.1.0"}, (("models/vgg16", "ab" * 16, 12),))
+PROVENANCE = Provenance({"keras": "3.11.1"}, (("models/vgg16", "ab" * 32),))
 LOWEST_CONTRAST = """() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
   const linear = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
@@ -63,7 +63,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         root = tmp_path_factory.mktemp("study")
         study = read_study(write_study(root, SHAPES[name]), root)
         made[name] = root / "report.html"
-        made[name].write_text(report_page(study, MADE_OF), encoding="utf-8")
+        made[name].write_text(report_page(study, PROVENANCE), encoding="utf-8")
     return made
 
 

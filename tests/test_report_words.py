@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from studies import SHAPES, rewritten, write_study
+from studies import SHAPES, Shape, card_of, rewritten, write_study
 
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist, statements
 from bonexray.report.data import Study, read_study
-from bonexray.report.provenance import lock_hashes, provenance
+from bonexray.report.provenance import Provenance, provenance
 from bonexray.report.questions import best_network, pair_of, preprocessing, transfer
 from bonexray.report.sources import reported, wilson
 from bonexray.report.tables import pairs_table, sources_table
@@ -149,11 +149,11 @@ def test_other_systems_stand_beside_the_networks_that_the_study_has(studies) -> 
 @every_shape
 def test_every_item_is_answered_or_left_to_the_authors(studies, items: tuple, name: str) -> None:
     study = studies[name]
-    found = checklist(items, study, "c0ffee")
+    found = checklist(items, study)
     assert len({item.number for item in found}) == len(items)
     assert any(item.says for item in found) and any(item.says is None for item in found)
     used = {key for _, _, key in (*CLAIM, *TRIPOD)} - {""}
-    assert used == set(statements(study, None))
+    assert used == set(statements(study))
 
 
 def test_the_numbers_of_both_checklists_are_complete() -> None:
@@ -161,35 +161,25 @@ def test_the_numbers_of_both_checklists_are_complete() -> None:
     assert {int(re.match(r"\d+", number)[0]) for number, *_ in TRIPOD} == set(range(1, 28))
 
 
-def test_provenance_names_commit_and_changes_and_no_machine(tmp_path: Path) -> None:
-    def git(*command: str) -> None:
-        subprocess.run(
-            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-
-    assert provenance(tmp_path).commit is None
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src/a.py").write_text("1")
-    git("init", "-q")
-    git("add", "-A")
-    git("commit", "-qm", "code")
-    first = provenance(tmp_path)
-    assert re.fullmatch("[0-9a-f]{40}", first.commit) and first.changed == () and first.hashes == ()
-    (tmp_path / "notes.md").write_text("not code")
-    git("add", "-A")
-    git("commit", "-qm", "notes")
-    assert provenance(tmp_path) == first
-    (tmp_path / "src/a.py").write_text("2")
-    assert provenance(tmp_path).changed == ("src/a.py",)
-    assert "not installed" not in (first.versions["Jinja2"], first.versions["numpy"])
+def test_versions_are_those_that_the_study_pins(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("# why\nkeras==3.11.1\ndvc[s3]==3.60.1  # why\n")
+    assert provenance({}, tmp_path) == Provenance({"keras": "3.11.1", "dvc": "3.60.1"}, ())
 
 
-def test_hashes_come_from_the_lock(tmp_path: Path) -> None:
-    (tmp_path / "dvc.lock").write_text(
-        "stages:\n  a:\n    outs:\n    - {path: models/x, md5: aa.dir, size: 3}\n    - {path: metrics/x.json, md5: bb, size: 1}\n"
-        "  b:\n    cmd: nothing\n"
+def test_hashes_come_from_the_models_cards(tmp_path: Path) -> None:
+    cards = {name: card_of(Shape(), name) for name in ("vgg16", "compact_cnn")}
+    assert provenance(cards, tmp_path).hashes == (
+        ("data/prepared/images.npy", "ef" * 32),
+        ("data/split/manifest.csv", "cd" * 32),
+        ("models/compact_cnn (fingerprint of its training)", "01" * 32),
+        ("models/vgg16 (fingerprint of its training)", "01" * 32),
+        ("weights/vgg16.weights.h5", "ab" * 32),
     )
-    assert lock_hashes(tmp_path / "dvc.lock") == (("models/x", "aa.dir", 3),)
+
+
+def test_provenance_reads_neither_git_nor_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "requirements.txt").write_text("keras==3.11.1\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a command was run"))
+    without = provenance({}, tmp_path)
+    (tmp_path / "dvc.lock").write_text("stages: {}")
+    assert provenance({}, tmp_path) == without
