@@ -14,7 +14,7 @@ from bonexray.evaluate.bootstrap import (
     Draws,
     bounds,
     draw,
-    expanded_reach,
+    expanded_quantile,
     intervals,
     resampled_metrics,
     standard_error,
@@ -101,7 +101,7 @@ def test_scores_are_the_same_in_however_many_parts_they_are_computed(monkeypatch
     labels, probabilities, groups = cohort(1, 30, 15)
     draws = draw(groups, 50, 7)
     whole = resampled_metrics(labels, probabilities, draws, NAMES)
-    monkeypatch.setattr(bootstrap, "AT_ONCE", 200)
+    monkeypatch.setattr(bootstrap, "CHUNK", 200)
     parts = resampled_metrics(labels, probabilities, draws, NAMES)
     for name, values in whole.items():
         assert parts[name] == pytest.approx(values, nan_ok=True)
@@ -190,8 +190,8 @@ def test_an_estimate_above_most_resamples_moves_its_interval_up() -> None:
 
 
 def test_few_groups_reach_further_than_the_normal_quantile() -> None:
-    assert expanded_reach(0.95, 100_000) == pytest.approx(1.96, rel=1e-3)
-    assert expanded_reach(0.95, 10) > 2.3
+    assert expanded_quantile(0.95, 100_000) == pytest.approx(1.96, rel=1e-3)
+    assert expanded_quantile(0.95, 10) > 2.3
 
 
 def test_copies_of_an_image_within_a_group_do_not_narrow_the_interval() -> None:

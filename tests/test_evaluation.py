@@ -12,7 +12,7 @@ from bonexray.data.predictions import read_predictions, write_predictions
 from bonexray.evaluate.evaluation import Evaluation, evaluate, scores_of_trainings
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy
 from bonexray.evaluate.settings import Evaluate
-from bonexray.evaluate.split_predictions import answers_in
+from bonexray.evaluate.split_predictions import predictions_in
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 
@@ -152,7 +152,7 @@ def test_folds_are_scored_together_each_image_once() -> None:
 
 def test_the_place_of_an_answer_is_its_images_place_in_the_manifest() -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
-    test = answers_in(rows, probabilities, UNSORTED, "val")
+    test = predictions_in(rows, probabilities, UNSORTED, "val")
     manifest = rows.loc[rows["fold"] == 1, "id"].tolist()
     assert [manifest[place] for place in test.rows["place"]] == test.rows["id"].tolist()
 
@@ -162,7 +162,7 @@ def test_repeats_are_reported_as_mean_and_standard_deviation() -> None:
     scores = evaluated(rows, probabilities).scores
     each = [
         all_metrics(tested.labels, tested.probabilities, UNSORTED)["macro_f1"]
-        for tested in (answers_in(rows, probabilities, UNSORTED, "test", repeat) for repeat in (1, 2, 3))
+        for tested in (predictions_in(rows, probabilities, UNSORTED, "test", repeat) for repeat in (1, 2, 3))
     ]
     assert scores["repeats"] == 3
     assert scores["macro_f1"] == pytest.approx(each[0])

@@ -14,7 +14,7 @@ from bonexray.evaluate.metrics import (
     METRICS,
     all_metrics,
     balanced_accuracy,
-    bin_of,
+    bin_index,
     collapsed,
     confusion_counts,
     scores_of,
@@ -246,7 +246,7 @@ def test_a_certain_error_has_a_finite_log_loss() -> None:
 
 
 def test_a_bin_holds_its_upper_bound() -> None:
-    assert list(bin_of(np.array([0.0, 1 / 15, 1 / 15 + 1e-9, 0.5, 1.0]), BINS)) == [0, 0, 1, 7, 14]
+    assert list(bin_index(np.array([0.0, 1 / 15, 1 / 15 + 1e-9, 0.5, 1.0]), BINS)) == [0, 0, 1, 7, 14]
 
 
 # Beside the scores

@@ -14,7 +14,7 @@ from bonexray.errors import BonexrayError
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import scores_of_trainings
 from bonexray.evaluate.settings import Evaluate
-from bonexray.evaluate.split_predictions import answers_in
+from bonexray.evaluate.split_predictions import predictions_in
 
 PREFIX = "ensemble_"
 SAME = ["repeat", "fold", "id", "split", "label"]
@@ -80,7 +80,7 @@ def ensemble(kind: str, panel: Panel, classes: list[str]) -> tuple[np.ndarray, d
 
 def pairs_of(panel: Panel, classes: list[str], settings: Evaluate) -> pd.DataFrame:
     """Every pair of members on the test images of the first repeat: see `compare_pairs`."""
-    tested = {name: answers_in(panel.rows, values, classes, "test") for name, values in panel.probabilities.items()}
+    tested = {name: predictions_in(panel.rows, values, classes, "test") for name, values in panel.probabilities.items()}
     one = next(iter(tested.values()))
     draws = draw(one.groups, settings.resamples, settings.seed)
     models = {name: answers.probabilities for name, answers in tested.items()}
