@@ -40,12 +40,12 @@ def test_answers_are_probabilities_and_parameters_are_json(kind: str, drawn: Dra
     labels, groups, probabilities = drawn
     fitted = fit_ensemble(kind, labels, groups, probabilities)
     seen = np.random.default_rng(1).dirichlet(np.ones(probabilities.shape[2]), (len(probabilities), 7))
-    answers = fitted.answer(seen)
+    answers = fitted.predict(seen)
     assert answers.shape == seen.shape[1:]
     assert answers.sum(axis=1) == pytest.approx(1)
     assert (answers >= 0).all()
     assert json.loads(json.dumps(fitted.parameters)) == fitted.parameters
-    assert (fit_ensemble(kind, labels, groups, probabilities).answer(seen) == answers).all()
+    assert (fit_ensemble(kind, labels, groups, probabilities).predict(seen) == answers).all()
 
 
 def test_the_settings_take_every_ensemble_and_no_other() -> None:
@@ -56,7 +56,7 @@ def test_the_settings_take_every_ensemble_and_no_other() -> None:
 @pytest.mark.parametrize("kind", ["mean", "weighted", "majority"])
 def test_one_member_answers_for_itself(kind: str) -> None:
     labels, groups, probabilities = members(1, 1, 20, 3)
-    answers = fit_ensemble(kind, labels, groups, probabilities).answer(probabilities)
+    answers = fit_ensemble(kind, labels, groups, probabilities).predict(probabilities)
     assert (answers.argmax(axis=1) == probabilities[0].argmax(axis=1)).all()
 
 
@@ -64,12 +64,12 @@ def test_one_member_answers_for_itself(kind: str) -> None:
 def test_test_images_do_not_change_each_others_answers(kind: str) -> None:
     labels, groups, probabilities = members(1, 3, 30, 3)
     fitted = fit_ensemble(kind, labels, groups, probabilities)
-    assert fitted.answer(probabilities)[4:5] == pytest.approx(fitted.answer(probabilities[:, 4:5]))
+    assert fitted.predict(probabilities)[4:5] == pytest.approx(fitted.predict(probabilities[:, 4:5]))
 
 
 def test_the_mean_is_the_mean() -> None:
     labels, groups, probabilities = members(1, 3, 10, 3)
-    answers = fit_ensemble("mean", labels, groups, probabilities).answer(probabilities)
+    answers = fit_ensemble("mean", labels, groups, probabilities).predict(probabilities)
     assert answers == pytest.approx(probabilities.mean(axis=0))
 
 
@@ -91,7 +91,7 @@ def test_weights_have_the_least_log_loss_on_the_simplex(drawn: Drawn) -> None:
         method="SLSQP",
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
     )
-    assert log_loss(labels, fitted.answer(probabilities)) <= found.fun + 1e-5
+    assert log_loss(labels, fitted.predict(probabilities)) <= found.fun + 1e-5
 
 
 def test_a_useless_member_gets_no_weight_and_equal_members_the_same() -> None:
@@ -107,13 +107,13 @@ def test_a_useless_member_gets_no_weight_and_equal_members_the_same() -> None:
 
 def test_most_votes_win_whatever_their_probabilities() -> None:
     votes = np.array([[[0.51, 0.49, 0.0]], [[0.51, 0.49, 0.0]], [[0.0, 1.0, 0.0]]])
-    answers = ENSEMBLES["majority"](np.array([0]), np.array([0]), votes).answer(votes)
+    answers = ENSEMBLES["majority"](np.array([0]), np.array([0]), votes).predict(votes)
     assert answers[0] == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-5)
 
 
 def test_equal_votes_are_decided_by_the_mean_probability() -> None:
     votes = np.array([[[0.6, 0.4, 0.0]], [[0.1, 0.9, 0.0]]])
-    answers = ENSEMBLES["majority"](np.array([0]), np.array([0]), votes).answer(votes)
+    answers = ENSEMBLES["majority"](np.array([0]), np.array([0]), votes).predict(votes)
     assert answers[0].argmax() == 1
 
 
@@ -121,7 +121,7 @@ def test_equal_votes_are_decided_by_the_mean_probability() -> None:
 @given(drawn_members)
 def test_the_answer_is_among_the_classes_with_most_votes(drawn: Drawn) -> None:
     labels, groups, probabilities = drawn
-    answers = fit_ensemble("majority", labels, groups, probabilities).answer(probabilities).argmax(axis=1)
+    answers = fit_ensemble("majority", labels, groups, probabilities).predict(probabilities).argmax(axis=1)
     for image, answer in enumerate(answers):
         votes = np.bincount(probabilities[:, image].argmax(axis=1), minlength=probabilities.shape[2])
         tied = votes == votes.max()
@@ -136,7 +136,7 @@ def test_the_answer_is_among_the_classes_with_most_votes(drawn: Drawn) -> None:
 def test_stacking_learns_to_read_a_member_whose_classes_are_swapped() -> None:
     labels, groups, probabilities = members(1, 2, 200, 3, [3.0, 0.0])
     swapped = probabilities[:, :, [1, 2, 0]]
-    answers = fit_ensemble("stacking", labels, groups, swapped).answer(swapped).argmax(axis=1)
+    answers = fit_ensemble("stacking", labels, groups, swapped).predict(swapped).argmax(axis=1)
     assert (answers == labels).mean() > 0.9
 
 
@@ -149,7 +149,7 @@ def test_stacking_answers_as_scikit_learns_regression(classes: int) -> None:
     strength = fitted.parameters["regularization_c"]
     expected = LogisticRegression(C=strength, max_iter=10_000, tol=1e-5).fit(features, labels).predict_proba(features)
     assert strength in STRENGTHS
-    assert fitted.answer(probabilities) == pytest.approx(expected, abs=1e-4)
+    assert fitted.predict(probabilities) == pytest.approx(expected, abs=1e-4)
 
 
 def test_noise_is_stacked_with_caution() -> None:
@@ -161,7 +161,7 @@ def test_noise_is_stacked_with_caution() -> None:
 def test_a_class_absent_from_validation_keeps_its_mean_probability() -> None:
     labels, groups, probabilities = members(1, 3, 30, 3)
     fitted = fit_ensemble("stacking", np.minimum(labels, 1), groups, probabilities)
-    answers = fitted.answer(probabilities)
+    answers = fitted.predict(probabilities)
     assert answers[:, 2] == pytest.approx(probabilities.mean(axis=0)[:, 2])
     assert fitted.parameters["classes"] == [0, 1]
 
@@ -169,4 +169,4 @@ def test_a_class_absent_from_validation_keeps_its_mean_probability() -> None:
 def test_one_class_in_validation_leaves_the_mean() -> None:
     labels, groups, probabilities = members(1, 3, 8, 3)
     fitted = fit_ensemble("stacking", np.zeros_like(labels), groups, probabilities)
-    assert fitted.answer(probabilities) == pytest.approx(probabilities.mean(axis=0))
+    assert fitted.predict(probabilities) == pytest.approx(probabilities.mean(axis=0))

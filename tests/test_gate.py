@@ -37,7 +37,7 @@ def test_the_same_numbers_pass():
 
 def test_a_headline_below_the_others_interval_fails():
     (why,) = verdict(results(balanced_accuracy=0.54)).failures
-    assert "0.540, is below the interval of `main`, which begins at 0.550" in why
+    assert "of 0.540 is below the interval at `main`, which begins at 0.550" in why
     assert verdict(results(balanced_accuracy=0.55)).failures == ()
 
 
@@ -61,7 +61,7 @@ def test_a_model_that_collapses_fails_and_one_that_already_had_does_not():
 
 def test_a_new_model_that_collapses_fails():
     (why,) = verdict(results(models={**MODELS, "resnet50": {"collapsed": 1}})).failures
-    assert "ResNet50, which is new, has collapsed" in why
+    assert "ResNet50, a new model, has collapsed" in why
 
 
 @pytest.mark.parametrize("where", ["headline", "data"])
@@ -72,7 +72,7 @@ def test_a_leak_that_is_newly_suspected_fails_and_a_known_one_is_named(where: st
     )
     assert "suspects a leak" in judge(suspect, results()).failures[0]
     known = judge(suspect, suspect)
-    assert known.failures == () and "suspected on both sides" in " ".join(known.notes)
+    assert known.failures == () and "suspected at both revisions" in " ".join(known.notes)
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.5, float("nan"), float("inf")])
@@ -105,13 +105,17 @@ def test_models_that_left_the_study_and_a_wide_interval_are_named():
 
 def test_intervals_of_two_confidences_are_named():
     other = results("main", confidence=0.9)
-    assert "not of one confidence: 95 % here, 90 % at `main`" in " ".join(judge(results(confidence=0.95), other).notes)
+    assert "confidence levels differ: 95 % here, 90 % at `main`" in " ".join(
+        judge(results(confidence=0.95), other).notes
+    )
     alike, unknown = judge(results(confidence=0.9), other), verdict(results(confidence=0.9))
     assert not [note for note in (*alike.notes, *unknown.notes) if "confidence" in note]
 
 
 def test_a_shortcut_that_is_new_is_named():
-    assert "Facts about the files alone" in " ".join(verdict(results(shortcut_balanced_accuracy=0.69)).notes)
+    assert "File size, format and mean brightness alone" in " ".join(
+        verdict(results(shortcut_balanced_accuracy=0.69)).notes
+    )
 
 
 def test_a_revision_from_before_there_were_intervals_is_named():

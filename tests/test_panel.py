@@ -54,7 +54,7 @@ def test_models_that_answered_to_other_images_are_refused() -> None:
     with pytest.raises(BonexrayError, match="the predictions of other: expected the images and splits of one"):
         panel_of({"one": one, "other": other})
     moved = one[0].assign(split=one[0]["split"].to_numpy()[::-1])
-    with pytest.raises(BonexrayError, match="received others"):
+    with pytest.raises(BonexrayError, match="received different ones"):
         panel_of({"one": one, "other": (moved, one[1])})
 
 

@@ -116,8 +116,11 @@ def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
     [
         ({}, []),
         ({"shortcut_balanced_accuracy": 0.54}, []),
-        ({"shortcut_balanced_accuracy": 0.56}, ["Facts about the files alone"]),
-        ({"leak_suspect": True}, ["leak_suspect: copies or patients"]),
+        (
+            {"shortcut_balanced_accuracy": 0.56},
+            ["File size, format and mean brightness alone reach a balanced accuracy of 0.560"],
+        ),
+        ({"leak_suspect": True}, ["leak_suspect: the dataset's own split has copies"]),
         ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
     ],
 )
@@ -163,17 +166,22 @@ def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() ->
 @pytest.mark.parametrize(
     ("alike", "expected"),
     [
-        (["densenet121"], "DenseNet121 is highest on test and can be told from all others"),
-        (["densenet121", "xception"], "DenseNet121 is highest on test; not told from it: Xception "),
-        (list(MODELS), "DenseNet121 is highest on test, but none of the others can be told from it"),
+        (["densenet121"], "DenseNet121 has the highest test score and differs significantly from every other model"),
+        (["densenet121", "xception"], "DenseNet121 has the highest test score; not distinguishable from it: Xception "),
+        (list(MODELS), "DenseNet121 has the highest test score, but no other model can be distinguished from it"),
     ],
 )
 def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alike: list[str], expected: str) -> None:
     assert comparison_sentence(comparison_table(MODELS, STARTS, alike)).startswith(expected)
     one, two = ({name: MODELS[name] for name in names} for names in (["resnet50"], ["resnet50", "xception"]))
-    assert "the other cannot be told from it" in comparison_sentence(comparison_table(two, STARTS, two))
-    assert "can be told from the other (" in comparison_sentence(comparison_table(two, STARTS, ["xception"]))
-    assert comparison_sentence(comparison_table(one, STARTS, ["resnet50"])) == "One model, compared with no other."
+    assert "the other model cannot be distinguished from it" in comparison_sentence(comparison_table(two, STARTS, two))
+    assert "differs significantly from the other model (" in comparison_sentence(
+        comparison_table(two, STARTS, ["xception"])
+    )
+    assert (
+        comparison_sentence(comparison_table(one, STARTS, ["resnet50"]))
+        == "The study has a single model, so nothing is compared."
+    )
 
 
 # The choice
