@@ -19,12 +19,12 @@ from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.report.contents import model_details, report_page, summary_page
 from bonexray.report.data import Choices, Study, read_study
-from bonexray.report.images import WIDEST_PX, picture
+from bonexray.report.images import MAX_WIDTH_PX, picture
 from bonexray.report.model_card import model_card_page
-from bonexray.report.pages import markdown_text
 from bonexray.report.provenance import Provenance
 from bonexray.report.tables import models_table
 from bonexray.report.text import answer
+from bonexray.results.markdown import markdown_text
 
 PROVENANCE = Provenance({"keras": "3.11.1"}, (("models/vgg16", "ab" * 32),))
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -229,7 +229,7 @@ def test_a_figure_becomes_small_and_stays_itself(tmp_path: Path) -> None:
     noise = np.random.default_rng(7).integers(0, 256, (900, 2400), np.uint8)
     Image.fromarray(noise).save(tmp_path / "models_cost.png")
     found = picture(tmp_path / "models_cost.png")
-    assert (found.width, found.height) == (WIDEST_PX, 480)
+    assert (found.width, found.height) == (MAX_WIDTH_PX, 480)
     assert len(found.source) < (tmp_path / "models_cost.png").stat().st_size
     assert picture(tmp_path / "models_cost.png") == found
     assert picture(tmp_path / "models_pairs.png") is None

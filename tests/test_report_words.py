@@ -149,16 +149,16 @@ def test_other_systems_stand_beside_the_networks_that_the_study_has(studies) -> 
 @every_shape
 def test_every_item_is_answered_or_left_to_the_authors(studies, items: tuple, name: str) -> None:
     study = studies[name]
-    found = checklist(items, study)
-    assert len({item.number for item in found}) == len(items)
-    assert any(item.says for item in found) and any(item.says is None for item in found)
-    used = {key for _, _, key in (*CLAIM, *TRIPOD)} - {""}
-    assert used == set(statements(study))
+    texts = dict(checklist(items, study))
+    assert list(texts) == list(items)
+    assert all((text is None) == (item.statement is None) for item, text in texts.items())
+    assert any(texts.values()) and None in texts.values()
+    assert {item.statement for item in (*CLAIM, *TRIPOD)} - {None} == set(statements(study))
 
 
 def test_the_numbers_of_both_checklists_are_complete() -> None:
-    assert [number for number, *_ in CLAIM] == [str(number) for number in range(1, 45)]
-    assert {int(re.match(r"\d+", number)[0]) for number, *_ in TRIPOD} == set(range(1, 28))
+    assert [item.number for item in CLAIM] == [str(number) for number in range(1, 45)]
+    assert {int(re.match(r"\d+", item.number)[0]) for item in TRIPOD} == set(range(1, 28))
 
 
 def test_versions_are_those_that_the_study_pins(tmp_path: Path) -> None:

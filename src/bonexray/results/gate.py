@@ -7,7 +7,7 @@ from bonexray.aggregate.panel import PREFIX
 from bonexray.aggregate.table import title_of
 from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY
-from bonexray.report.pages import markdown_text
+from bonexray.results.markdown import markdown_text
 from bonexray.results.tables import warnings_of
 from bonexray.results.wording import listed, missing, percent, signed, with_interval
 
