@@ -1,4 +1,4 @@
-"""A study of two models, and what MLflow has recorded of it, for the tests of tracking."""
+"""A study of two models and its records in MLflow, for the tests of tracking."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -37,7 +37,7 @@ HEADLINE = {"model": "densenet121", "models": 2, "balanced_accuracy": 0.4, "roc_
 
 
 def two_models() -> Settings:
-    """The settings of a study of two models."""
+    """Return the settings of a study of two models."""
     params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
     params["train"] |= {"epochs": 2, "seed": 7}
     params["track"] = {"experiment": EXPERIMENT, "register": False}
@@ -46,7 +46,7 @@ def two_models() -> Settings:
 
 
 def write_study(root: Path) -> None:
-    """The files of a study of two models that have been trained, evaluated and compared."""
+    """Write the files of a study of two models after training, evaluation and comparison."""
     for number, name in enumerate(("compact_cnn", "densenet121")):
         write_json(root / f"models/{name}/model.json", {**CARD, "model": name, "fingerprint": f"{number}" * 64})
         lines = ["epoch,loss,val_loss,learning_rate", "1,1.0,1.2,0.001", "2,0.5,1.1,0.0005"]
@@ -62,37 +62,37 @@ def write_study(root: Path) -> None:
 
 
 def train_live(settings: Settings, epochs: int = 2, card: dict[str, object] = CARD) -> None:
-    """A training that logs while it goes on."""
+    """Log a training epoch by epoch."""
     with live_run(settings, card) as run:
         for number in range(1, epochs + 1):
             run.epoch(number, {**EPOCH, "loss": 1 / number})
 
 
 def runs(stage: str | None = None) -> list[Run]:
-    """The runs that are not deleted, of one stage or of all."""
+    """Return the runs of a stage, or of all stages, without deleted ones."""
     client = MlflowClient(tracking_uri())
-    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    return [run for run in found if stage in (None, run.data.tags.get("stage"))]
+    active = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    return [run for run in active if stage in (None, run.data.tags.get("stage"))]
 
 
 def steps_of(run: Run, metric: str) -> list[tuple[int, float]]:
-    """The values of a metric, with their epochs."""
+    """Return pairs of epoch and value of a metric."""
     return [(m.step, m.value) for m in MlflowClient(tracking_uri()).get_metric_history(run.info.run_id, metric)]
 
 
 def artifacts_of(run: Run, folder: str | None = None) -> list[str]:
-    """Paths of the files of a run."""
+    """Return the paths of a run's files."""
     return sorted(entry.path for entry in MlflowClient(tracking_uri()).list_artifacts(run.info.run_id, folder))
 
 
 def at_once(count: int, act: Callable[[int], object]) -> list[object]:
-    """What processes return that call a function with 0, 1, ... at the same moment."""
-    context = multiprocessing.get_context("fork")  # what is imported stays so
-    barrier, answers = context.Barrier(count), context.SimpleQueue()
+    """Call a function with 0, 1, ... in as many processes at the same moment, and return the results."""
+    context = multiprocessing.get_context("fork")  # keeps imported modules
+    barrier, results = context.Barrier(count), context.SimpleQueue()
 
     def one(number: int) -> None:
         barrier.wait(60)
-        answers.put(act(number))
+        results.put(act(number))
 
     processes = [context.Process(target=one, args=(number,)) for number in range(count)]
     for process in processes:
@@ -100,4 +100,4 @@ def at_once(count: int, act: Callable[[int], object]) -> list[object]:
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [0] * count
-    return [answers.get() for _ in processes]
+    return [results.get() for _ in processes]

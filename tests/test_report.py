@@ -1,4 +1,4 @@
-"""The report is whole for every kind of study, true to its files, safe with any name, and opens without a network."""
+"""The report is complete for every kind of study, escapes names and loads nothing from a network."""
 
 import dataclasses
 import re
@@ -33,15 +33,15 @@ every_shape = pytest.mark.parametrize("name", SHAPES)
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory):
-    """Each shape's study and its page, made once."""
-    made: dict[str, tuple[Study, str]] = {}
+    """Return a function that gives the study of a shape and its page, each created once."""
+    cache: dict[str, tuple[Study, str]] = {}
 
     def study_of(name: str) -> tuple[Study, str]:
-        if name not in made:
+        if name not in cache:
             root = tmp_path_factory.mktemp("study")
             study = read_study(write_study(root, SHAPES[name]), root)
-            made[name] = study, report_page(study, PROVENANCE)
-        return made[name]
+            cache[name] = study, report_page(study, PROVENANCE)
+        return cache[name]
 
     return study_of
 
@@ -53,7 +53,7 @@ def with_setting(study: Study, section: str, **changes: object) -> Study:
 
 
 class Outline(HTMLParser):
-    """Checks that every tag is closed, and gathers ids, headings, pictures, addresses and text."""
+    """The outline of a page: ids, headings, images, addresses and text; checks that every tag is closed."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Outline(HTMLParser):
 
 
 @every_shape
-def test_the_page_is_valid_and_reads_in_order(studies, name: str) -> None:
+def test_page_is_valid_html_with_nested_headings(studies, name: str) -> None:
     outline = Outline(studies(name)[1])
     assert outline.headings.count(1) == 1 and outline.headings[0] == 1
     assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
@@ -105,7 +105,7 @@ def test_the_page_is_valid_and_reads_in_order(studies, name: str) -> None:
 
 
 @every_shape
-def test_nothing_is_asked_of_a_network(studies, name: str) -> None:
+def test_page_loads_nothing_from_a_network(studies, name: str) -> None:
     page = studies(name)[1]
     assert all(address.startswith(("data:", "#")) for address in Outline(page).addresses)
     assert "default-src 'none'" in page
@@ -128,20 +128,20 @@ def test_no_section_is_empty_and_no_value_is_missing(studies, name: str) -> None
 
 
 @every_shape
-def test_every_figure_of_the_study_is_in_the_page(studies, name: str) -> None:
+def test_page_contains_every_figure(studies, name: str) -> None:
     study, page = studies(name)
     assert len(Outline(page).images) == len(list(study.root.rglob("*.png")))
 
 
 @every_shape
-def test_the_same_study_gives_the_same_bytes(studies, name: str) -> None:
+def test_page_is_reproducible(studies, name: str) -> None:
     study, page = studies(name)
     again = read_study(study.settings, study.root)
     assert report_page(again, PROVENANCE) == page
     assert str(study.root) not in page
 
 
-def test_every_model_has_a_line_with_its_score_interval_and_flags(studies) -> None:
+def test_every_model_has_a_row_with_score_interval_and_marks(studies) -> None:
     study, page = studies("in trouble")
     rows = {row[0].text: row for row in models_table(study).rows}
     assert list(rows) == list(study.table["title"])
@@ -151,7 +151,7 @@ def test_every_model_has_a_line_with_its_score_interval_and_flags(studies) -> No
     assert "Always the majority class" in page
 
 
-def test_a_score_that_no_model_has_makes_no_column_and_one_that_some_lack_is_a_dash(studies, tmp_path: Path) -> None:
+def test_a_score_of_no_model_has_no_column_and_a_missing_score_is_a_dash(studies, tmp_path: Path) -> None:
     assert "ROC AUC" not in models_table(studies("in trouble")[0]).columns
     settings = write_study(tmp_path, SHAPES["three networks"])
     scores = read_json(tmp_path / "metrics/models.json")
@@ -162,7 +162,7 @@ def test_a_score_that_no_model_has_makes_no_column_and_one_that_some_lack_is_a_d
     assert table.rows[1][column].order is None
 
 
-def test_repeats_give_mean_and_standard_deviation_over_the_repeats(studies, tmp_path: Path) -> None:
+def test_repeats_have_mean_and_standard_deviation(studies, tmp_path: Path) -> None:
     table = models_table(studies("repeats")[0])
     assert table.rows[0][table.columns.index("Mean ± SD of 3 repeats")].sub == "± 0.020"
     assert "first repeat" in table.caption and "first repeat" not in models_table(studies("folds")[0]).caption
@@ -174,32 +174,32 @@ def test_repeats_give_mean_and_standard_deviation_over_the_repeats(studies, tmp_
 
 
 @pytest.mark.parametrize(
-    ("copies", "said"), [(0, "the images without augmentation."), (8, "8 such copies of each training image.")]
+    ("copies", "expected"), [(0, "the images without augmentation."), (8, "8 such copies of each training image.")]
 )
-def test_what_frozen_backbones_saw_of_augmentation_is_said(studies, copies: int, said: str) -> None:
+def test_augmentation_of_frozen_backbones_is_stated(studies, copies: int, expected: str) -> None:
     study = studies("three networks")[0]
     page = report_page(with_setting(study, "features", copies=copies), PROVENANCE)
-    assert f"Frozen backbones (2 of 3 networks) were given {said}" in page
+    assert f"Frozen backbones (2 of 3 networks) were given {expected}" in page
 
 
-def test_weights_of_ones_own_are_named(studies) -> None:
+def test_own_weights_are_named(studies) -> None:
     study, page = studies("three networks")
     chosen = with_setting(study, "weights", files={"vgg16": "/data/vgg16.h5"})
-    said = "own files for vgg16"
-    assert said in report_page(chosen, PROVENANCE) and said not in page
+    expected = "own files for vgg16"
+    assert expected in report_page(chosen, PROVENANCE) and expected not in page
 
 
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", True), ("three networks", False)])
-def test_ranks_stand_only_where_there_are_folds_or_repeats(studies, name: str, there: bool) -> None:
+def test_ranks_need_folds_or_repeats(studies, name: str, there: bool) -> None:
     assert ("Friedman" in studies(name)[1]) == there
 
 
 @pytest.mark.parametrize(("name", "there"), [("three networks", True), ("two classes", False)])
-def test_grades_are_spoken_of_only_where_classes_are_ordered(studies, name: str, there: bool) -> None:
+def test_grades_need_ordered_classes(studies, name: str, there: bool) -> None:
     assert ("Agreement on the ordered scale</summary>" in studies(name)[1]) == there
 
 
-def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
+def test_names_are_escaped(tmp_path: Path) -> None:
     nasty = "<script>alert(1)</script>|\"'&"
     settings = write_study(tmp_path, Shape(classes=(nasty, "b")))
     table = pd.read_csv(tmp_path / "metrics/comparison.csv")
@@ -215,16 +215,16 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_markdown_shows_any_text_in_one_line_as_it_is(text: str) -> None:
-    shown = markdown_text(text)
-    assert len(shown.splitlines()) <= 1
-    assert re.sub(r"\\([\\`*_\[\]<>|#])", r"\1", shown) == " ".join(text.split())
+def test_markdown_text_is_one_line_of_literal_text(text: str) -> None:
+    escaped = markdown_text(text)
+    assert len(escaped.splitlines()) <= 1
+    assert re.sub(r"\\([\\`*_\[\]<>|#])", r"\1", escaped) == " ".join(text.split())
 
 
 # Figures, summary, card, files
 
 
-def test_a_figure_becomes_small_and_stays_itself(tmp_path: Path) -> None:
+def test_figures_are_compressed_reproducibly(tmp_path: Path) -> None:
     noise = np.random.default_rng(7).integers(0, 256, (900, 2400), np.uint8)
     Image.fromarray(noise).save(tmp_path / "models_cost.png")
     found = picture(tmp_path / "models_cost.png")
@@ -235,7 +235,7 @@ def test_a_figure_becomes_small_and_stays_itself(tmp_path: Path) -> None:
 
 
 @every_shape
-def test_the_summary_is_short_and_has_the_answer_and_all_models(studies, name: str) -> None:
+def test_summary_has_the_result_and_all_models(studies, name: str) -> None:
     study = studies(name)[0]
     text = summary_page(study)
     assert answer(study)[0] in text.replace("\\", "")
@@ -244,7 +244,7 @@ def test_the_summary_is_short_and_has_the_answer_and_all_models(studies, name: s
 
 
 @every_shape
-def test_a_model_card_says_what_it_is_and_how_good(name: str) -> None:
+def test_model_card_has_definition_and_scores(name: str) -> None:
     shape = SHAPES[name]
     model = shape.models[0]
     facts = card_of(shape, model), scores_of(shape, model, 0), data_of(shape), settings_of(shape)
@@ -256,7 +256,7 @@ def test_a_model_card_says_what_it_is_and_how_good(name: str) -> None:
     assert not re.search(r"\b(None|nan)\b", page)
 
 
-def test_the_stage_writes_the_same_bytes_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_is_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = write_study(tmp_path, SHAPES["three networks"])
     (tmp_path / "requirements.txt").write_text("keras==3.11.1\n")
     monkeypatch.chdir(tmp_path)
@@ -280,7 +280,7 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
         read_study(settings, tmp_path)
 
 
-def test_an_ensembles_figures_are_its_own(tmp_path: Path) -> None:
+def test_an_ensemble_has_its_own_figures(tmp_path: Path) -> None:
     settings = write_study(tmp_path, SHAPES["repeats"])
     details = model_details(read_study(settings, tmp_path), "ensemble_stacking")
     assert len(details["figures"]) == 6 and not details["explained"]
