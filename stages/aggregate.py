@@ -1,4 +1,4 @@
-"""Compare the models of the study: ensembles, every pair, ranks, and one model chosen on validation."""
+"""Compare the models of the study, fit ensembles of them, and choose one model on validation."""
 
 import logging
 from dataclasses import asdict
@@ -43,7 +43,7 @@ log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     evaluate: Evaluate
     aggregate: Aggregate
@@ -55,12 +55,12 @@ def main(settings: Settings) -> None:
     classes, scores = read_classes(), read_json(MODELS)
     folders = {name: EVALUATED / name for name in scores}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
-    chosen = chosen_on_validation(scores)  # ensembles were fitted on validation: what they score there is no test
+    chosen = chosen_on_validation(scores)  # before ensembles join: they are fitted on validation
     members = list(panel.probabilities)
     ensembles = fitted_ensembles(panel, settings, classes)
     panel = panel.with_members({name: probabilities for name, (probabilities, _) in ensembles.items()})
-    of_ensembles = evaluate_ensembles(panel, list(ensembles), settings, classes)
-    scores |= of_ensembles
+    ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes)
+    scores |= ensemble_scores
     pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
     best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
@@ -69,7 +69,7 @@ def main(settings: Settings) -> None:
     write_json(
         ENSEMBLES,
         {
-            name: {"members": members, "fitted": fitted, "scores": without_confusion(of_ensembles[name])}
+            name: {"members": members, "fitted": fitted, "scores": without_confusion(ensemble_scores[name])}
             for name, (_, fitted) in ensembles.items()
         },
     )
@@ -78,10 +78,10 @@ def main(settings: Settings) -> None:
     write_table(pairs, PAIRS)
     headline = headline_of(chosen, scores, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
-    of_all = {"confidence": settings.evaluate.confidence, "models": len(folders), **trainings}
-    write_json(HEADLINE, {**headline, **of_all})
+    study = {"confidence": settings.evaluate.confidence, "models": len(folders), **trainings}
+    write_json(HEADLINE, {**headline, **study})
     histories = {name: pd.read_csv(folder / HISTORY) for name, folder in folders.items()}
-    confusions = {name: of_model["confusion"] for name, of_model in scores.items()}
+    confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder)
     log.info("chosen on validation: %s; highest on test: %s", chosen, best)
@@ -89,7 +89,7 @@ def main(settings: Settings) -> None:
 
 
 def fitted_ensembles(panel: Panel, settings: Settings, classes: list[str]) -> dict[str, tuple[np.ndarray, dict]]:
-    """Return the probabilities of each ensemble and what was fitted for it; a study of one model has none."""
+    """Return the probabilities and fitted parameters of each ensemble; none for a study of one model."""
     kinds = settings.aggregate.ensembles if len(panel.probabilities) > 1 else []
     return {f"{PREFIX}{kind}": ensemble(kind, panel, classes) for kind in kinds}
 
@@ -97,7 +97,7 @@ def fitted_ensembles(panel: Panel, settings: Settings, classes: list[str]) -> di
 def evaluate_ensembles(
     panel: Panel, names: list[str], settings: Settings, classes: list[str]
 ) -> dict[str, dict[str, object]]:
-    """Score the ensembles on test and draw their figures; they were fitted on validation and have no score there."""
+    """Score the ensembles on test and draw their figures; they have no validation scores, being fitted on validation."""
     scores = {}
     with atomic_folder(ENSEMBLE_REPORTS) as folder:
         for name in names:

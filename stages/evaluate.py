@@ -1,4 +1,4 @@
-"""Turn the probabilities of every model into scores and figures; no network is needed."""
+"""Score every model from its predictions and draw its figures."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml."""
+    """The sections of params.yaml that the stage reads."""
 
     models: dict[str, dict]
     evaluate: Evaluate
@@ -48,8 +48,8 @@ class Settings(StageSettings):
 def main(settings: Settings) -> None:
     """Write metrics/models.json, figures and tables in reports/models/, data/evaluated/ and reports/plots/.
 
-    data/evaluated/ holds the card, history and predictions of each model once more, so that later stages depend on one
-    folder and not on every model.
+    data/evaluated/ holds copies of the card, history and predictions of each model, so that later stages depend on one
+    folder instead of on every model.
     """
     names = list(settings.models)
     with atomic_folder(MODEL_REPORTS) as reports, atomic_folder(EVALUATED) as evaluated:
@@ -58,21 +58,21 @@ def main(settings: Settings) -> None:
         scores = dict(zip(names, progress(work(calls), "evaluating", len(names)), strict=True))
         write_plots(names, reports, evaluated)
     write_json(MODELS, scores)
-    for name, of_model in scores.items():
-        log.info("%-22s %s", name, in_one_line(of_model))
+    for name, model_scores in scores.items():
+        log.info("%-22s %s", name, summary_line(model_scores))
 
 
 def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path) -> dict[str, object]:
     """Score one model and draw its figures.
 
     Args:
-        name: of the model.
-        settings: of the stage.
-        reports: the folder for figures and tables.
-        evaluated: the folder for the files that later stages read.
+        name: name of the model.
+        settings: settings of the stage.
+        reports: folder for figures and tables.
+        evaluated: folder for the files that later stages read.
 
     Returns:
-        Its scores, under their names.
+        Name to score.
     """
     source, classes, title = model_folder(name), read_classes(), model_row(name).title
     for folder in (reports, evaluated):
@@ -93,7 +93,7 @@ def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path
 
 
 def write_plots(names: list[str], reports: Path, evaluated: Path) -> None:
-    """Write the tables that `dvc plots` draws: of all models, one below the other."""
+    """Write the tables that `dvc plots` draws, each with the rows of all models."""
     sources = {
         "learning_curves": (evaluated, HISTORY, ["epoch", "loss", "val_loss"]),
         "confusion": (reports, "results_{name}.csv", ["actual", "prediction"]),
@@ -106,11 +106,11 @@ def write_plots(names: list[str], reports: Path, evaluated: Path) -> None:
             pd.concat(tables).to_csv(folder / f"{plot}.csv", index=False, lineterminator="\n")
 
 
-def in_one_line(scores: dict[str, object]) -> str:
-    """Return the score that the study compares, with its interval."""
+def summary_line(scores: dict[str, object]) -> str:
+    """Return the balanced accuracy with its interval, as one line for the log."""
     score = "balanced_accuracy"
     interval = f"{scores[score]:.3f} ({scores[f'{score}_low']:.3f} to {scores[f'{score}_high']:.3f})"
-    collapsed = "; COLLAPSED: one answer to everything" if scores["collapsed"] else ""
+    collapsed = "; COLLAPSED: predicts one class for every image" if scores["collapsed"] else ""
     return f"balanced accuracy {interval}, n = {scores['n']}{collapsed}"
 
 

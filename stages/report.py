@@ -1,4 +1,4 @@
-"""Write the report: everything the study found, on one page that opens anywhere."""
+"""Write the report, its summary and a card for each model."""
 
 import logging
 
@@ -16,7 +16,7 @@ log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
-    """What the stage reads of params.yaml: the sections that the report states, as they are."""
+    """The sections of params.yaml that the report shows, unparsed."""
 
     dataset: dict
     split: dict
@@ -31,7 +31,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write reports/report.html, reports/summary.md and a card for each model in reports/cards/."""
+    """Write reports/report.html, reports/summary.md and reports/cards/."""
     study = read_study(Choices(settings.model_dump()))
     with atomic_folder(CARDS) as folder:
         for name, card in study.cards.items():

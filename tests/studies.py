@@ -1,4 +1,4 @@
-"""A finished study's files, small and synthetic, for the tests of what reports it."""
+"""Small synthetic files of a finished study, for the tests of the report."""
 
 import itertools
 import json
@@ -11,7 +11,8 @@ from PIL import Image
 
 from bonexray.files import write_json
 from bonexray.registry import REGISTRY, model_row
-from bonexray.study import Settings, load_settings
+from bonexray.report.data import Choices
+from bonexray.study import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = (
@@ -32,7 +33,7 @@ SCORES = (
     "calibrated_log_loss",
 )
 ORDERED = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
-OF_A_MODEL = (
+MODEL_FIGURES = (
     "confusion_matrix",
     "sample_predictions",
     "misclassified",
@@ -41,7 +42,7 @@ OF_A_MODEL = (
     "precision_recall",
     "reliability",
 )
-OF_THE_STUDY = (
+STUDY_FIGURES = (
     "models_comparison",
     "models_evaluation_grid",
     "models_confusion_grid",
@@ -53,7 +54,7 @@ OF_THE_STUDY = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What a study is like."""
+    """The properties of a study."""
 
     models: tuple[str, ...] = ("vgg16", "resnet50", "compact_cnn")
     classes: tuple[str, ...] = ("normal", "osteopenia", "osteoporosis")
@@ -68,7 +69,7 @@ class Shape:
     filters: tuple[str, ...] = ()
     explained: bool = True
     undefined: tuple[str, ...] = ()
-    clear: bool = False  # whether the first model differs from every other
+    clear: bool = False  # whether the first model differs significantly from every other
 
 
 SHAPES = {
@@ -86,25 +87,27 @@ SHAPES = {
 }
 
 
-def settings_of(shape: Shape) -> Settings:
-    """This repository's settings, with the study's data set and weights."""
+def settings_of(shape: Shape) -> Choices:
+    """Return this repository's settings with the study's data set and weights, as the report reads them."""
     settings = load_settings(ROOT / "params.yaml")
     data = {"name": "trial", "simulated": {"cohort": "data/phantom"} if shape.simulated else {}}
     data |= {} if shape.simulated else {"reference": None, "group_pattern": None}
     weights = settings.weights.model_copy(update={"source": "imagenet" if shape.imagenet else "random"})
-    return settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
+    changed = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
+    return Choices(changed.model_dump())
 
 
-def write_study(root: Path, shape: Shape) -> Settings:
-    """Lay out all files that a study of that shape leaves, and return its settings."""
+def write_study(root: Path, shape: Shape) -> Choices:
+    """Write all files of a finished study, and return its settings."""
     names = [*shape.models, *(f"ensemble_{kind}" for kind in shape.ensembles)]
-    scores = {name: scores_of(shape, name, place) for place, name in enumerate(names)}
+    scores = {name: scores_of(shape, name, index) for index, name in enumerate(names)}
     alike = [] if shape.clear else names[1:]
     table = pd.DataFrame([row_of(shape, name, scores[name], name in alike) for name in names]).sort_values(
         "balanced_accuracy", ascending=False
     )
     table.insert(0, "rank", range(1, len(table) + 1))
-    write_json(root / "metrics/models.json", scores)
+    write_json(root / "metrics/models.json", {name: scores[name] for name in shape.models})
+    write_json(root / "metrics/ensembles.json", ensembles_of(shape, scores))
     table.to_csv(root / "metrics/comparison.csv", index=False)
     chosen = scores[names[0]]
     write_json(
@@ -126,7 +129,7 @@ def write_study(root: Path, shape: Shape) -> Settings:
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
     for name in shape.models:
-        write_json(root / f"models/{name}/model.json", card_of(shape, name))
+        write_json(root / f"data/evaluated/{name}/model.json", card_of(shape, name))
         if shape.explained:
             write_json(
                 root / f"metrics/explained/{name}.json",
@@ -135,7 +138,7 @@ def write_study(root: Path, shape: Shape) -> Settings:
     if len(names) > 1:
         pairs_of(scores, shape.clear).to_csv(root / "metrics/pairs.csv", index=False)
     if max(shape.folds, shape.repeats) > 1:
-        ranks = {name: float(place + 1) for place, name in enumerate(names)}
+        ranks = {name: float(index + 1) for index, name in enumerate(names)}
         write_json(
             root / "metrics/ranks.json", {"statistic": 4.2, "p": 0.12, "mean_ranks": ranks, "critical_difference": 1.4}
         )
@@ -151,15 +154,15 @@ def write_study(root: Path, shape: Shape) -> Settings:
     return settings_of(shape)
 
 
-def scores_of(shape: Shape, name: str, place: int) -> dict[str, object]:
-    """One model's scores, a little lower than those of the model before it."""
-    value = 0.75 - 0.05 * place
+def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
+    """Return the scores of a model, lower the higher its index."""
+    value = 0.75 - 0.05 * index
     scores: dict[str, object] = {"n": 36, "n_groups": 32}
     for score in (*SCORES, *(ORDERED if shape.ordered else ())):
-        known = None if score in shape.undefined else value
-        scores |= {score: known, f"{score}_low": known and value - 0.1, f"{score}_high": known and value + 0.1}
+        defined = None if score in shape.undefined else value
+        scores |= {score: defined, f"{score}_low": defined and value - 0.1, f"{score}_high": defined and value + 0.1}
         if shape.repeats > 1:
-            scores |= {f"{score}_mean": known, f"{score}_sd": known and 0.02}
+            scores |= {f"{score}_mean": defined, f"{score}_sd": defined and 0.02}
     for label in shape.classes:
         scores |= {f"{stem}_{label}": value for stem in ("precision", "recall", "specificity", "f1", "roc_auc")} | {
             f"support_{label}": 12
@@ -173,14 +176,20 @@ def scores_of(shape: Shape, name: str, place: int) -> dict[str, object]:
         "val_balanced_accuracy": value + 0.01,
         "val_log_loss": 1 - value,
         "epochs": 13,
-        "parameters": 14_714_688 + place,
+        "parameters": 14_714_688 + index,
         "multiply_adds": 1.53e10,
         "file_mb": 0.3,
     }
 
 
+def ensembles_of(shape: Shape, scores: dict[str, dict]) -> dict[str, object]:
+    """Return the content of metrics/ensembles.json."""
+    names = [f"ensemble_{kind}" for kind in shape.ensembles]
+    return {name: {"members": list(shape.models), "fitted": {}, "scores": scores[name]} for name in names}
+
+
 def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, object]:
-    """The model's line of metrics/comparison.csv."""
+    """Return the row of a model in metrics/comparison.csv."""
     network = name in REGISTRY
     title = model_row(name).title if network else f"Ensemble ({name.removeprefix('ensemble_')})"
     start = ("imagenet" if shape.imagenet else "random") if network and model_row(name).backbones else "scratch"
@@ -196,7 +205,7 @@ def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, obje
 
 
 def data_of(shape: Shape) -> dict[str, object]:
-    """metrics/data.json."""
+    """Return the content of metrics/data.json."""
     by_split = {
         split: dict.fromkeys(shape.classes, count) for split, count in (("train", 50), ("val", 10), ("test", 12))
     }
@@ -221,12 +230,13 @@ def data_of(shape: Shape) -> dict[str, object]:
 
 
 def card_of(shape: Shape, name: str) -> dict[str, object]:
-    """models/<name>/model.json."""
+    """Return the content of data/evaluated/<name>/model.json."""
     backbones = dict.fromkeys(model_row(name).backbones, "ab" * 32)
     return {
         "model": name,
         "mode": "frozen" if backbones else "scratch",
         "classes": list(shape.classes),
+        "starts_from": ("imagenet" if shape.imagenet else "random") if backbones else "scratch",
         "leak_suspect": shape.leak,
         "img_px": 128,
         "backbones": backbones,
@@ -239,10 +249,10 @@ def card_of(shape: Shape, name: str) -> dict[str, object]:
 
 
 def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
-    """Every pair; those with the first model differ where the study is clear. As in a real file, either order."""
+    """Return the content of metrics/pairs.csv; the models of a pair stand in either order, as in a real file."""
     rows = []
-    for place, (one, other) in enumerate(itertools.combinations(scores, 2)):
-        one, other = (other, one) if place % 2 else (one, other)
+    for index, (one, other) in enumerate(itertools.combinations(scores, 2)):
+        one, other = (other, one) if index % 2 else (one, other)
         difference = scores[one]["balanced_accuracy"] - scores[other]["balanced_accuracy"]
         p = 0.0004 if clear and next(iter(scores)) in (one, other) else 0.4
         rows.append(
@@ -264,17 +274,17 @@ def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
 
 
 def draw_figures(reports: Path, shape: Shape) -> None:
-    """All figures that the study would have, as small gray pictures."""
-    files = [reports / "models" / m / f"{m}_{figure}.png" for m in shape.models for figure in OF_A_MODEL]
-    of_ensembles = [f for f in OF_A_MODEL if f != "evaluation_figure"]  # which have no history
+    """Write all figures of the study as small gray images."""
+    files = [reports / "models" / m / f"{m}_{figure}.png" for m in shape.models for figure in MODEL_FIGURES]
+    ensemble_figures = [f for f in MODEL_FIGURES if f != "evaluation_figure"]  # ensembles have no history
     files += [
         reports / "ensembles" / f"ensemble_{kind}" / f"ensemble_{kind}_{figure}.png"
         for kind in shape.ensembles
-        for figure in of_ensembles
+        for figure in ensemble_figures
     ]
     files += [
         reports / "comparison" / f"{name}.png"
-        for name in OF_THE_STUDY
+        for name in STUDY_FIGURES
         if name != "models_pairs" or len(shape.models) > 1
     ]
     files += [
@@ -291,12 +301,12 @@ def draw_figures(reports: Path, shape: Shape) -> None:
             for m in shape.models
             for figure in ("gradcam", "architecture")
         ]
-    for place, file in enumerate(files):
+    for index, file in enumerate(files):
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (120, 80), (place % 256,) * 3).save(file)
+        Image.new("RGB", (120, 80), (index % 256,) * 3).save(file)
 
 
 def rewritten(path: Path, **changes: object) -> None:
-    """A JSON file with some keys changed; None takes a key away."""
+    """Change some keys of a JSON file; None removes a key."""
     content = json.loads(path.read_text(encoding="utf-8")) | changes
     write_json(path, {key: value for key, value in content.items() if value is not None})

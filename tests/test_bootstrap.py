@@ -1,20 +1,20 @@
-"""Intervals over patients: as a plain loop over resampled groups gives them, of every score, and around it."""
+"""Bootstrap intervals over groups equal those of a plain loop, for every score."""
 
 import time
 
 import numpy as np
 import pytest
-from bonexray.evaluation import bootstrap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from bonexray.evaluate import bootstrap
 from bonexray.evaluate.bootstrap import (
     BLOCKS,
     Draws,
     bounds,
     draw,
-    expanded_reach,
+    expanded_quantile,
     intervals,
     resampled_metrics,
     standard_error,
@@ -27,7 +27,7 @@ few_examples = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 def cohort(seed: int, count: int, groups: int, classes: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, probabilities that know something of them, and groups of about equal size."""
+    """Return labels, probabilities better than chance, and groups of about equal size."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, count)
     probabilities = rng.dirichlet(np.ones(classes), count) + 0.5 * np.eye(classes)[labels]
@@ -48,7 +48,7 @@ def found(
 
 @few_examples
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(0, 100))
-def test_whole_groups_are_drawn_as_often_as_there_are_groups(members: list[int], seed: int) -> None:
+def test_a_resample_draws_as_many_groups_as_the_sample_has(members: list[int], seed: int) -> None:
     groups = np.array(members)
     draws = draw(groups, 20, seed)
     weights, first = draws.weights, np.unique(groups, return_index=True)[1]
@@ -67,14 +67,14 @@ def test_every_group_is_drawn_equally_often() -> None:
     assert weights.var(axis=0) == pytest.approx(np.full(10, 0.9), abs=0.1)
 
 
-def test_draws_depend_on_the_seed_and_on_who_shares_a_group_alone() -> None:
+def test_draws_depend_only_on_seed_and_grouping() -> None:
     groups = np.array(["a", "b", "a", "c"])
     same = draw(np.array(["x", "y", "x", "z"]), 50, 7).weights
     assert (draw(groups, 50, 7).weights == same).all()
     assert (draw(groups, 50, 8).weights != same).any()
 
 
-def test_many_groups_are_left_out_in_blocks_of_which_each_group_is_in_one() -> None:
+def test_many_groups_are_left_out_in_disjoint_blocks() -> None:
     draws = draw(np.arange(1000), 2, 7)
     left_out = draws.left_out(draws.weights)
     assert len(left_out) == BLOCKS
@@ -86,7 +86,7 @@ def test_many_groups_are_left_out_in_blocks_of_which_each_group_is_in_one() -> N
 
 @few_examples
 @given(st.integers(0, 10**6), st.integers(5, 30), st.integers(1, 6))
-def test_a_resample_scores_as_its_images_side_by_side_would(seed: int, count: int, groups: int) -> None:
+def test_weights_score_like_repeated_images(seed: int, count: int, groups: int) -> None:
     labels, probabilities, members = cohort(seed, count, groups)
     draws = draw(members, 2, seed)
     resampled = resampled_metrics(labels, probabilities, draws, NAMES, True)
@@ -97,11 +97,11 @@ def test_a_resample_scores_as_its_images_side_by_side_would(seed: int, count: in
             assert values[row] == pytest.approx(expected[name], nan_ok=True), name
 
 
-def test_scores_are_the_same_in_however_many_parts_they_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_do_not_depend_on_the_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, probabilities, groups = cohort(1, 30, 15)
     draws = draw(groups, 50, 7)
     whole = resampled_metrics(labels, probabilities, draws, NAMES)
-    monkeypatch.setattr(bootstrap, "AT_ONCE", 200)
+    monkeypatch.setattr(bootstrap, "CHUNK", 200)
     parts = resampled_metrics(labels, probabilities, draws, NAMES)
     for name, values in whole.items():
         assert parts[name] == pytest.approx(values, nan_ok=True)
@@ -128,7 +128,7 @@ def test_an_interval_contains_its_estimate(seed: int, count: int, groups: int, c
             assert np.isnan(estimate) or ends[f"{name}_low"] - 1e-12 <= estimate <= ends[f"{name}_high"] + 1e-12
 
 
-def test_intervals_are_scipys_bca_over_single_images_with_students_reach() -> None:
+def test_intervals_of_single_images_equal_scipys_bca() -> None:
     labels, probabilities, _ = cohort(3, 30, 30)
     draws = draw(np.arange(30), 4000, 7)
     ends = intervals(resampled_metrics(labels, probabilities, draws, NAMES), draws, 0.95)
@@ -150,7 +150,7 @@ def test_intervals_are_scipys_bca_over_single_images_with_students_reach() -> No
         assert (ends[f"{name}_low"], ends[f"{name}_high"]) == pytest.approx(tuple(expected), abs=0.06), name
 
 
-def test_resamples_of_groups_vary_as_those_of_a_plain_loop() -> None:
+def test_resamples_of_groups_vary_like_those_of_a_plain_loop() -> None:
     labels, probabilities, groups = cohort(3, 60, 20)
     rng = np.random.default_rng(1)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
@@ -161,7 +161,7 @@ def test_resamples_of_groups_vary_as_those_of_a_plain_loop() -> None:
     assert np.quantile(draws.resampled(found), QUANTILES) == pytest.approx(expected, abs=0.02)
 
 
-def test_the_interval_of_a_mean_is_as_wide_as_students() -> None:
+def test_the_interval_of_a_mean_is_as_wide_as_students_t() -> None:
     values = np.linspace(-1, 1, 12)
     draws = draw(np.arange(12), 40_000, 7)
     means = draws.weights @ values / draws.weights.sum(axis=1)
@@ -171,7 +171,7 @@ def test_the_interval_of_a_mean_is_as_wide_as_students() -> None:
     assert standard_error(means, draws) == pytest.approx(values.std(ddof=1) / np.sqrt(12), rel=0.03)
 
 
-def test_an_interval_reaches_further_to_the_side_of_rare_large_values() -> None:
+def test_an_interval_extends_towards_rare_large_values() -> None:
     values = np.append(np.zeros(25), [1.0, 3.0, 8.0])
     draws = draw(np.arange(28), 4000, 7)
     means = draws.weights @ values / draws.weights.sum(axis=1)
@@ -189,9 +189,9 @@ def test_an_estimate_above_most_resamples_moves_its_interval_up() -> None:
     assert found == pytest.approx(tuple(expected), abs=0.06)
 
 
-def test_few_groups_reach_further_than_the_normal_quantile() -> None:
-    assert expanded_reach(0.95, 100_000) == pytest.approx(1.96, rel=1e-3)
-    assert expanded_reach(0.95, 10) > 2.3
+def test_few_groups_widen_the_interval() -> None:
+    assert expanded_quantile(0.95, 100_000) == pytest.approx(1.96, rel=1e-3)
+    assert expanded_quantile(0.95, 10) > 2.3
 
 
 def test_copies_of_an_image_within_a_group_do_not_narrow_the_interval() -> None:
@@ -218,7 +218,7 @@ def test_one_group_gives_the_estimate_alone() -> None:
     assert ends["accuracy_low"] == ends["accuracy_high"] == pytest.approx(2 / 3)
 
 
-def test_a_resample_without_a_class_is_left_out_of_its_interval() -> None:
+def test_resamples_without_a_class_are_ignored() -> None:
     labels, groups = np.array([0, 0, 0, 0, 1]), np.arange(5)
     draws = draw(groups, 100, 7)
     resampled = resampled_metrics(labels, np.eye(2)[[0, 0, 1, 0, 1]], draws, NAMES[:2])

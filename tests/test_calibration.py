@@ -1,4 +1,4 @@
-"""Probabilities against what happens: temperature, reliability and the curves with their bands."""
+"""Temperature scaling, reliability, and curves with their bands."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ NAMES = ["normal", "osteopenia", "osteoporosis"]
 few_examples = settings(max_examples=20, deadline=None, derandomize=True)
 
 
-def drawn_by_chance(seed: int, count: int, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Labels that come out as often as their probabilities say."""
+def calibrated_cohort(seed: int, count: int, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels drawn from their probabilities."""
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.full(classes, 0.7), count)
     return (rng.random(count)[:, None] > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1), probabilities
@@ -33,23 +33,21 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)).mean()
 
 
-cohorts = st.builds(drawn_by_chance, st.integers(0, 10**6), st.integers(1, 60), st.integers(2, 4))
+cohorts = st.builds(calibrated_cohort, st.integers(0, 10**6), st.integers(1, 60), st.integers(2, 4))
 
 # Temperature
 
 
 @pytest.mark.parametrize("sharpened", [0.25, 0.5, 1, 3])
-def test_the_temperature_undoes_a_false_confidence(sharpened: float) -> None:
-    labels, probabilities = drawn_by_chance(1, 20_000)
+def test_temperature_undoes_over_and_underconfidence(sharpened: float) -> None:
+    labels, probabilities = calibrated_cohort(1, 20_000)
     found = fit_temperature(labels, with_temperature(probabilities, sharpened))
     assert found == pytest.approx(1 / sharpened, rel=0.04)
 
 
 @few_examples
 @given(cohorts, st.floats(0.1, 10))
-def test_a_temperature_never_raises_validations_log_loss(
-    drawn: tuple[np.ndarray, np.ndarray], distortion: float
-) -> None:
+def test_fitted_temperature_minimises_log_loss(drawn: tuple[np.ndarray, np.ndarray], distortion: float) -> None:
     labels, probabilities = drawn[0], with_temperature(drawn[1], distortion)
     temperature = fit_temperature(labels, probabilities)
     best = log_loss(labels, with_temperature(probabilities, temperature))
@@ -60,18 +58,18 @@ def test_a_temperature_never_raises_validations_log_loss(
 
 @few_examples
 @given(cohorts, st.floats(LOWEST, HIGHEST))
-def test_a_temperature_keeps_every_answer(drawn: tuple[np.ndarray, np.ndarray], temperature: float) -> None:
+def test_temperature_keeps_every_prediction(drawn: tuple[np.ndarray, np.ndarray], temperature: float) -> None:
     scaled = with_temperature(drawn[1], temperature)
     assert scaled.sum(axis=1) == pytest.approx(1)
     assert (scaled[np.arange(len(scaled)), drawn[1].argmax(axis=1)] >= scaled.max(axis=1) - 1e-12).all()
 
 
 def test_a_temperature_of_1_changes_nothing() -> None:
-    probabilities = drawn_by_chance(1, 20)[1]
+    probabilities = calibrated_cohort(1, 20)[1]
     assert with_temperature(probabilities, 1) == pytest.approx(probabilities)
 
 
-def test_right_or_wrong_throughout_ends_at_a_bound() -> None:
+def test_all_right_or_all_wrong_predictions_end_at_a_bound() -> None:
     probabilities = np.array([[0.8, 0.2], [0.3, 0.7]])
     right, wrong = fit_temperature(np.array([0, 1]), probabilities), fit_temperature(np.array([1, 0]), probabilities)
     assert (right, wrong) == (pytest.approx(LOWEST), pytest.approx(HIGHEST))
@@ -90,7 +88,7 @@ def test_a_probability_of_0_has_a_temperature_too() -> None:
 
 @few_examples
 @given(cohorts)
-def test_reliability_counts_each_image_once_and_holds_the_calibration_error(
+def test_reliability_counts_each_image_once_and_gives_the_calibration_error(
     drawn: tuple[np.ndarray, np.ndarray],
 ) -> None:
     labels, probabilities = drawn
@@ -106,8 +104,8 @@ def test_reliability_counts_each_image_once_and_holds_the_calibration_error(
     assert scores["expected_calibration_error"] == pytest.approx(error)
 
 
-def test_honest_probabilities_lie_within_the_band_of_reliability() -> None:
-    labels, probabilities = drawn_by_chance(1, 2000)
+def test_calibrated_probabilities_lie_within_the_band() -> None:
+    labels, probabilities = calibrated_cohort(1, 2000)
     draws = draw(np.arange(2000), 300, 7)
     found = reliability_curve(labels, probabilities, draws, 0.999).dropna()
     assert (found["low"] <= found["accuracy"]).all()
@@ -128,8 +126,8 @@ def curves(labels: np.ndarray, probabilities: np.ndarray) -> tuple:
 
 @few_examples
 @given(st.integers(0, 10**6), st.integers(12, 60), st.sampled_from([1, 2, 8]))
-def test_curves_are_scikit_learns_on_the_grid(seed: int, count: int, digits: int) -> None:
-    labels, probabilities = drawn_by_chance(seed, count)
+def test_curves_equal_scikit_learn_on_the_grid(seed: int, count: int, digits: int) -> None:
+    labels, probabilities = calibrated_cohort(seed, count)
     labels[:3] = [0, 1, 2]
     probabilities = probabilities.round(digits)
     roc, precision = (table.set_index("class") for table in curves(labels, probabilities))
@@ -142,7 +140,7 @@ def test_curves_are_scikit_learns_on_the_grid(seed: int, count: int, digits: int
 
 
 def test_the_area_under_a_curve_is_the_score() -> None:
-    labels, probabilities = drawn_by_chance(1, 1500)
+    labels, probabilities = calibrated_cohort(1, 1500)
     scores = all_metrics(labels, probabilities, NAMES)
     roc, precision = (table.set_index("class") for table in curves(labels, probabilities))
     for name, key in ((MACRO, "roc_auc"), ("osteopenia", "roc_auc_osteopenia")):
@@ -152,7 +150,7 @@ def test_the_area_under_a_curve_is_the_score() -> None:
 
 
 def test_the_macro_curve_is_the_mean_of_the_classes_within_its_band() -> None:
-    for table, y in zip(curves(*drawn_by_chance(1, 50)), ("true_positive_rate", "precision"), strict=True):
+    for table, y in zip(curves(*calibrated_cohort(1, 50)), ("true_positive_rate", "precision"), strict=True):
         by_class = table.set_index("class")[y].to_numpy().reshape(4, -1)
         assert by_class[3] == pytest.approx(by_class[:3].mean(axis=0))
         assert (table["low"] <= table[y] + 1e-12).all()
@@ -160,7 +158,7 @@ def test_the_macro_curve_is_the_mean_of_the_classes_within_its_band() -> None:
 
 
 def test_an_absent_class_has_no_curve_and_no_mean() -> None:
-    labels, probabilities = drawn_by_chance(1, 30)
+    labels, probabilities = calibrated_cohort(1, 30)
     for table in curves(np.minimum(labels, 1), probabilities):
         gone = table["class"].isin(["osteoporosis", MACRO])
         assert table.loc[gone].iloc[:, 2:].isna().all(axis=None)

@@ -1,4 +1,4 @@
-"""Pairs of models: each p is that of a published test, is corrected for the panel, and errs on no side."""
+"""Paired tests equal published ones and are corrected for all pairs."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ few_examples = settings(max_examples=20, deadline=None, derandomize=True)
 def panel(
     seed: int, skills: list[float], count: int = 60, classes: int = 3
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Labels, and the probabilities of models named m0, m1, ... that know the label as well as their skill says."""
+    """Return labels, and probabilities of models m0, m1, ... with the given skills."""
     rng = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)])
     truth, models = np.eye(classes)[labels], {}
@@ -46,13 +46,13 @@ def compared(labels: np.ndarray, models: dict[str, np.ndarray], groups: np.ndarr
 # The table
 
 
-def test_every_two_models_are_compared_once_in_their_order() -> None:
+def test_every_pair_is_compared_once_in_order() -> None:
     pairs = compared(*panel(1, [0, 0, 1, 1]))
     expected = [("m0", "m1"), ("m0", "m2"), ("m0", "m3"), ("m1", "m2"), ("m1", "m3"), ("m2", "m3")]
     assert list(zip(pairs["one"], pairs["other"], strict=True)) == expected
 
 
-def test_the_difference_is_of_balanced_accuracy_within_its_interval() -> None:
+def test_the_interval_contains_the_difference_of_balanced_accuracy() -> None:
     labels, models = panel(1, [0, 0.3, 1])
     score = {name: balanced_accuracy_score(labels, answers.argmax(axis=1)) for name, answers in models.items()}
     for row in compared(labels, models).itertuples():
@@ -60,7 +60,7 @@ def test_the_difference_is_of_balanced_accuracy_within_its_interval() -> None:
         assert row.difference_low <= row.difference <= row.difference_high
 
 
-def test_a_much_better_model_is_told_from_the_others_after_holms_correction() -> None:
+def test_a_much_better_model_differs_after_holms_correction() -> None:
     labels, models = panel(1, [0, 0, 3], count=150)
     pairs = compared(labels, models).set_index(["one", "other"])
     assert (pairs.loc[[("m0", "m2"), ("m1", "m2")], "p_bootstrap_holm"] < 1e-6).all()
@@ -69,14 +69,14 @@ def test_a_much_better_model_is_told_from_the_others_after_holms_correction() ->
     assert not_distinguishable(pairs.reset_index(), "m0") == ["m1"]
 
 
-def test_two_models_of_the_same_answers_are_alike() -> None:
+def test_equal_predictions_do_not_differ() -> None:
     labels, models = panel(1, [0.4])
     [row] = compared(labels, {"one": models["m0"], "other": models["m0"]}).to_dict("records")
     assert (row["difference"], row["difference_low"], row["difference_high"]) == (0, 0, 0)
     assert (row["p_bootstrap"], row["p_mcnemar"], row["p_bootstrap_holm"]) == (1, 1, 1)
 
 
-def test_one_group_tells_nothing_apart() -> None:
+def test_nothing_differs_with_one_group() -> None:
     labels, models = panel(1, [0, 2])
     pairs = compared(labels, models, np.zeros(len(labels), int))
     assert list(pairs["p_bootstrap"]) == [1]
@@ -90,7 +90,7 @@ def test_one_model_has_no_pairs() -> None:
     assert not_distinguishable(pairs, "m0") == []
 
 
-def test_only_two_classes_have_delongs_test() -> None:
+def test_delongs_test_needs_two_classes() -> None:
     labels, models = panel(1, [0, 1], classes=2)
     expected = delong_p(labels == 1, np.stack([answers[:, 1] for answers in models.values()]))[0, 1]
     assert list(compared(labels, models)["p_delong"]) == [expected]
@@ -102,7 +102,7 @@ def test_only_two_classes_have_delongs_test() -> None:
 
 @few_examples
 @given(st.integers(0, 10**6), st.integers(4, 30), st.integers(1, 10), st.integers(2, 3))
-def test_resampled_balanced_accuracy_is_scikit_learns(seed: int, count: int, n_groups: int, classes: int) -> None:
+def test_resampled_balanced_accuracy_equals_scikit_learn(seed: int, count: int, n_groups: int, classes: int) -> None:
     labels, models = panel(seed, [0, 1], count, classes)
     weights = draw(np.arange(count) % n_groups, 2, seed).weights
     right = np.stack([answers.argmax(axis=1) == labels for answers in models.values()])
@@ -115,7 +115,7 @@ def test_resampled_balanced_accuracy_is_scikit_learns(seed: int, count: int, n_g
             assert found[row, column] == pytest.approx(np.mean(recalls))
 
 
-def test_the_p_of_a_mean_difference_is_students() -> None:
+def test_p_of_a_mean_difference_equals_students_t() -> None:
     values = np.random.default_rng(1).normal(0.3, 1, 15)
     draws = draw(np.arange(15), 40_000, 7)
     found = bootstrap_p(draws.weights @ values[:, None] / 15, draws)
@@ -127,7 +127,7 @@ def test_resamples_do_not_limit_p() -> None:
     assert compared(labels, models)["p_bootstrap"][0] < 1e-10
 
 
-def test_the_same_difference_in_every_group_has_the_p_of_a_sign_test() -> None:
+def test_a_constant_difference_has_the_p_of_a_sign_test() -> None:
     assert bootstrap_p(np.full((57, 1), 1.0), Draws(np.ones((57, 6)), 50, 6)) == pytest.approx([2 * 0.5**6])
 
 
@@ -136,13 +136,13 @@ def test_the_same_difference_in_every_group_has_the_p_of_a_sign_test() -> None:
 
 @few_examples
 @given(st.integers(0, 30), st.integers(0, 30))
-def test_mcnemars_test_is_that_of_statsmodels(one: int, other: int) -> None:
+def test_mcnemars_test_equals_statsmodels(one: int, other: int) -> None:
     expected = mcnemar([[5, one], [other, 5]], exact=True).pvalue if one + other else 1
     assert mcnemar_p(np.array([one]), np.array([other]))[0] == pytest.approx(expected)
 
 
 def delong_as_published(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, float]:
-    """Areas, and p of the first two models' difference, by comparing every positive with every negative image."""
+    """Return areas, and p of the first two models, by comparing every positive with every negative image."""
     beats = [
         (model[positive][:, None] > model[~positive]) + 0.5 * (model[positive][:, None] == model[~positive])
         for model in scores
@@ -156,7 +156,7 @@ def delong_as_published(positive: np.ndarray, scores: np.ndarray) -> tuple[np.nd
 
 @few_examples
 @given(st.integers(0, 10**6), st.integers(10, 60), st.sampled_from([4, 1000]))
-def test_delongs_test_is_as_published_ties_and_all(seed: int, count: int, steps: int) -> None:
+def test_delongs_test_equals_its_definition_with_ties(seed: int, count: int, steps: int) -> None:
     rng = np.random.default_rng(seed)
     positive = np.append([True, True, False, False], rng.random(count) < 0.4)
     scores = rng.integers(0, steps, (2, len(positive))) + 0.3 * steps * positive
@@ -167,13 +167,13 @@ def test_delongs_test_is_as_published_ties_and_all(seed: int, count: int, steps:
     assert list(np.diag(found)) == [1, 1]
 
 
-def test_delongs_test_needs_two_images_of_each_kind() -> None:
+def test_delongs_test_needs_two_positive_and_two_negative_images() -> None:
     assert np.isnan(delong_p(np.array([True, False, False]), np.random.default_rng(1).random((2, 3)))).all()
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)  # statsmodels collects garbage at each call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 3))
-def test_holms_correction_is_that_of_statsmodels_over_what_is_defined(values: list[float], missing: int) -> None:
+def test_holms_correction_equals_statsmodels_without_nan(values: list[float], missing: int) -> None:
     corrected = holm(np.array([*values, *[np.nan] * missing]))
     assert corrected[: len(values)] == pytest.approx(multipletests(values, method="holm")[1])
     assert np.isnan(corrected[len(values) :]).all()

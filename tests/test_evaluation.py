@@ -1,32 +1,27 @@
-"""All numbers of a model: in the class map's order, of the right split, each with its interval."""
+"""Scores of a model follow the class map, belong to the right split and have intervals."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from trainings import UNSORTED, one_hot, predictions_of_trainings
 
-from bonexray.data.folds import FIRST, Run, split_in
+from bonexray.data.folds import FIRST
 from bonexray.data.predictions import read_predictions, write_predictions
 from bonexray.evaluate.evaluation import Evaluation, evaluate, scores_of_trainings
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy
 from bonexray.evaluate.settings import Evaluate
-from bonexray.evaluate.split_predictions import answers_in
+from bonexray.evaluate.split_predictions import predictions_in
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 
 
-def one_hot(answers: list[int], classes: int) -> np.ndarray:
-    return np.eye(classes)[answers]
-
-
 # The class map's order
-
-UNSORTED = ["osteoporosis", "normal", "osteopenia"]
 
 
 def predictions() -> tuple[pd.DataFrame, np.ndarray]:
-    """Two images of each class and split; on test, one osteoporosis is taken for normal."""
+    """Return predictions for two images of each class and split; on test, one osteoporosis is predicted as normal."""
     splits = [split for split in ("train", "val", "test") for _ in range(6)]
     labels = [*UNSORTED, *UNSORTED] * 3
     answers = [UNSORTED.index(label) for label in labels]
@@ -46,37 +41,12 @@ def predictions() -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def evaluated(rows: pd.DataFrame, probabilities: np.ndarray, ordered: bool = False) -> Evaluation:
-    """The evaluation of one training, or of the trainings that `rows` names."""
+    """Evaluate a single training, or the trainings that `rows` names."""
     named = rows if "repeat" in rows else rows.assign(repeat=1, fold=1)
     return evaluate(named, probabilities, UNSORTED, SETTINGS, ordered)
 
 
-def study(folds: int, repeats: int, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray]:
-    """Predictions of a model over folds and repeats, right more often than not."""
-    rng, images = np.random.default_rng(seed), 12 * folds
-    manifest = pd.DataFrame(
-        {
-            "id": [f"{i:016x}" for i in range(images)],
-            "path": [f"{i}.png" for i in range(images)],
-            "group": [f"p{i // 2}" for i in range(images)],
-            "label": np.array(UNSORTED)[np.arange(images) // 2 // folds % 3],
-            "fold": [str(i // 2 % folds + 1) for i in range(images)],
-            "sha256": "0",
-        }
-    )
-    manifest["split"] = split_in(manifest, 1)
-    truth = one_hot([UNSORTED.index(label) for label in manifest["label"]], 3)
-    answers = {
-        Run(repeat, fold): 0.5 * rng.dirichlet(np.ones(3), images)
-        + 0.5 * np.where(rng.random((images, 1)) < 0.7, truth, 1 / 3)
-        for repeat in range(1, repeats + 1)
-        for fold in range(1, folds + 1)
-    }
-    tables = [manifest.assign(repeat=run.repeat, fold=run.fold, split=split_in(manifest, run.fold)) for run in answers]
-    return pd.concat(tables, ignore_index=True), np.concatenate(list(answers.values()))
-
-
-def test_predictions_carry_each_probability_under_its_own_class(tmp_path: Path) -> None:
+def test_probabilities_are_written_under_their_class(tmp_path: Path) -> None:
     rows, probabilities = predictions()
     write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
     written = pd.read_csv(tmp_path / "p.csv")
@@ -86,7 +56,7 @@ def test_predictions_carry_each_probability_under_its_own_class(tmp_path: Path) 
     assert [written.loc[i, f"prob_{name}"] for i, name in enumerate(right)] == pytest.approx([0.8] * 18)
 
 
-def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+def test_predictions_are_read_as_written(tmp_path: Path) -> None:
     rows, _ = predictions()
     rows.loc[0, ["group", "id"]] = ["007", "NA"]
     probabilities = np.random.default_rng(7).dirichlet(np.ones(3), 18)
@@ -98,7 +68,7 @@ def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert values.sum(axis=1) == pytest.approx(1, abs=1e-12)
 
 
-def test_evaluation_follows_the_class_map_not_the_alphabet(tmp_path: Path) -> None:
+def test_evaluation_follows_the_order_of_the_class_map(tmp_path: Path) -> None:
     rows, probabilities = predictions()
     write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
     scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS).scores
@@ -112,7 +82,7 @@ def test_evaluation_follows_the_class_map_not_the_alphabet(tmp_path: Path) -> No
     }
 
 
-def test_evaluation_keeps_the_splits_apart() -> None:
+def test_evaluation_separates_the_splits() -> None:
     rows, probabilities = predictions()
     scores = evaluated(rows, probabilities).scores
     assert (scores["n"], scores["n_groups"], scores["val_n"]) == (6, 6, 6)
@@ -120,13 +90,13 @@ def test_evaluation_keeps_the_splits_apart() -> None:
     assert (scores["collapsed"], scores["baseline_accuracy"]) == (0, pytest.approx(1 / 3))
 
 
-def test_a_collapse_is_told_by_the_test_images() -> None:
+def test_collapse_is_detected_on_test() -> None:
     rows, probabilities = predictions()
     probabilities[(rows["split"] == "test").to_numpy()] = [0.8, 0.1, 0.1]
     assert evaluated(rows, probabilities).scores["collapsed"] == 1
 
 
-def test_every_score_has_an_interval_that_holds_it() -> None:
+def test_every_score_lies_in_its_interval() -> None:
     rows, probabilities = predictions()
     scores = evaluated(rows, probabilities).scores
     for name in all_metrics(np.array([0]), np.ones((1, 3)) / 3, UNSORTED):
@@ -138,8 +108,8 @@ def test_every_score_has_an_interval_that_holds_it() -> None:
 # Temperature
 
 
-def test_the_temperature_is_validations_alone() -> None:
-    rows, probabilities = study(3, 1)
+def test_temperature_is_fitted_on_validation() -> None:
+    rows, probabilities = predictions_of_trainings(3, 1)
     before = evaluated(rows, probabilities).scores
     spoilt = rows.assign(label=np.where(rows["split"] == "test", "normal", rows["label"]))
     after = evaluated(spoilt, probabilities).scores
@@ -149,8 +119,8 @@ def test_the_temperature_is_validations_alone() -> None:
     assert evaluated(other, probabilities).scores["temperature"] != before["temperature"]
 
 
-def test_each_fold_has_a_temperature_of_its_own() -> None:
-    rows, probabilities = study(3, 1)
+def test_each_fold_has_its_own_temperature() -> None:
+    rows, probabilities = predictions_of_trainings(3, 1)
     sure = probabilities.copy()
     sure[rows["fold"] == 2] = one_hot(list(probabilities[rows["fold"] == 2].argmax(axis=1)), 3) * 0.97 + 0.01
     plain, made_sure = (evaluated(rows, values) for values in (probabilities, sure))
@@ -159,8 +129,8 @@ def test_each_fold_has_a_temperature_of_its_own() -> None:
     assert made_sure.calibrated.probabilities[~others].max() < sure.max()
 
 
-def test_a_temperature_changes_no_answer() -> None:
-    found = evaluated(*study(3, 1))
+def test_temperature_changes_no_prediction() -> None:
+    found = evaluated(*predictions_of_trainings(3, 1))
     assert (found.test.probabilities.argmax(axis=1) == found.calibrated.probabilities.argmax(axis=1)).all()
     assert found.scores["calibrated_log_loss"] != found.scores["log_loss"]
 
@@ -168,8 +138,8 @@ def test_a_temperature_changes_no_answer() -> None:
 # Folds and repeats
 
 
-def test_folds_are_scored_together_each_image_once() -> None:
-    rows, probabilities = study(4, 2)
+def test_folds_are_scored_together() -> None:
+    rows, probabilities = predictions_of_trainings(4, 2)
     found = evaluated(rows, probabilities)
     images = rows["id"].nunique()
     assert (found.scores["n"], found.scores["val_n"], found.scores["n_groups"]) == (images, images, images // 2)
@@ -180,29 +150,29 @@ def test_folds_are_scored_together_each_image_once() -> None:
         assert probability == pytest.approx(probabilities[mine.to_numpy()][0])
 
 
-def test_the_place_of_an_answer_is_its_images_place_in_the_manifest() -> None:
-    rows, probabilities = study(3, 1)
-    test = answers_in(rows, probabilities, UNSORTED, "val")
+def test_place_is_the_row_in_the_manifest() -> None:
+    rows, probabilities = predictions_of_trainings(3, 1)
+    test = predictions_in(rows, probabilities, UNSORTED, "val")
     manifest = rows.loc[rows["fold"] == 1, "id"].tolist()
     assert [manifest[place] for place in test.rows["place"]] == test.rows["id"].tolist()
 
 
-def test_repeats_are_reported_as_mean_and_standard_deviation() -> None:
-    rows, probabilities = study(3, 3)
+def test_repeats_give_mean_and_standard_deviation() -> None:
+    rows, probabilities = predictions_of_trainings(3, 3)
     scores = evaluated(rows, probabilities).scores
     each = [
         all_metrics(tested.labels, tested.probabilities, UNSORTED)["macro_f1"]
-        for tested in (answers_in(rows, probabilities, UNSORTED, "test", repeat) for repeat in (1, 2, 3))
+        for tested in (predictions_in(rows, probabilities, UNSORTED, "test", repeat) for repeat in (1, 2, 3))
     ]
     assert scores["repeats"] == 3
     assert scores["macro_f1"] == pytest.approx(each[0])
     assert scores["macro_f1_mean"] == pytest.approx(np.mean(each))
     assert scores["macro_f1_sd"] == pytest.approx(np.std(each, ddof=1)) and np.std(each) > 0
-    assert not [name for name in evaluated(*study(3, 1)).scores if name.endswith(("_mean", "_sd"))]
+    assert not [name for name in evaluated(*predictions_of_trainings(3, 1)).scores if name.endswith(("_mean", "_sd"))]
 
 
-def test_every_training_has_a_score_for_the_ranks() -> None:
-    rows, probabilities = study(3, 2)
+def test_every_training_has_a_score() -> None:
+    rows, probabilities = predictions_of_trainings(3, 2)
     found = scores_of_trainings(rows, probabilities, UNSORTED)
     assert list(found.index) == [(repeat, fold) for repeat in (1, 2) for fold in (1, 2, 3)]
     mine = ((rows["repeat"] == 2) & (rows["fold"] == 3) & (rows["split"] == "test")).to_numpy()
@@ -210,8 +180,8 @@ def test_every_training_has_a_score_for_the_ranks() -> None:
     assert found[(2, 3)] == pytest.approx(balanced_accuracy(labels, probabilities[mine].argmax(axis=1), 3))
 
 
-def test_the_baseline_answers_what_each_folds_training_knew_as_most_frequent() -> None:
-    rows, probabilities = study(3, 1)
+def test_baseline_predicts_the_most_frequent_class_of_each_folds_training() -> None:
+    rows, probabilities = predictions_of_trainings(3, 1)
     rows.loc[rows["split"] == "train", "label"] = rows["fold"].map({1: "normal", 2: "osteopenia", 3: "osteopenia"})
     scores = evaluated(rows, probabilities).scores
     test = rows[rows["split"] == "test"]
@@ -220,8 +190,8 @@ def test_the_baseline_answers_what_each_folds_training_knew_as_most_frequent() -
     assert scores["baseline_balanced_accuracy"] == pytest.approx(right.groupby(test["label"]).mean().mean())
 
 
-def test_grades_are_scored_where_the_classes_are_ordered() -> None:
-    rows, probabilities = study(3, 1)
+def test_ordered_classes_have_grade_scores() -> None:
+    rows, probabilities = predictions_of_trainings(3, 1)
     plain, ordered = (evaluated(rows, probabilities, ordered).scores for ordered in (False, True))
     assert set(ordered) - set(plain) == {
         f"{name}{end}"

@@ -1,4 +1,4 @@
-"""The gate of a pull request: what it forbids, what it says, and what it reads from two commits."""
+"""The gate of a pull request: reasons for failure, notes, and metrics of two commits."""
 
 import json
 import subprocess
@@ -28,99 +28,103 @@ def verdict(here: Results, tolerance: float | None = None) -> Verdict:
     return judge(here, results(), tolerance)
 
 
-# What it forbids
+# Failures
 
 
 def test_the_same_numbers_pass():
     assert verdict(results("the working tree"), tolerance=0).failures == ()
 
 
-def test_a_headline_below_the_others_interval_fails():
+def test_a_score_below_the_other_interval_fails():
     (why,) = verdict(results(balanced_accuracy=0.54)).failures
-    assert "0.540, is below the interval of `main`, which begins at 0.550" in why
+    assert "of 0.540 is below the interval at `main`, which begins at 0.550" in why
     assert verdict(results(balanced_accuracy=0.55)).failures == ()
 
 
-def test_a_fall_beyond_the_tolerance_fails_and_one_as_large_does_not():
+def test_a_fall_beyond_the_tolerance_fails():
     (why,) = verdict(results(balanced_accuracy=0.66), tolerance=0.03).failures
     assert "falls by 0.040" in why and "tolerance of 0.03" in why
     assert verdict(results(balanced_accuracy=0.68), tolerance=0.02).failures == ()
 
 
-def test_a_headline_that_is_not_defined_fails():
+def test_an_undefined_score_fails():
     assert "not defined" in verdict(results(balanced_accuracy=None)).failures[0]
     assert "not defined" in verdict(results(balanced_accuracy=float("nan"))).failures[0]
 
 
-def test_a_model_that_collapses_fails_and_one_that_already_had_does_not():
-    fallen = {**MODELS, "xception": {"collapsed": 1}}
-    (why,) = verdict(results(models=fallen)).failures
+def test_a_newly_collapsed_model_fails():
+    collapsed = {**MODELS, "xception": {"collapsed": 1}}
+    (why,) = verdict(results(models=collapsed)).failures
     assert "Xception has collapsed" in why
-    assert judge(results(models=fallen), results(models=fallen)).failures == ()
+    assert judge(results(models=collapsed), results(models=collapsed)).failures == ()
 
 
 def test_a_new_model_that_collapses_fails():
     (why,) = verdict(results(models={**MODELS, "resnet50": {"collapsed": 1}})).failures
-    assert "ResNet50, which is new, has collapsed" in why
+    assert "ResNet50, a new model, has collapsed" in why
 
 
 @pytest.mark.parametrize("where", ["headline", "data"])
-def test_a_leak_that_is_newly_suspected_fails_and_a_known_one_is_named(where: str):
+def test_a_new_leak_fails_and_an_old_one_is_noted(where: str):
     suspect = Results(
         "here",
         **{"headline": HEADLINE, "models": MODELS, "data": DATA} | {where: {**HEADLINE, **DATA, "leak_suspect": True}},
     )
     assert "suspects a leak" in judge(suspect, results()).failures[0]
     known = judge(suspect, suspect)
-    assert known.failures == () and "suspected on both sides" in " ".join(known.notes)
+    assert known.failures == () and "suspected at both revisions" in " ".join(known.notes)
 
 
 @pytest.mark.parametrize("tolerance", [-0.1, 1.5, float("nan"), float("inf")])
-def test_a_tolerance_that_is_none_is_refused(tolerance: float):
+def test_an_invalid_tolerance_is_refused(tolerance: float):
     with pytest.raises(BonexrayError, match="number from 0 to 1"):
         verdict(results(), tolerance)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.none() | st.floats(0, 1))
-def test_a_better_headline_is_never_worse_for_the_verdict(one: float, two: float, tolerance: float | None):
+def test_a_higher_score_never_worsens_the_verdict(one: float, two: float, tolerance: float | None):
     low, high = sorted((one, two))
     if verdict(results(balanced_accuracy=low), tolerance).failures == ():
         assert verdict(results(balanced_accuracy=high), tolerance).failures == ()
 
 
-# What it says besides
+# Notes
 
 
-def test_other_test_images_are_named_because_they_explain_part_of_a_change():
+def test_a_different_split_is_noted():
     assert "other test images" in " ".join(verdict(results(split_sha="b")).notes)
     assert "other test images" in " ".join(verdict(results(split_sha=None, n=40)).notes)
     assert "other test images" not in " ".join(verdict(results(split_sha=None)).notes)
 
 
-def test_models_that_left_the_study_and_a_wide_interval_are_named():
+def test_removed_models_and_a_wide_interval_are_noted():
     notes = " ".join(verdict(results(models={"vgg16": {"collapsed": 0}})).notes)
     assert "No longer in the study: Xception." in notes
     assert "allows a fall of 0.150" in notes
 
 
-def test_intervals_of_two_confidences_are_named():
+def test_different_confidence_levels_are_noted():
     other = results("main", confidence=0.9)
-    assert "not of one confidence: 95 % here, 90 % at `main`" in " ".join(judge(results(confidence=0.95), other).notes)
+    assert "confidence levels differ: 95 % here, 90 % at `main`" in " ".join(
+        judge(results(confidence=0.95), other).notes
+    )
     alike, unknown = judge(results(confidence=0.9), other), verdict(results(confidence=0.9))
     assert not [note for note in (*alike.notes, *unknown.notes) if "confidence" in note]
 
 
-def test_a_shortcut_that_is_new_is_named():
-    assert "Facts about the files alone" in " ".join(verdict(results(shortcut_balanced_accuracy=0.69)).notes)
+def test_a_new_shortcut_is_noted():
+    assert "File size, format and mean brightness alone" in " ".join(
+        verdict(results(shortcut_balanced_accuracy=0.69)).notes
+    )
 
 
-def test_a_revision_from_before_there_were_intervals_is_named():
+def test_a_revision_without_intervals_is_noted():
     other = Results("old", {"model": "vgg16", "balanced_accuracy": 0.7}, {"vgg16": {}}, {})
     found = judge(results(), other)
     assert found.failures == () and "no balanced accuracy with an interval" in found.notes[0]
 
 
-def test_the_page_is_a_table_with_a_verdict_whatever_names_stand_in_it():
+def test_page_escapes_names():
     here, other = results("the working tree", dataset="knee|<b>", model="other`s | net"), results("ma|in`")
     page = gate_page(here, other, judge(here, other))
     assert page.startswith("### Gate: passed against `ma/in/`")
@@ -135,7 +139,7 @@ def test_the_page_is_a_table_with_a_verdict_whatever_names_stand_in_it():
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository whose one commit has a study in a folder of it."""
+    """Return a repository with a study in a subfolder, in a single commit."""
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "config", "user.email", "tests@example.org")
     git(tmp_path, "config", "user.name", "tests")
@@ -155,7 +159,7 @@ def commit(folder: Path) -> None:
 
 def write(study: Path, headline: dict, models: dict) -> None:
     (study / "metrics").mkdir(parents=True, exist_ok=True)
-    for name, content in (("headline", headline), ("models", models), ("data", DATA)):
+    for name, content in (("headline", headline), ("models", models), ("ensembles", {}), ("data", DATA)):
         (study / f"metrics/{name}.json").write_text(json.dumps(content))
     lock = "schema: '2.0'\nstages:\n  split:\n    outs:\n    - path: data/split/manifest.csv\n      md5: {}\n"
     (study / "dvc.lock").write_text(lock.format(f"{headline['n']:032d}"))
@@ -165,7 +169,7 @@ def write(study: Path, headline: dict, models: dict) -> None:
 def gate(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """The command in the study's folder: its exit code, what it printed, and what it complained of."""
+    """Return a function that runs the gate and returns its exit code, output and error output."""
     monkeypatch.chdir(repository / "study")
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -180,7 +184,7 @@ def gate(
 Gate = Callable[..., tuple[int, str, str]]
 
 
-def test_the_command_compares_the_working_tree_with_a_commit_and_says_so_by_its_exit_code(repository: Path, gate: Gate):
+def test_command_compares_the_working_tree_with_a_commit(repository: Path, gate: Gate):
     code, page, _ = gate("--against", "main")
     assert code == 0 and "Gate: passed against `main`" in page
     write(repository / "study", {**HEADLINE, "balanced_accuracy": 0.6, "n": 40}, MODELS)
@@ -193,13 +197,13 @@ def test_the_command_compares_the_working_tree_with_a_commit_and_says_so_by_its_
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "HEAD:study"])
-def test_a_revision_that_git_does_not_know_is_one_line(gate: Gate, revision: str):
+def test_an_unknown_revision_is_refused_in_one_line(gate: Gate, revision: str):
     code, page, complaint = gate(f"--against={revision}")
     assert (code, page) == (1, "")
     assert "expected a revision that Git knows" in complaint and len(complaint.splitlines()) == 1
 
 
-def test_a_revision_without_a_study_and_broken_metrics_are_one_line(repository: Path, gate: Gate):
+def test_a_missing_study_and_invalid_metrics_are_refused_in_one_line(repository: Path, gate: Gate):
     git(repository, "rm", "-q", "--cached", "study/metrics/models.json")
     git(repository, "commit", "-qm", "no models")
     assert gate("--against", "HEAD")[2].startswith("bonexray: metrics/models.json in HEAD: expected a finished study")

@@ -1,4 +1,4 @@
-"""The scores: each is scikit-learn's, or has a stated answer where scikit-learn has none."""
+"""Scores equal those of scikit-learn, or have a documented value where scikit-learn has none."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from bonexray.evaluate.metrics import (
     METRICS,
     all_metrics,
     balanced_accuracy,
-    bin_of,
+    bin_index,
     collapsed,
     confusion_counts,
     scores_of,
@@ -28,14 +28,14 @@ Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @pytest.fixture(autouse=True)
 def no_warning() -> Iterator[None]:
-    """A score that is not defined is NaN, and nobody is warned of it."""
+    """Turn warnings into errors: an undefined score is NaN without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
 
 
 def sample(seed: int, count: int, classes: int, steps: int) -> Drawn:
-    """Labels with every class in them, probabilities on a coarse grid, so that many tie, and how often each counts."""
+    """Return labels of every class, probabilities on a coarse grid, so that many tie, and weights of the images."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)]))
     coarse = rng.integers(0, steps, (count, classes)) + 0.5
@@ -50,7 +50,7 @@ def one_hot(answers: list[int], classes: int) -> np.ndarray:
 
 
 def rates(labels: np.ndarray, predicted: np.ndarray, classes: list[str], weights: np.ndarray) -> dict[str, float]:
-    """Precision, recall, F1 and specificity by scikit-learn."""
+    """Return precision, recall, F1 and specificity as scikit-learn computes them."""
     expected, numbers = {}, range(len(classes))
     scores = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}
     for score, function in scores.items():
@@ -70,7 +70,7 @@ def rates(labels: np.ndarray, predicted: np.ndarray, classes: list[str], weights
 def by_scikit_learn(
     labels: np.ndarray, probabilities: np.ndarray, classes: list[str], weights: np.ndarray
 ) -> dict[str, float]:
-    """Every score for ordered classes, of which each has images."""
+    """Return every score for ordered classes that all have images."""
     predicted, numbers = probabilities.argmax(axis=1), range(len(classes))
     options = {"sample_weight": weights}
     areas = [sk.roc_auc_score(labels == c, probabilities[:, c], **options) for c in numbers]
@@ -98,7 +98,7 @@ def by_scikit_learn(
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> float:
-    """Bin by bin, as Guo et al. write it."""
+    """Return the calibration error bin by bin, as defined by Guo et al."""
     confidence, right, total = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, 0.0
     for lower, upper in zip(np.linspace(0, 1, 16)[:-1], np.linspace(0, 1, 16)[1:], strict=True):
         inside = (confidence > lower) & (confidence <= upper)
@@ -108,7 +108,7 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: np
 
 @few_examples
 @given(samples)
-def test_every_score_is_that_of_scikit_learn(drawn: Drawn) -> None:
+def test_scores_equal_scikit_learn(drawn: Drawn) -> None:
     labels, probabilities, _ = drawn
     classes = NAMES[: probabilities.shape[1]]
     found = all_metrics(labels, probabilities, classes, ordered=True)
@@ -119,7 +119,7 @@ def test_every_score_is_that_of_scikit_learn(drawn: Drawn) -> None:
 
 @few_examples
 @given(samples)
-def test_every_weighted_score_is_that_of_scikit_learn(drawn: Drawn) -> None:
+def test_weighted_scores_equal_scikit_learn(drawn: Drawn) -> None:
     labels, probabilities, weights = drawn
     weights = np.where(np.isin(np.arange(len(labels)), np.unique(labels, return_index=True)[1]), weights + 1, weights)
     classes = NAMES[: probabilities.shape[1]]
@@ -130,7 +130,7 @@ def test_every_weighted_score_is_that_of_scikit_learn(drawn: Drawn) -> None:
 
 @few_examples
 @given(samples, st.data())
-def test_a_weight_is_that_many_copies(drawn: Drawn, data: st.DataObject) -> None:
+def test_a_weight_equals_that_many_copies_of_an_image(drawn: Drawn, data: st.DataObject) -> None:
     labels, probabilities, weights = drawn
     weights[data.draw(st.integers(0, len(labels) - 1))] += 1
     classes = NAMES[: probabilities.shape[1]]
@@ -141,20 +141,20 @@ def test_a_weight_is_that_many_copies(drawn: Drawn, data: st.DataObject) -> None
         assert weighted[name] == pytest.approx(values, nan_ok=True), name
 
 
-def test_the_area_of_three_classes_is_scikit_learns_one_against_rest() -> None:
+def test_roc_auc_of_three_classes_is_one_against_rest() -> None:
     labels, probabilities, _ = sample(3, 30, 3, 5)
     area = all_metrics(labels, probabilities, NAMES[:3])["roc_auc"]
     assert area == pytest.approx(sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"))
 
 
-def test_two_classes_have_the_area_of_the_second_ones_probability() -> None:
+def test_roc_auc_of_two_classes_is_that_of_the_second() -> None:
     labels, probabilities, _ = sample(1, 30, 2, 5)
     found = all_metrics(labels, probabilities, NAMES[:2])
     area = sk.roc_auc_score(labels, probabilities[:, 1])
     assert [found[name] for name in ("roc_auc", "roc_auc_normal", "roc_auc_osteopenia")] == pytest.approx([area] * 3)
 
 
-def test_unordered_classes_have_no_grades() -> None:
+def test_unordered_classes_have_no_grade_scores() -> None:
     labels, probabilities, _ = sample(1, 30, 3, 5)
     graded = set(all_metrics(labels, probabilities, NAMES[:3], ordered=True))
     assert graded - set(all_metrics(labels, probabilities, NAMES[:3])) == {
@@ -163,7 +163,7 @@ def test_unordered_classes_have_no_grades() -> None:
     }
 
 
-def test_an_error_of_two_grades_is_worse_than_one_of_one() -> None:
+def test_an_error_of_two_grades_counts_more_than_one() -> None:
     labels = np.array([0, 0, 1, 1, 2, 2])
     near, far = (all_metrics(labels, one_hot([answer, 0, 1, 1, 2, 2], 3), NAMES[:3], True) for answer in (1, 2))
     assert near["accuracy"] == far["accuracy"]
@@ -171,7 +171,7 @@ def test_an_error_of_two_grades_is_worse_than_one_of_one() -> None:
     assert (near["mean_absolute_grade_error"], far["mean_absolute_grade_error"]) == pytest.approx((1 / 6, 2 / 6))
 
 
-def test_no_two_scores_share_a_name() -> None:
+def test_score_names_are_unique() -> None:
     labels, probabilities, _ = sample(1, 30, 4, 5)
     drawn = Sample(labels, probabilities, NAMES, True, np.ones((1, 30)))
     names = [name for metric in METRICS for name, _ in metric(drawn)]
@@ -181,7 +181,7 @@ def test_no_two_scores_share_a_name() -> None:
 # Where scikit-learn warns
 
 
-def test_a_class_absent_from_test_has_no_recall_but_spoils_no_other_score() -> None:
+def test_a_class_without_images_leaves_other_scores_defined() -> None:
     labels = np.array([0, 0, 1, 1])
     scores = all_metrics(labels, one_hot([0, 1, 1, 1], 3), NAMES[:3], True)
     undefined = {"precision", "recall", "f1", "roc_auc", "average_precision"}
@@ -191,7 +191,7 @@ def test_a_class_absent_from_test_has_no_recall_but_spoils_no_other_score() -> N
     assert (scores["support_osteoporosis"], scores["specificity_osteoporosis"]) == (0, 1)
 
 
-def test_answers_of_an_absent_class_are_wrong() -> None:
+def test_predicting_a_class_without_images_is_wrong() -> None:
     scores = all_metrics(np.array([0, 1]), one_hot([0, 2], 3), NAMES[:3])
     assert (scores["precision_osteoporosis"], scores["f1_osteoporosis"]) == (0, 0)
     assert np.isnan(scores["recall_osteoporosis"])
@@ -199,12 +199,12 @@ def test_answers_of_an_absent_class_are_wrong() -> None:
     assert scores["macro_f1"] == 0.5
 
 
-def test_a_class_that_is_never_answered_has_a_precision_of_0() -> None:
+def test_a_class_never_predicted_has_precision_0() -> None:
     scores = all_metrics(np.array([0, 0, 1]), one_hot([0, 0, 0], 2), NAMES[:2])
     assert (scores["precision_osteopenia"], scores["macro_precision"]) == (0, pytest.approx(1 / 3))
 
 
-def test_one_answer_to_everything_is_a_collapse_with_chance_recall() -> None:
+def test_predicting_one_class_is_a_collapse_at_chance_level() -> None:
     labels, answers = np.array([0, 1, 2, 2]), one_hot([2, 2, 2, 2], 3)
     scores = all_metrics(labels, answers, NAMES[:3], True)
     assert collapsed(answers)
@@ -215,11 +215,11 @@ def test_one_answer_to_everything_is_a_collapse_with_chance_recall() -> None:
     assert scores["average_precision_osteoporosis"] == 0.5
 
 
-def test_two_different_answers_are_no_collapse() -> None:
+def test_two_predicted_classes_are_no_collapse() -> None:
     assert not collapsed(one_hot([2, 2, 2, 1], 3))
 
 
-def test_one_image_has_scores() -> None:
+def test_a_single_image_has_scores() -> None:
     scores = all_metrics(np.array([1]), np.array([[0.1, 0.8, 0.1]]), NAMES[:3], True)
     assert (scores["accuracy"], scores["balanced_accuracy"], scores["macro_f1"]) == (1, 1, 1)
     assert scores["log_loss"] == pytest.approx(-np.log(0.8))
@@ -230,38 +230,38 @@ def test_one_image_has_scores() -> None:
     assert np.isnan([scores[name] for name in undefined]).all()
 
 
-def test_a_correlation_with_labels_that_do_not_vary_is_not_defined() -> None:
+def test_correlation_with_constant_labels_is_undefined() -> None:
     scores = all_metrics(np.array([1, 1, 1]), one_hot([1, 0, 1], 2), NAMES[:2])
     assert np.isnan(scores["matthews_correlation"])
     assert scores["cohen_kappa"] == 0
 
 
-def test_equal_probabilities_are_answered_with_the_first_class() -> None:
+def test_ties_predict_the_first_class() -> None:
     scores = all_metrics(np.array([0, 1]), np.full((2, 2), 0.5), NAMES[:2])
     assert (scores["recall_normal"], scores["recall_osteopenia"]) == (1, 0)
 
 
-def test_a_certain_error_has_a_finite_log_loss() -> None:
+def test_log_loss_of_a_certain_error_is_finite() -> None:
     assert all_metrics(np.array([0, 1]), one_hot([0, 0], 2), NAMES[:2])["log_loss"] == pytest.approx(18.02, abs=0.01)
 
 
-def test_a_bin_holds_its_upper_bound() -> None:
-    assert list(bin_of(np.array([0.0, 1 / 15, 1 / 15 + 1e-9, 0.5, 1.0]), BINS)) == [0, 0, 1, 7, 14]
+def test_a_bin_includes_its_upper_bound() -> None:
+    assert list(bin_index(np.array([0.0, 1 / 15, 1 / 15 + 1e-9, 0.5, 1.0]), BINS)) == [0, 0, 1, 7, 14]
 
 
-# Beside the scores
+# Other functions
 
 
 @few_examples
 @given(samples)
-def test_balanced_accuracy_is_that_of_scikit_learn(drawn: Drawn) -> None:
+def test_balanced_accuracy_equals_scikit_learn(drawn: Drawn) -> None:
     labels, probabilities, _ = drawn
     predicted = probabilities.argmax(axis=1)
     found = balanced_accuracy(labels, predicted, probabilities.shape[1])
     assert found == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
 
 
-def test_the_confusion_counts_every_image_once_by_its_actual_class() -> None:
+def test_confusion_counts_every_image_once() -> None:
     labels, probabilities, _ = sample(2, 30, 4, 5)
     counts = confusion_counts(labels, probabilities, NAMES)
     assert [sum(row.values()) for row in counts.values()] == list(np.bincount(labels))

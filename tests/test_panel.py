@@ -1,9 +1,9 @@
-"""The panel: ensembles that never see a test label, pairs and ranks over all members."""
+"""The panel of models: ensembles, pairs and ranks."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_evaluation import UNSORTED, study
+from trainings import UNSORTED, predictions_of_trainings
 
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
@@ -14,28 +14,28 @@ SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
 
 
 def panel(folds: int = 3, repeats: int = 1, models: int = 3) -> Panel:
-    return panel_of({f"model_{n}": study(folds, repeats, seed=n) for n in range(models)})
+    return panel_of({f"model_{n}": predictions_of_trainings(folds, repeats, seed=n) for n in range(models)})
 
 
 def with_labels(given: Panel, split: str) -> Panel:
-    """The same panel with every label of a split spoilt."""
+    """Return the panel with every label of a split replaced."""
     labels = np.where(given.rows["split"] == split, "normal", given.rows["label"])
     return Panel(given.rows.assign(label=labels), given.probabilities)
 
 
 @pytest.mark.parametrize("kind", ENSEMBLES)
-def test_an_ensemble_is_fitted_on_validation_and_never_sees_a_test_label(kind: str) -> None:
+def test_ensembles_are_fitted_on_validation_only(kind: str) -> None:
     found, fitted = ensemble(kind, panel(), UNSORTED)
     for split in ("test", "train"):
-        spoilt, again = ensemble(kind, with_labels(panel(), split), UNSORTED)
+        relabelled, again = ensemble(kind, with_labels(panel(), split), UNSORTED)
         assert again == fitted
-        assert (spoilt == found).all()
+        assert (relabelled == found).all()
     changed, _ = ensemble(kind, with_labels(panel(), "val"), UNSORTED)
     assert (changed == found).all() == (kind in ("mean", "majority"))
 
 
 @pytest.mark.parametrize("kind", ENSEMBLES)
-def test_an_ensemble_answers_every_row_and_is_fitted_for_each_training(kind: str) -> None:
+def test_ensembles_predict_every_row_and_are_fitted_for_each_training(kind: str) -> None:
     given = panel(folds=3, repeats=2)
     found, fitted = ensemble(kind, given, UNSORTED)
     assert found.shape == (len(given.rows), 3)
@@ -43,30 +43,30 @@ def test_an_ensemble_answers_every_row_and_is_fitted_for_each_training(kind: str
     assert list(fitted) == [f"repeat {r}, fold {f}" for r in (1, 2) for f in (1, 2, 3)]
 
 
-def test_the_mean_is_the_mean() -> None:
+def test_mean_averages_the_members() -> None:
     given = panel()
     found, _ = ensemble("mean", given, UNSORTED)
     assert found == pytest.approx(np.mean(list(given.probabilities.values()), axis=0))
 
 
-def test_models_that_answered_to_other_images_are_refused() -> None:
-    one, other = study(3, 1), study(4, 1)
+def test_predictions_for_different_images_are_refused() -> None:
+    one, other = predictions_of_trainings(3, 1), predictions_of_trainings(4, 1)
     with pytest.raises(BonexrayError, match="the predictions of other: expected the images and splits of one"):
         panel_of({"one": one, "other": other})
     moved = one[0].assign(split=one[0]["split"].to_numpy()[::-1])
-    with pytest.raises(BonexrayError, match="received others"):
+    with pytest.raises(BonexrayError, match="received different ones"):
         panel_of({"one": one, "other": (moved, one[1])})
 
 
-def test_every_pair_is_compared_on_the_test_images_of_all_folds() -> None:
+def test_pairs_are_compared_on_the_test_images_of_all_folds() -> None:
     given = panel()
     pairs = pairs_of(given, UNSORTED, SETTINGS)
     assert len(pairs) == 3
-    spoilt = with_labels(given, "train")
-    pd.testing.assert_frame_equal(pairs_of(spoilt, UNSORTED, SETTINGS), pairs)
+    relabelled = with_labels(given, "train")
+    pd.testing.assert_frame_equal(pairs_of(relabelled, UNSORTED, SETTINGS), pairs)
 
 
-def test_ranks_are_over_folds_and_repeats_and_need_more_than_one_training() -> None:
+def test_ranks_need_several_folds_or_repeats() -> None:
     assert ranks_of(panel(folds=3, repeats=2), UNSORTED).blocks == 6
     once = Panel(*(_first(panel())))
     assert ranks_of(once, UNSORTED) is None

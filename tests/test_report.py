@@ -1,8 +1,8 @@
-"""The report is whole for every kind of study, true to its files, safe with any name, and opens without a network."""
+"""The report is complete for every kind of study, escapes names and loads nothing from a network."""
 
 import dataclasses
-import importlib
 import re
+import runpy
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bonexray.reporting.report import images as report_images
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,38 +18,42 @@ from studies import ROOT, SHAPES, Shape, card_of, data_of, rewritten, scores_of,
 from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.report.contents import model_details, report_page, summary_page
-from bonexray.report.data import Study, read_study
-from bonexray.report.images import picture
+from bonexray.report.data import Choices, Study, read_study
+from bonexray.report.images import MAX_WIDTH_PX, picture
 from bonexray.report.model_card import model_card_page
-from bonexray.report.pages import markdown_text
 from bonexray.report.provenance import Provenance
 from bonexray.report.tables import models_table
 from bonexray.report.text import answer
+from bonexray.results.markdown import markdown_text
 
-MADE_OF = Provenance(
-    "c0ffee" * 6 + "c0ff", (), {"Python": "3.11.1", "bonexray": "0.1.0"}, (("models/vgg16", "ab" * 16, 12),)
-)
+PROVENANCE = Provenance({"keras": "3.11.1"}, (("models/vgg16", "ab" * 32),))
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 every_shape = pytest.mark.parametrize("name", SHAPES)
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory):
-    """Each shape's study and its page, made once."""
-    made: dict[str, tuple[Study, str]] = {}
+    """Return a function that gives the study of a shape and its page, each created once."""
+    cache: dict[str, tuple[Study, str]] = {}
 
     def study_of(name: str) -> tuple[Study, str]:
-        if name not in made:
+        if name not in cache:
             root = tmp_path_factory.mktemp("study")
             study = read_study(write_study(root, SHAPES[name]), root)
-            made[name] = study, report_page(study, MADE_OF)
-        return made[name]
+            cache[name] = study, report_page(study, PROVENANCE)
+        return cache[name]
 
     return study_of
 
 
+def with_setting(study: Study, section: str, **changes: object) -> Study:
+    """Return the study with some settings of a section changed."""
+    settings = Choices(study.settings | {section: study.settings[section] | changes})
+    return dataclasses.replace(study, settings=settings)
+
+
 class Outline(HTMLParser):
-    """Checks that every tag is closed, and gathers ids, headings, pictures, addresses and text."""
+    """The outline of a page: ids, headings, images, addresses and text; checks that every tag is closed."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -90,7 +93,7 @@ class Outline(HTMLParser):
 
 
 @every_shape
-def test_the_page_is_valid_and_reads_in_order(studies, name: str) -> None:
+def test_page_is_valid_html_with_nested_headings(studies, name: str) -> None:
     outline = Outline(studies(name)[1])
     assert outline.headings.count(1) == 1 and outline.headings[0] == 1
     assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
@@ -102,7 +105,7 @@ def test_the_page_is_valid_and_reads_in_order(studies, name: str) -> None:
 
 
 @every_shape
-def test_nothing_is_asked_of_a_network(studies, name: str) -> None:
+def test_page_loads_nothing_from_a_network(studies, name: str) -> None:
     page = studies(name)[1]
     assert all(address.startswith(("data:", "#")) for address in Outline(page).addresses)
     assert "default-src 'none'" in page
@@ -110,7 +113,7 @@ def test_nothing_is_asked_of_a_network(studies, name: str) -> None:
 
 
 @every_shape
-def test_no_section_is_empty_and_nothing_is_left_unsaid(studies, name: str) -> None:
+def test_no_section_is_empty_and_no_value_is_missing(studies, name: str) -> None:
     page = studies(name)[1]
     for section in re.findall(r"<section.*?</section>", page, re.S):
         words = re.sub(r"<h2.*?</h2>|<[^>]+>", " ", section, flags=re.S).split()
@@ -120,36 +123,35 @@ def test_no_section_is_empty_and_nothing_is_left_unsaid(studies, name: str) -> N
         r"\b(None|nan|NaN|undefined|Undefined)\b",
         text.replace("None of", "").replace("None gives", "").replace("None.", "").replace("None in", ""),
     )
-    assert "—" not in text
     for fold in re.findall(r"<details.*?</summary>(.*?)</details>", page, re.S):
         assert re.sub(r"<[^>]+>", "", fold).strip()
 
 
 @every_shape
-def test_every_figure_of_the_study_is_in_the_page(studies, name: str) -> None:
+def test_page_contains_every_figure(studies, name: str) -> None:
     study, page = studies(name)
     assert len(Outline(page).images) == len(list(study.root.rglob("*.png")))
 
 
 @every_shape
-def test_the_same_study_gives_the_same_bytes(studies, name: str) -> None:
+def test_page_is_reproducible(studies, name: str) -> None:
     study, page = studies(name)
     again = read_study(study.settings, study.root)
-    assert report_page(again, MADE_OF) == page
+    assert report_page(again, PROVENANCE) == page
     assert str(study.root) not in page
 
 
-def test_every_model_has_a_line_with_its_score_interval_and_flags(studies) -> None:
+def test_every_model_has_a_row_with_score_interval_and_marks(studies) -> None:
     study, page = studies("in trouble")
     rows = {row[0].text: row for row in models_table(study).rows}
     assert list(rows) == list(study.table["title"])
-    assert ("bad", "collapsed") in rows["VGG16"][0].marks and ("bad", "leak suspect") in rows["VGG16"][0].marks
+    assert ("bad", "collapsed") in rows["VGG16"][0].marks and ("bad", "leak suspected") in rows["VGG16"][0].marks
     assert ("bad", "collapsed") not in rows["Compact CNN"][0].marks
     assert rows["VGG16"][2].text == "0.750" and rows["VGG16"][2].sub == "0.650 to 0.850"
     assert "Always the majority class" in page
 
 
-def test_a_score_that_no_model_has_makes_no_column_and_one_that_some_lack_is_a_dash(studies, tmp_path: Path) -> None:
+def test_a_score_of_no_model_has_no_column_and_a_missing_score_is_a_dash(studies, tmp_path: Path) -> None:
     assert "ROC AUC" not in models_table(studies("in trouble")[0]).columns
     settings = write_study(tmp_path, SHAPES["three networks"])
     scores = read_json(tmp_path / "metrics/models.json")
@@ -160,54 +162,51 @@ def test_a_score_that_no_model_has_makes_no_column_and_one_that_some_lack_is_a_d
     assert table.rows[1][column].order is None
 
 
-def test_repeats_give_mean_and_standard_deviation_over_the_repeats(studies, tmp_path: Path) -> None:
+def test_repeats_have_mean_and_standard_deviation(studies, tmp_path: Path) -> None:
     table = models_table(studies("repeats")[0])
     assert table.rows[0][table.columns.index("Mean ± SD of 3 repeats")].sub == "± 0.020"
     assert "first repeat" in table.caption and "first repeat" not in models_table(studies("folds")[0]).caption
     both = models_table(read_study(write_study(tmp_path, Shape(repeats=3, folds=5)), tmp_path))
     assert "Mean ± SD of 3 repeats of all folds" in both.columns
     assert "Across repeats and folds" in report_page(
-        read_study(settings_of(Shape(repeats=3, folds=5)), tmp_path), MADE_OF
+        read_study(settings_of(Shape(repeats=3, folds=5)), tmp_path), PROVENANCE
     )
 
 
 @pytest.mark.parametrize(
-    ("copies", "said"), [(0, "the images as they are."), (8, "8 such views of each training image.")]
+    ("copies", "expected"), [(0, "the images without augmentation."), (8, "8 such copies of each training image.")]
 )
-def test_what_frozen_backbones_saw_of_augmentation_is_said(studies, copies: int, said: str) -> None:
+def test_augmentation_of_frozen_backbones_is_stated(studies, copies: int, expected: str) -> None:
     study = studies("three networks")[0]
-    augment = study.settings.augment.model_copy(update={"copies": copies})
-    chosen = study.settings.model_copy(update={"augment": augment})
-    page = report_page(dataclasses.replace(study, settings=chosen), MADE_OF)
-    assert f"Frozen backbones (2 of 3 networks) saw {said}" in page
+    page = report_page(with_setting(study, "features", copies=copies), PROVENANCE)
+    assert f"Frozen backbones (2 of 3 networks) were given {expected}" in page
 
 
-def test_weights_of_ones_own_are_named(studies) -> None:
+def test_own_weights_are_named(studies) -> None:
     study, page = studies("three networks")
-    weights = study.settings.weights.model_copy(update={"files": {"vgg16": "/data/vgg16.h5"}})
-    chosen = dataclasses.replace(study, settings=study.settings.model_copy(update={"weights": weights}))
-    said = "files of one's own for vgg16"
-    assert said in report_page(chosen, MADE_OF) and said not in page
+    chosen = with_setting(study, "weights", files={"vgg16": "/data/vgg16.h5"})
+    expected = "own files for vgg16"
+    assert expected in report_page(chosen, PROVENANCE) and expected not in page
 
 
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", True), ("three networks", False)])
-def test_ranks_stand_only_where_there_are_folds_or_repeats(studies, name: str, there: bool) -> None:
+def test_ranks_need_folds_or_repeats(studies, name: str, there: bool) -> None:
     assert ("Friedman" in studies(name)[1]) == there
 
 
 @pytest.mark.parametrize(("name", "there"), [("three networks", True), ("two classes", False)])
-def test_grades_are_spoken_of_only_where_classes_are_ordered(studies, name: str, there: bool) -> None:
-    assert ("On the ordered scale" in studies(name)[1]) == there
+def test_grades_need_ordered_classes(studies, name: str, there: bool) -> None:
+    assert ("Agreement on the ordered scale</summary>" in studies(name)[1]) == there
 
 
-def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
+def test_names_are_escaped(tmp_path: Path) -> None:
     nasty = "<script>alert(1)</script>|\"'&"
     settings = write_study(tmp_path, Shape(classes=(nasty, "b")))
     table = pd.read_csv(tmp_path / "metrics/comparison.csv")
     table.loc[0, "title"] = nasty
     table.to_csv(tmp_path / "metrics/comparison.csv", index=False)
     study = read_study(settings, tmp_path)
-    page, summary = report_page(study, MADE_OF), summary_page(study)
+    page, summary = report_page(study, PROVENANCE), summary_page(study)
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
     Outline(page)
     assert "<script>" not in summary.replace("\\<script\\>", "")
@@ -216,27 +215,27 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_markdown_shows_any_text_in_one_line_as_it_is(text: str) -> None:
-    shown = markdown_text(text)
-    assert len(shown.splitlines()) <= 1
-    assert re.sub(r"\\([\\`*_\[\]<>|#])", r"\1", shown) == " ".join(text.split())
+def test_markdown_text_is_one_line_of_literal_text(text: str) -> None:
+    escaped = markdown_text(text)
+    assert len(escaped.splitlines()) <= 1
+    assert re.sub(r"\\([\\`*_\[\]<>|#])", r"\1", escaped) == " ".join(text.split())
 
 
 # Figures, summary, card, files
 
 
-def test_a_figure_becomes_small_and_stays_itself(tmp_path: Path) -> None:
+def test_figures_are_compressed_reproducibly(tmp_path: Path) -> None:
     noise = np.random.default_rng(7).integers(0, 256, (900, 2400), np.uint8)
     Image.fromarray(noise).save(tmp_path / "models_cost.png")
     found = picture(tmp_path / "models_cost.png")
-    assert (found.width, found.height) == (report_images.WIDEST_PX, 480)
+    assert (found.width, found.height) == (MAX_WIDTH_PX, 480)
     assert len(found.source) < (tmp_path / "models_cost.png").stat().st_size
     assert picture(tmp_path / "models_cost.png") == found
     assert picture(tmp_path / "models_pairs.png") is None
 
 
 @every_shape
-def test_the_summary_is_short_and_has_the_answer_and_all_models(studies, name: str) -> None:
+def test_summary_has_the_result_and_all_models(studies, name: str) -> None:
     study = studies(name)[0]
     text = summary_page(study)
     assert answer(study)[0] in text.replace("\\", "")
@@ -245,33 +244,34 @@ def test_the_summary_is_short_and_has_the_answer_and_all_models(studies, name: s
 
 
 @every_shape
-def test_a_model_card_says_what_it_is_and_how_good(name: str) -> None:
+def test_model_card_has_definition_and_scores(name: str) -> None:
     shape = SHAPES[name]
     model = shape.models[0]
     facts = card_of(shape, model), scores_of(shape, model, 0), data_of(shape), settings_of(shape)
     page = model_card_page(model, "A *title*", *facts)
     assert page.startswith("# A \\*title\\*\n") and "\n\n\n" not in page
     assert "| Balanced accuracy | 0.750 | 0.650 to 0.850 |" in page and "| weights of vgg16 | `abab" in page
-    assert ("Collapsed" in page) == (model in shape.collapsed) and ("Leak suspect" in page) == shape.leak
+    assert ("Collapsed" in page) == (model in shape.collapsed) and ("Leak suspected" in page) == shape.leak
     assert ("simulated" in page) == shape.simulated and ("kappa" in page) == shape.ordered
     assert not re.search(r"\b(None|nan)\b", page)
 
 
-def test_the_stage_writes_the_same_bytes_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_is_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = write_study(tmp_path, SHAPES["three networks"])
+    (tmp_path / "requirements.txt").write_text("keras==3.11.1\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(ROOT / "stages")
-    stage = importlib.import_module("report")
-    monkeypatch.setattr(stage, "try_to_sync", lambda _: None)
+    stage = runpy.run_path(str(ROOT / "stages/report.py"))
+    stage["main"].__globals__["try_to_sync"] = lambda: None
     written = []
     for _ in range(2):
-        stage.main(settings)
-        written.append([(tmp_path / path).read_bytes() for path in (stage.REPORT, stage.SUMMARY)])
-    assert written[0] == written[1] and b"no Git repository" in written[0][0]
+        stage["main"](stage["Settings"](**settings))
+        written.append([(tmp_path / path).read_bytes() for path in (stage["REPORT"], stage["SUMMARY"])])
+    assert written[0] == written[1] and b"3.11.1" in written[0][0]
+    assert len(list((tmp_path / stage["CARDS"]).glob("*.md"))) == 3
 
 
 @pytest.mark.parametrize(
-    "file", ["metrics/headline.json", "metrics/pairs.csv", "metrics/comparison.csv", "models/vgg16/model.json"]
+    "file", ["metrics/headline.json", "metrics/pairs.csv", "metrics/comparison.csv", "data/evaluated/vgg16/model.json"]
 )
 def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
     settings = write_study(tmp_path, SHAPES["three networks"])
@@ -280,7 +280,7 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str) -> None:
         read_study(settings, tmp_path)
 
 
-def test_an_ensembles_figures_are_its_own(tmp_path: Path) -> None:
+def test_an_ensemble_has_its_own_figures(tmp_path: Path) -> None:
     settings = write_study(tmp_path, SHAPES["repeats"])
     details = model_details(read_study(settings, tmp_path), "ensemble_stacking")
     assert len(details["figures"]) == 6 and not details["explained"]

@@ -1,4 +1,4 @@
-"""The report in a real browser: it sorts, asks the network for nothing, fits a phone, can be read in the dark and printed."""
+"""The report in a browser: sorting, no network access, small screens, dark mode and printing."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-MADE_OF = Provenance(None, (), {"bonexray": "0.1.0"}, (("models/vgg16", "ab" * 16, 12),))
+PROVENANCE = Provenance({"keras": "3.11.1"}, (("models/vgg16", "ab" * 32),))
 LOWEST_CONTRAST = """() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
   const linear = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
@@ -57,19 +57,19 @@ def browser() -> Iterator:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two reports, one of them with all that a study can have and with names as long as they come."""
-    made = {}
+    """Return two reports, one with very long names and one with repeats and ensembles."""
+    paths = {}
     for name in ("six classes", "repeats"):
         root = tmp_path_factory.mktemp("study")
         study = read_study(write_study(root, SHAPES[name]), root)
-        made[name] = root / "report.html"
-        made[name].write_text(report_page(study, MADE_OF), encoding="utf-8")
-    return made
+        paths[name] = root / "report.html"
+        paths[name].write_text(report_page(study, PROVENANCE), encoding="utf-8")
+    return paths
 
 
 @pytest.fixture
 def opened(browser, pages) -> Iterator:
-    """Opens a report, and afterwards holds that it said nothing on the console and asked for nothing."""
+    """Return a function that opens a report; check afterwards that it logged nothing and requested nothing."""
     complaints, contexts = [], []
 
     def open_page(name: str = "repeats", **options: object):
@@ -88,13 +88,13 @@ def opened(browser, pages) -> Iterator:
 
 
 def column(page, number: int) -> list[str]:
-    """The first words of a column of the table of models."""
+    """Return the text of a column of the table of models."""
     return page.eval_on_selector_all(
         f"#table-models tbody tr > :nth-child({number})", "cells => cells.map(c => c.firstChild.data.trim())"
     )
 
 
-def test_a_click_sorts_and_says_so(opened) -> None:
+def test_a_click_sorts_and_sets_aria_sort(opened) -> None:
     page = opened()
     heading = page.locator("#table-models thead th").nth(2)
     heading.get_by_role("button").click()
@@ -118,7 +118,7 @@ def test_the_keyboard_sorts_too(opened) -> None:
     assert column(page, 1) == sorted(before, key=str.lower, reverse=True)
 
 
-def test_what_is_not_defined_stays_last(opened) -> None:
+def test_undefined_values_stay_last(opened) -> None:
     page = opened()
     page.evaluate("delete document.querySelector('#table-models tbody tr:nth-child(2)').cells[3].dataset.order")
     name = column(page, 1)[1]
@@ -128,7 +128,7 @@ def test_what_is_not_defined_stays_last(opened) -> None:
 
 
 @pytest.mark.parametrize("name", ["six classes", "repeats"])
-def test_a_phone_scrolls_tables_and_not_the_page(opened, name: str) -> None:
+def test_a_narrow_screen_scrolls_tables_and_not_the_page(opened, name: str) -> None:
     page = opened(name, viewport={"width": 390, "height": 844})
     page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -136,14 +136,14 @@ def test_a_phone_scrolls_tables_and_not_the_page(opened, name: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_paper(opened, scheme: str) -> None:
+def test_text_has_enough_contrast(opened, scheme: str) -> None:
     page = opened(color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     ratio, where = page.evaluate(LOWEST_CONTRAST)
     assert ratio >= 4.5, where
 
 
-def test_the_schemes_differ(opened) -> None:
+def test_colour_schemes_differ(opened) -> None:
     colours = [
         opened(color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in ("light", "dark")
@@ -159,14 +159,14 @@ def test_the_first_tab_skips_to_the_report(opened) -> None:
     assert page.evaluate("document.activeElement.id") == "content"
 
 
-def test_every_picture_is_one(opened) -> None:
+def test_every_image_decodes(opened) -> None:
     page = opened()
     page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0 && image.alt)")
 
 
-def test_paper_shows_every_fold_and_the_screen_then_looks_as_before(opened) -> None:
+def test_printing_opens_every_section_and_restores_them(opened) -> None:
     page = opened()
     page.evaluate("document.querySelector('details.model').open = true")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

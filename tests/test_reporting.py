@@ -1,4 +1,4 @@
-"""The comparison table, and the choice by validation."""
+"""The comparison table, the choice on validation, the grid of filters and sections in Markdown."""
 
 import io
 from collections import defaultdict
@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 
 from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation, comparison_table
 from bonexray.cli import app
+from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY, Model
 from bonexray.results.grid import FILTERS, filter_grid
+from bonexray.results.markdown import with_section
 from bonexray.results.tables import comparison_sentence, markdown_table, terminal_table, warnings_of
 
-ELSEWHERE = [
+UNCHECKED = [
     "macro_specificity",
     "roc_auc_low",
     "roc_auc_high",
@@ -28,12 +30,12 @@ ELSEWHERE = [
     "expected_calibration_error",
     "calibrated_expected_calibration_error",
     "temperature",
-]  # scores of the table that no test here looks at
+]  # scores of the table that these tests do not check
 LONG = "A network with a name that is far longer than any axis has room for"
 
 
 def scores(balanced: float, **others: float) -> dict[str, float]:
-    """One model's scores, by default of a model that learnt something."""
+    """Return the scores of a model that is better than chance."""
     return {
         "n": 36,
         "balanced_accuracy": balanced,
@@ -54,7 +56,7 @@ def scores(balanced: float, **others: float) -> dict[str, float]:
         "val_log_loss": 1.0,
         "epochs": 3,
         "leak_suspect": False,
-        **dict.fromkeys(ELSEWHERE, 0.5),
+        **dict.fromkeys(UNCHECKED, 0.5),
         **others,
     }
 
@@ -65,7 +67,7 @@ STARTS = defaultdict(lambda: "random")
 MODELS = {"xception": scores(0.4), "densenet121": scores(0.6), "compact_cnn": scores(0.4), "resnet50": scores(0.3)}
 
 
-def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
+def test_table_is_ranked_by_test_score_and_ties_share_a_rank() -> None:
     table = comparison_table(MODELS, STARTS, ["densenet121"])
     assert list(table.columns) == COLUMNS
     assert list(table["model"]) == ["densenet121", "compact_cnn", "xception", "resnet50"]
@@ -75,10 +77,10 @@ def test_the_table_is_ranked_by_test_and_equals_share_a_rank() -> None:
     assert best_on_test(equals) == comparison_table(equals, STARTS, []).loc[0, "model"] == "densenet121"
 
 
-def test_the_table_holds_as_many_models_as_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_holds_many_models_with_long_titles(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"model_{i:02d}" for i in range(19)]
     for name in names:
-        monkeypatch.setitem(REGISTRY, name, Model(f"{LONG} {name}", builder="compact_cnn"))
+        monkeypatch.setitem(REGISTRY, name, Model(f"{LONG} {name}"))
     table = comparison_table({name: scores(0.2 + 0.03 * i) for i, name in enumerate(names)}, STARTS, names)
     assert list(table["rank"]) == list(range(1, 20))
     assert list(table["model"]) == names[::-1]
@@ -99,7 +101,7 @@ def line_of(text: str, title: str) -> str:
     return next(line for line in text.splitlines() if title in line)
 
 
-def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
+def test_terminal_shows_score_interval_choice_and_baseline() -> None:
     text = shown(MODELS, "xception")
     assert "0.600 (0.500 to 0.700)" in line_of(text, "DenseNet121")
     assert "Xception *" in text
@@ -114,14 +116,15 @@ def test_the_terminal_shows_score_interval_choice_and_baseline() -> None:
     [
         ({}, []),
         ({"shortcut_balanced_accuracy": 0.54}, []),
-        ({"shortcut_balanced_accuracy": 0.56}, ["Facts about the files alone"]),
-        ({"leak_suspect": True}, ["leak_suspect: copies or patients"]),
+        (
+            {"shortcut_balanced_accuracy": 0.56},
+            ["File size, format and mean brightness alone reach a balanced accuracy of 0.560"],
+        ),
+        ({"leak_suspect": True}, ["leak_suspect: the dataset's own split has copies"]),
         ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
     ],
 )
-def test_what_must_be_known_of_the_images_stands_beside_the_results(
-    changes: dict[str, object], expected: list[str]
-) -> None:
+def test_warnings_are_shown_with_the_results(changes: dict[str, object], expected: list[str]) -> None:
     warnings = warnings_of(headline_of("xception", **changes))
     assert len(warnings) == len(expected)
     assert all(part in warning for part, warning in zip(expected, warnings, strict=True))
@@ -135,13 +138,13 @@ def test_what_must_be_known_of_the_images_stands_beside_the_results(
 
 
 @pytest.mark.parametrize("absent", [None, float("nan")])
-def test_the_terminal_shows_a_collapse_and_an_area_that_is_not_there(absent: float | None) -> None:
+def test_terminal_shows_a_collapse_and_an_undefined_score(absent: float | None) -> None:
     line = line_of(shown({"xception": scores(0.4, collapsed=1, roc_auc=absent)}, "xception"), "Xception")
     assert "collapsed" in line
     assert "–" in line
 
 
-def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() -> None:
+def test_columns_that_do_not_apply_are_empty_and_others_are_required() -> None:
     models = {
         **MODELS,
         "ensemble_mean": scores(0.7),
@@ -161,23 +164,28 @@ def test_what_does_not_apply_is_empty_in_the_table_and_the_rest_is_required() ->
 @pytest.mark.parametrize(
     ("alike", "expected"),
     [
-        (["densenet121"], "DenseNet121 is highest on test and can be told from all others"),
-        (["densenet121", "xception"], "DenseNet121 is highest on test; not told from it: Xception "),
-        (list(MODELS), "DenseNet121 is highest on test, but none of the others can be told from it"),
+        (["densenet121"], "DenseNet121 has the highest test score and differs significantly from every other model"),
+        (["densenet121", "xception"], "DenseNet121 has the highest test score; not distinguishable from it: Xception "),
+        (list(MODELS), "DenseNet121 has the highest test score, but no other model can be distinguished from it"),
     ],
 )
-def test_the_highest_is_never_named_without_those_that_are_not_told_from_it(alike: list[str], expected: str) -> None:
+def test_the_highest_score_is_named_with_ties(alike: list[str], expected: str) -> None:
     assert comparison_sentence(comparison_table(MODELS, STARTS, alike)).startswith(expected)
     one, two = ({name: MODELS[name] for name in names} for names in (["resnet50"], ["resnet50", "xception"]))
-    assert "the other cannot be told from it" in comparison_sentence(comparison_table(two, STARTS, two))
-    assert "can be told from the other (" in comparison_sentence(comparison_table(two, STARTS, ["xception"]))
-    assert comparison_sentence(comparison_table(one, STARTS, ["resnet50"])) == "One model, compared with no other."
+    assert "the other model cannot be distinguished from it" in comparison_sentence(comparison_table(two, STARTS, two))
+    assert "differs significantly from the other model (" in comparison_sentence(
+        comparison_table(two, STARTS, ["xception"])
+    )
+    assert (
+        comparison_sentence(comparison_table(one, STARTS, ["resnet50"]))
+        == "The study has a single model, so nothing is compared."
+    )
 
 
 # The choice
 
 
-def test_validation_chooses_whatever_the_test_scores_say() -> None:
+def test_the_choice_ignores_test_scores() -> None:
     validation = {"xception": 0.5, "densenet121": 0.7, "resnet50": 0.6}
     for highest in validation:
         models = {
@@ -187,16 +195,16 @@ def test_validation_chooses_whatever_the_test_scores_say() -> None:
         assert chosen_on_validation(models) == "densenet121"
 
 
-def test_the_lower_log_loss_of_validation_decides_between_equals() -> None:
+def test_validation_log_loss_breaks_ties() -> None:
     models = {"xception": scores(0.4, val_log_loss=1.2), "resnet50": scores(0.3, val_log_loss=0.8)}
     assert chosen_on_validation(models) == "resnet50"
 
 
-def test_the_order_of_the_models_does_not_decide() -> None:
+def test_the_choice_ignores_the_order_of_models() -> None:
     assert chosen_on_validation(MODELS) == chosen_on_validation(dict(reversed(MODELS.items())))
 
 
-def test_a_collapsed_model_is_chosen_only_where_all_are() -> None:
+def test_a_collapsed_model_is_chosen_only_if_all_are() -> None:
     fallen = scores(0.4, val_collapsed=1, val_balanced_accuracy=0.9)
     assert chosen_on_validation({"xception": fallen, "resnet50": scores(0.4)}) == "resnet50"
     assert (
@@ -208,7 +216,7 @@ def test_a_collapsed_model_is_chosen_only_where_all_are() -> None:
 
 
 def experiment(method: str | None, state: str | None = "Success", prefix: str = "", **accuracies: float | None):
-    """A row as `dvc.api.exp_show` gives it."""
+    """Return a row of `dvc.api.exp_show`."""
     scores = {
         f"{prefix}{model}.{name}": value
         for model, value in accuracies.items()
@@ -237,18 +245,18 @@ def test_a_grid_without_experiments_is_empty() -> None:
     assert filter_grid([]).empty
 
 
-def test_the_grid_says_how_the_report_takes_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grid_names_the_command_that_updates_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dvc.api, "exp_show", lambda: [experiment("bm3d", vgg16=0.5), experiment("tv", vgg16=0.4)])
     shown = CliRunner().invoke(app, ["grid"]).output
     assert "2 rows, 1 models, 2 filters: reports/benchmark_results.csv" in shown
-    assert "`dvc repro -f -s report` takes it up" in shown
+    assert "dvc repro" in shown
     assert len(pd.read_csv(FILTERS)) == 2
     elsewhere = CliRunner().invoke(app, ["grid", "--out", "grid.csv"]).output
-    assert "grid.csv" in elsewhere and "report" not in elsewhere
+    assert "grid.csv" in elsewhere and "dvc repro" not in elsewhere
 
 
-def test_a_short_table_has_the_best_and_the_chosen_and_says_the_same_below() -> None:
+def test_a_short_table_has_the_best_and_the_chosen_model() -> None:
     comparison = comparison_table(MODELS, STARTS, ["densenet121"])
     worst = comparison.iloc[-1]["model"]
     denoise = dict.fromkeys(["psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after", "images"], 1)
@@ -259,7 +267,7 @@ def test_a_short_table_has_the_best_and_the_chosen_and_says_the_same_below() -> 
 SECTION = "before\n<!-- results: written by `x --into y` -->\nold\nlines\n<!-- end of results -->\nafter\n"
 
 
-def test_a_section_is_replaced_between_its_markers_and_nothing_else() -> None:
+def test_a_section_is_replaced_between_its_markers() -> None:
     text = with_section(SECTION, "results", "new \\1")
     assert text == SECTION.replace("old\nlines", "new \\1")
     assert with_section(text, "results", "new \\1") == text
@@ -268,6 +276,6 @@ def test_a_section_is_replaced_between_its_markers_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     "text", ["", SECTION * 2, SECTION.replace("results", "models"), SECTION.replace("<!-- end", "")]
 )
-def test_markers_that_are_not_there_once_are_refused(text: str) -> None:
+def test_missing_or_repeated_markers_are_refused(text: str) -> None:
     with pytest.raises(BonexrayError, match="the Markdown file: expected"):
         with_section(text, "results", "new")

@@ -1,1 +1,1 @@
-"""Models compared with each other, and ensembles of them."""
+"""Comparison of the models, and ensembles of them."""

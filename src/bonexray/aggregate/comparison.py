@@ -1,4 +1,4 @@
-"""Whether two models differ by more than chance, for all pairs of a panel at once."""
+"""Paired tests of the difference between two models, for all pairs at once."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -22,20 +22,20 @@ def compare_pairs(
 ) -> pd.DataFrame:
     """Compare every two models on the same images.
 
-    The bootstrap draws whole groups. McNemar's and DeLong's tests treat images as independent: where a group has many
-    images their p values are too small, and the bootstrap's is the one to quote.
+    The bootstrap resamples whole groups. McNemar's and DeLong's tests treat images as independent: for groups of many
+    images their p values are too small, so quote the bootstrap's.
 
     Args:
-        labels: int (images,), places in the class map.
-        draws: of these images' groups.
-        models: float (images, classes) of each model.
-        classes: the class map.
-        confidence: of the intervals of the difference.
+        labels: int (images,), indices of the class map.
+        draws: draws of these images' groups.
+        models: name to probabilities, float (images, classes).
+        classes: names of the classes.
+        confidence: confidence level of the intervals of the difference.
 
     Returns:
         A row for each pair, in the order of `models`: one, other; difference of balanced accuracy, one minus other,
-        with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error, groups
-        - 1 degrees of freedom), p_mcnemar (exact, of accuracy), p_delong (of the area under the ROC curve; NaN unless
+        with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error,
+        groups - 1 degrees of freedom), p_mcnemar (exact, of accuracy), p_delong (of the area under the ROC curve; NaN unless
         there are two classes with images); and each p after Holm's correction over all pairs, as `<p>_holm`.
 
     References:
@@ -63,9 +63,9 @@ def compare_pairs(
 
 
 def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> list[str]:
-    """The models that the panel cannot tell from `best`: Holm's corrected p of the bootstrap is at least `alpha`.
+    """Return the models that do not differ significantly from `best` by the bootstrap with Holm's correction.
 
-    A p that is not defined tells nothing apart.
+    A model whose p is undefined is among them.
     """
     with_best = pairs[(pairs["one"] == best) | (pairs["other"] == best)]
     alike = with_best[~(with_best["p_bootstrap_holm"] < alpha)]
@@ -73,8 +73,11 @@ def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> 
 
 
 def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """Float (rows, models) from bool `right` (models, images): mean recall over the classes a row holds."""
-    weights, truth = weights.astype(np.float32), np.eye(classes, dtype=np.float32)[labels]  # counts: exact to 2**24
+    """Return float (rows, models) from bool `right` (models, images): the mean recall over the classes in a row."""
+    weights, truth = (
+        weights.astype(np.float32),
+        np.eye(classes, dtype=np.float32)[labels],
+    )  # counts are exact up to 2**24
     total = (weights @ truth).astype(float)
     hits = weights @ (truth[:, None] * right.T[:, :, None]).reshape(len(labels), -1)
     recall = ratio(hits.reshape(len(weights), len(right), classes), total[:, None], otherwise=0.0)
@@ -82,33 +85,33 @@ def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: 
 
 
 def bootstrap_p(difference: np.ndarray, draws: Draws) -> np.ndarray:
-    """Two-sided p of float (rows of the draws, ...): the estimate over its standard error, as Student's t.
+    """Return the two-sided p of differences (rows of the draws, ...) by Student's t on their bootstrap error.
 
-    Counting resamples beyond 0 could give no p below 1 / draws, which no correction for many pairs would leave
-    significant. Where no resample varies, no difference gives 1, and one and the same difference in all groups gives
-    what turning the groups' signs would, 2^(1 - groups).
+    The share of resamples beyond 0 cannot be below 1 / draws, which no correction for many pairs would leave
+    significant. If the resamples do not vary, p is 1 for a difference of 0, and otherwise that of a sign-flip test over
+    the groups, 2^(1 - groups).
     """
     estimate, error = difference[0], standard_error(difference, draws)
-    steady = error < 1e-9
-    found = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(steady, 1, error))), max(draws.groups - 1, 1))
-    return np.where(steady, np.where(np.abs(estimate) < 1e-9, 1.0, 0.5 ** (draws.groups - 1)), found)
+    constant = error < 1e-9
+    p = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(constant, 1, error))), max(draws.groups - 1, 1))
+    return np.where(constant, np.where(np.abs(estimate) < 1e-9, 1.0, 0.5 ** (draws.groups - 1)), p)
 
 
 def mcnemar_p(only_one: np.ndarray, only_other: np.ndarray) -> np.ndarray:
-    """Exact two-sided p from how many images only the one and only the other model has right."""
+    """Return the exact two-sided p from the numbers of images that only one of two models predicts right."""
     return np.minimum(1, 2 * stats.binom.cdf(np.minimum(only_one, only_other), only_one + only_other, 0.5))
 
 
 def delong_p(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Two-sided p of the difference in area under the ROC curve of every two models, in O(images x log images).
+    """Return the two-sided p of the difference in ROC area between every two models, in O(images x log images).
 
     Args:
         positive: bool (images,).
-        scores: float (models, images), high for positive.
+        scores: float (models, images), higher for positive images.
 
     Returns:
-        Float (models, models): 1 where the areas and their parts agree; NaN where a difference has no variance, as with
-        fewer than two positive or negative images.
+        Float (models, models): 1 where two models rank all images alike; NaN where a difference has no variance, as
+        with fewer than two positive or negative images.
 
     References:
         Sun and Xu, Fast Implementation of DeLong's Algorithm, IEEE Signal Processing Letters 21, 2014.
@@ -124,12 +127,12 @@ def delong_p(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     covariance = np.atleast_2d(np.cov(of_positives)) / m + np.atleast_2d(np.cov(of_negatives)) / n
     variance = np.diag(covariance)[:, None] + np.diag(covariance) - 2 * covariance
     gap, none = np.abs(area[:, None] - area), variance < 1e-12
-    found = 2 * stats.norm.sf(ratio(gap, np.sqrt(np.where(none, 0, variance))))
-    return np.where(none & (gap < 1e-12), 1.0, found)
+    p = 2 * stats.norm.sf(ratio(gap, np.sqrt(np.where(none, 0, variance))))
+    return np.where(none & (gap < 1e-12), 1.0, p)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's correction over the p values that are defined; NaN stays NaN."""
+    """Return p values after Holm's correction over those that are defined; NaN stays NaN."""
     order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN sorts last
     corrected = np.full(len(p), np.nan)
     corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))

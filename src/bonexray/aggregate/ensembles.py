@@ -1,4 +1,4 @@
-"""Several models' probabilities made into one answer; what has to be fitted is fitted on validation, never on test."""
+"""Ensembles of models; whatever is fitted is fitted on validation, never on test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
-SMALLEST = 1e-6  # a member's probability of 0 has no logarithm
-CLOSE_ENOUGH = 1e-7  # of the best log loss
+SMALLEST = 1e-6  # avoids the logarithm of 0
+TOLERANCE = 1e-7  # distance from the best log loss
 STEPS = 20_000
-TIE = 1e-6  # far less than a vote
-STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)  # scikit-learn's C: small is cautious
+TIE_WEIGHT = 1e-6  # far less than a vote
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)  # scikit-learn's C: smaller regularises more
 FOLDS = 5
 
 
@@ -21,11 +21,11 @@ class Ensemble:
     """A fitted ensemble.
 
     Args:
-        answer: from float (models, images, classes) to (images, classes), whose rows sum to 1.
-        parameters: what was fitted, as plain JSON.
+        predict: maps float (models, images, classes) to float (images, classes), whose rows sum to 1.
+        parameters: fitted parameters, as plain JSON.
     """
 
-    answer: Callable[[np.ndarray], np.ndarray]
+    predict: Callable[[np.ndarray], np.ndarray]
     parameters: dict[str, float | list] = field(default_factory=dict)
 
 
@@ -33,50 +33,50 @@ Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], Ensemble]
 
 
 def mean(_labels: np.ndarray, _groups: np.ndarray, _probabilities: np.ndarray) -> Ensemble:
-    """The plain mean of the members' probabilities."""
+    """Average the members' probabilities."""
     return Ensemble(lambda probabilities: probabilities.mean(axis=0))
 
 
 def majority(_labels: np.ndarray, _groups: np.ndarray, _probabilities: np.ndarray) -> Ensemble:
-    """The share of members that answer each class; equal shares are told apart by the mean probability.
+    """Return the share of members that predict each class; the mean probability breaks ties.
 
-    The mean probability enters with a weight of `TIE`, so that no share changes by more.
+    The mean probability has a weight of `TIE_WEIGHT`, so no share changes by more.
     """
 
-    def answer(probabilities: np.ndarray) -> np.ndarray:
+    def predict(probabilities: np.ndarray) -> np.ndarray:
         votes = np.eye(probabilities.shape[2])[probabilities.argmax(axis=2)].mean(axis=0)
-        return (1 - TIE) * votes + TIE * probabilities.mean(axis=0)
+        return (1 - TIE_WEIGHT) * votes + TIE_WEIGHT * probabilities.mean(axis=0)
 
-    return Ensemble(answer)
+    return Ensemble(predict)
 
 
 def weighted(labels: np.ndarray, _groups: np.ndarray, probabilities: np.ndarray) -> Ensemble:
-    """The mean with the weights, none negative and of sum 1, that have the least log loss on validation.
+    """Fit a weighted mean: non-negative weights that sum to 1, with the lowest log loss on validation.
 
-    The problem is convex. Expectation maximisation raises the likelihood at every step from equal weights on, and ends
-    when the loss is within `CLOSE_ENOUGH` of the best there is, or after `STEPS` steps.
+    The problem is convex. Starting from equal weights, expectation maximisation raises the likelihood at every step. It
+    stops when the loss is within `TOLERANCE` of the optimum, or after `STEPS` steps.
 
     References:
         Dempster, Laird and Rubin, Journal of the Royal Statistical Society B 39, 1977.
     """
-    given = np.maximum(probabilities[:, np.arange(len(labels)), labels], SMALLEST)
-    weights = np.full(len(given), 1 / len(given))
+    of_truth = np.maximum(probabilities[:, np.arange(len(labels)), labels], SMALLEST)
+    weights = np.full(len(of_truth), 1 / len(of_truth))
     for _ in range(STEPS):
-        gain = (given / (weights @ given)).mean(axis=1)
-        if gain.max() - 1 < CLOSE_ENOUGH:  # no loss on the simplex is lower by more than this
+        gain = (of_truth / (weights @ of_truth)).mean(axis=1)
+        if gain.max() - 1 < TOLERANCE:  # bounds the distance from the optimum on the simplex
             break
         weights = weights * gain
         weights /= weights.sum()
     return Ensemble(
-        lambda answers: np.tensordot(weights, answers, axes=1), {"weights": [float(weight) for weight in weights]}
+        lambda members: np.tensordot(weights, members, axes=1), {"weights": [float(weight) for weight in weights]}
     )
 
 
 def stacking(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) -> Ensemble:
-    """Logistic regression on the members' log probabilities.
+    """Fit a logistic regression on the members' log probabilities.
 
-    How strongly it is regularised is chosen from `STRENGTHS` by log loss on held-out groups of validation. A class
-    without validation images keeps the members' mean probability, and the others share the rest.
+    Its regularisation is chosen from `STRENGTHS` by the log loss on held-out groups of validation. A class without
+    validation images keeps the members' mean probability; the other classes share the rest.
 
     References:
         Wolpert, Stacked Generalization, Neural Networks 5, 1992.
@@ -85,11 +85,11 @@ def stacking(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) 
     strength = _chosen_strength(labels, groups, probabilities, features)
     classes, coefficients, intercept = _logistic(labels, features, strength)
 
-    def answer(answers: np.ndarray) -> np.ndarray:
-        return _stacked(answers, _features(answers), classes, coefficients, intercept)
+    def predict(members: np.ndarray) -> np.ndarray:
+        return _stacked(members, _features(members), classes, coefficients, intercept)
 
     return Ensemble(
-        answer,
+        predict,
         {
             "regularization_c": strength,
             "classes": classes.tolist(),
@@ -103,57 +103,59 @@ ENSEMBLES: dict[str, Fit] = {"mean": mean, "weighted": weighted, "majority": maj
 
 
 def fit_ensemble(kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) -> Ensemble:
-    """Fit one of `ENSEMBLES` on validation.
+    """Fit an ensemble on validation.
 
     Args:
-        kind: its name.
-        labels: int (images,), places in the class map.
-        groups: (images,), equal values are one patient.
-        probabilities: float (models, images, classes); one model is enough.
+        kind: name in `ENSEMBLES`.
+        labels: int (images,), indices of the class map.
+        groups: (images,), the same value for images of one patient.
+        probabilities: float (models, images, classes); at least one model.
     """
     return ENSEMBLES[kind](labels, groups, probabilities)
 
 
 def _features(probabilities: np.ndarray) -> np.ndarray:
-    """Float (images, models x classes): log probabilities about the mean of each member's."""
+    """Return float (images, models x classes): log probabilities, centred for each member."""
     logs = np.log(np.maximum(probabilities, SMALLEST))
     centred = logs - logs.mean(axis=2, keepdims=True)
     return centred.transpose(1, 0, 2).reshape(probabilities.shape[1], -1)
 
 
 def _logistic(labels: np.ndarray, features: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The classes that are there, coefficients (classes, features) and intercept (classes,) of their logits."""
+    """Return the classes with images, and the coefficients (classes, features) and intercept (classes,) of logits."""
     present = np.unique(labels)
     if len(present) == 1:
         return present, np.zeros((1, features.shape[1])), np.zeros(1)
-    with threadpool_limits(1):  # so little work is done faster alone, and to the same digits on any machine
+    with threadpool_limits(1):  # faster for so little work, and the same digits on every machine
         fitted = LogisticRegression(C=strength, max_iter=10_000, tol=1e-5).fit(features, labels)
     coefficients, intercept = fitted.coef_, fitted.intercept_
-    if len(present) == 2:  # scikit-learn gives the second class's logit over the first
+    if len(present) == 2:  # scikit-learn fits one logit, of the second class over the first
         coefficients, intercept = np.vstack([np.zeros_like(coefficients), coefficients]), np.append(0, intercept)
     return present, coefficients, intercept
 
 
 def _stacked(
-    answers: np.ndarray, features: np.ndarray, classes: np.ndarray, coefficients: np.ndarray, intercept: np.ndarray
+    members: np.ndarray, features: np.ndarray, classes: np.ndarray, coefficients: np.ndarray, intercept: np.ndarray
 ) -> np.ndarray:
     logits = features @ coefficients.T + intercept
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    found = answers.mean(axis=0)
-    shared = found[:, classes].sum(axis=1, keepdims=True)
-    found[:, classes] = shared * powers / powers.sum(axis=1, keepdims=True)
-    return found
+    probabilities = members.mean(axis=0)
+    shared = probabilities[:, classes].sum(axis=1, keepdims=True)
+    # scipy.special.softmax times `shared` rounds differently, and scores must not change.
+    probabilities[:, classes] = shared * powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _chosen_strength(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray, features: np.ndarray) -> float:
-    """The strength of least log loss on groups it was not fitted on; the most cautious where there is one group."""
+    """Return the strength with the lowest log loss on held-out groups; the first one if there is a single group."""
     folds = min(FOLDS, len(np.unique(groups)))
     if folds < 2:
         return STRENGTHS[0]
     losses = np.zeros(len(STRENGTHS))
-    for fit, held in GroupKFold(folds).split(features, labels, groups):
-        for place, strength in enumerate(STRENGTHS):
-            found = _stacked(probabilities[:, held], features[held], *_logistic(labels[fit], features[fit], strength))
-            given = found[np.arange(len(held)), labels[held]]
-            losses[place] -= np.log(np.maximum(given, SMALLEST)).sum()
+    for train, held_out in GroupKFold(folds).split(features, labels, groups):
+        for index, strength in enumerate(STRENGTHS):
+            fitted = _logistic(labels[train], features[train], strength)
+            stacked = _stacked(probabilities[:, held_out], features[held_out], *fitted)
+            of_truth = stacked[np.arange(len(held_out)), labels[held_out]]
+            losses[index] -= np.log(np.maximum(of_truth, SMALLEST)).sum()
     return STRENGTHS[int(losses.argmin())]

@@ -1,4 +1,4 @@
-"""Whether models keep their rank over folds or repeats: Friedman's test and Nemenyi's critical difference."""
+"""Ranks of models over folds or repeats: Friedman's test and Nemenyi's critical difference."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ NEGLIGIBLE = 1e-9
 
 @dataclass(frozen=True)
 class Ranks:
-    """What the ranks of models over blocks tell.
+    """Mean ranks of the models over blocks, with their tests.
 
     Args:
         blocks: number of folds or repeats.
         statistic: Friedman's chi square.
-        p: that the models are all alike.
-        mean_ranks: of each model, 1 is best, the best first.
-        critical_difference: the least difference of mean ranks that tells two models apart.
-        cliques: models that are not told apart, best first; each the largest of its kind, of two models or more.
+        p: p value of the hypothesis that all models are equal.
+        mean_ranks: model to mean rank, the best (1) first.
+        critical_difference: smallest significant difference of two mean ranks.
+        cliques: maximal sets of two or more models that do not differ significantly, best first.
     """
 
     blocks: int
@@ -33,14 +33,14 @@ class Ranks:
 def compare_ranks(scores: pd.DataFrame, alpha: float = 0.05) -> Ranks | None:
     """Rank the models in each block and compare their mean ranks.
 
-    Blocks count as independent. Folds of one cohort share training images, so p is a guide and not a proof.
+    Blocks are treated as independent. Folds share training images, so p is only a guide.
 
     Args:
-        scores: a row a block (fold or repeat), a column a model; higher is better, equal scores share a rank.
-        alpha: chance of telling apart any two models that are alike.
+        scores: a row for each block (fold or repeat), a column for each model; higher is better, ties share a rank.
+        alpha: chance of a false difference among equal models.
 
     Returns:
-        The ranks; None with fewer than 3 models or 2 blocks, where the test is not defined, or where a score is NaN.
+        The ranks; None with fewer than 3 models or 2 blocks, for which the test is undefined, or if a score is NaN.
 
     References:
         Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7, 2006.
@@ -53,7 +53,7 @@ def compare_ranks(scores: pd.DataFrame, alpha: float = 0.05) -> Ranks | None:
     if np.ptp(ranks, axis=1).any():
         statistic, p = stats.friedmanchisquare(*scores.to_numpy(float).T)
     else:
-        statistic, p = 0.0, 1.0  # every model the same in every block
+        statistic, p = 0.0, 1.0  # all models tie in every block
     gap = critical_difference(models, blocks, alpha)
     return Ranks(
         blocks, float(statistic), float(p), {str(k): float(v) for k, v in mean.items()}, gap, _cliques(mean, gap)
@@ -61,16 +61,16 @@ def compare_ranks(scores: pd.DataFrame, alpha: float = 0.05) -> Ranks | None:
 
 
 def critical_difference(models: int, blocks: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of mean ranks."""
+    """Return Nemenyi's critical difference of mean ranks."""
     quantile = stats.studentized_range.ppf(1 - alpha, models, np.inf) / np.sqrt(2)
     return float(quantile * np.sqrt(models * (models + 1) / (6 * blocks)))
 
 
 def _cliques(mean: pd.Series, gap: float) -> list[list[str]]:
-    found, reached = [], 0
+    cliques, reached = [], 0
     for start, rank in enumerate(mean):
         end = int(np.searchsorted(mean.to_numpy(), rank + gap - NEGLIGIBLE, side="left"))
         if end > reached and end - start > 1:
-            found.append([str(name) for name in mean.index[start:end]])
+            cliques.append([str(name) for name in mean.index[start:end]])
         reached = max(reached, end)
-    return found
+    return cliques

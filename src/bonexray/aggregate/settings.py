@@ -10,6 +10,6 @@ Ensemble = Literal["mean", "weighted", "majority", "stacking"]
 
 
 class Aggregate(Section):
-    """The ensembles that are made of the study's models."""
+    """Ensembles of the study's models."""
 
     ensembles: list[Ensemble] = Field(default_factory=lambda: list(get_args(Ensemble)))

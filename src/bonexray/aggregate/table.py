@@ -1,4 +1,4 @@
-"""The comparison as a table: a row for each model and ensemble, and the model that validation chooses."""
+"""The table of the comparison, and the model chosen on validation."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -52,7 +52,7 @@ COLUMNS = [
     "file_mb",
     "leak_suspect",
 ]
-ONLY_SOME = [
+OPTIONAL = [
     "balanced_accuracy_mean",
     "balanced_accuracy_sd",
     "quadratic_weighted_kappa",
@@ -61,8 +61,8 @@ ONLY_SOME = [
     "parameters",
     "multiply_adds",
     "file_mb",
-]  # of studies with repeats, of ordered classes, of networks but not of ensembles
-FITTED_ON = ["val_balanced_accuracy", "val_log_loss"]  # an ensemble was fitted on validation: its score there is none
+]  # only with repeats, for ordered classes, or for networks
+VALIDATION = ["val_balanced_accuracy", "val_log_loss"]  # void for ensembles, which are fitted on validation
 HEADLINES = (
     "balanced_accuracy",
     "balanced_accuracy_low",
@@ -83,19 +83,22 @@ WITH_REPEATS = ("balanced_accuracy_mean", "balanced_accuracy_sd")
 
 
 def title_of(name: str) -> str:
-    """A model or an ensemble as a reader knows it."""
+    """Return the title of a model or ensemble."""
     return f"Ensemble ({name.removeprefix(PREFIX)})" if name.startswith(PREFIX) else model_row(name).title
 
 
 def comparison_table(
     models: Mapping[str, Mapping[str, float]], starts: Mapping[str, str], alike: Collection[str]
 ) -> pd.DataFrame:
-    """One row a model, ranked by balanced accuracy on test, with the columns `COLUMNS`; NaN where one does not apply.
+    """Return a row for each model, ranked by balanced accuracy on test; NaN where a column does not apply.
 
     Args:
-        models: name to scores, of ensembles too.
-        starts: name to what its training started from, for all but ensembles.
-        alike: names of the best and of those that the study cannot tell from it.
+        models: model or ensemble to its scores.
+        starts: model to what its training started from; no ensembles.
+        alike: the best model and those that do not differ significantly from it.
+
+    Returns:
+        A table with the columns `COLUMNS`.
     """
     rows = pd.DataFrame(
         [
@@ -105,9 +108,9 @@ def comparison_table(
                 "kind": "ensemble" if name.startswith(PREFIX) else "model",
                 "starts_from": "its members" if name.startswith(PREFIX) else starts[name],
                 "not_distinguishable": int(name in alike),
-                **dict.fromkeys(ONLY_SOME, math.nan),
+                **dict.fromkeys(OPTIONAL, math.nan),
                 **scores,
-                **(dict.fromkeys(FITTED_ON, math.nan) if name.startswith(PREFIX) else {}),
+                **(dict.fromkeys(VALIDATION, math.nan) if name.startswith(PREFIX) else {}),
             }
             for name, scores in models.items()
         ]
@@ -125,15 +128,15 @@ def headline_of(
     alike: Sequence[str],
     data: Mapping[str, object],
 ) -> dict[str, object]:
-    """The scores of the model that validation chose, and what must be said beside them.
+    """Return the scores of the model chosen on validation, and the facts needed to read them.
 
     Args:
-        chosen: by validation.
-        models: name to scores, of ensembles too.
-        dataset: its name.
-        best: the highest on test.
-        alike: those that the study cannot tell from the best.
-        data: of metrics/data.json.
+        chosen: the model chosen on validation.
+        models: model or ensemble to its scores.
+        dataset: name of the data set.
+        best: the model with the highest test score.
+        alike: models that do not differ significantly from the best.
+        data: content of metrics/data.json.
     """
     scores = models[chosen]
     return {
@@ -148,12 +151,12 @@ def headline_of(
 
 
 def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
-    """The highest balanced accuracy on test; of equals the one that `comparison_table` puts first."""
+    """Return the model with the highest balanced accuracy on test; in a tie, the first in `comparison_table`."""
     return min(models, key=lambda name: (-models[name]["balanced_accuracy"], name))
 
 
 def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
-    """The model that validation prefers: balanced accuracy, then log loss; what collapsed there only if all did."""
+    """Return the best model on validation, by balanced accuracy, then log loss; a collapsed one only if all are."""
     return min(
         models,
         key=lambda name: (

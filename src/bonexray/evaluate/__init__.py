@@ -1,1 +1,1 @@
-"""Scores of one model, with intervals."""
+"""Scores of a model, with confidence intervals."""

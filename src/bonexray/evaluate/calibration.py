@@ -1,27 +1,29 @@
-"""Whether a probability of 0.8 is right four times in five, and a temperature that brings it there."""
+"""Calibration of probabilities: temperature scaling and reliability."""
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
-from bonexray.evaluate.metrics import BINS, bin_of
+from bonexray.evaluate.metrics import BINS, bin_index
 from bonexray.evaluate.sample import ratio
 
-LOWEST, HIGHEST = 0.05, 20.0  # temperatures that are looked at
-SMALLEST = 1e-12  # a probability of 0 has no logarithm
+LOWEST, HIGHEST = 0.05, 20.0  # range of temperatures
+SMALLEST = 1e-12  # avoids the logarithm of 0
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature that makes the labels most likely, between `LOWEST` and `HIGHEST`.
+    """Fit the temperature with the lowest log loss, between `LOWEST` and `HIGHEST`.
 
-    Above 1 a model was too sure of itself, below 1 not sure enough. Fit it on validation, never on test.
+    A temperature above 1 means that the model is overconfident, below 1 underconfident. Fit on validation, never on
+    test.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
 
     Returns:
-        The temperature; a bound where the best lies beyond it (see `at_bound`), as when every answer is right.
+        The temperature; a bound if the best one lies beyond it (see `at_bound`), as when every prediction is right.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
@@ -35,38 +37,37 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     ends = np.log([LOWEST, HIGHEST])
     inside = minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-7}).x
-    best = min([0.0, *ends, inside], key=loss)  # never worse than no scaling, and the search leaves out its ends
+    best = min([0.0, *ends, inside], key=loss)  # never worse than no scaling; the search excludes its ends
     return float(np.clip(np.exp(best), LOWEST, HIGHEST))
 
 
 def at_bound(temperature: float) -> bool:
-    """Whether the best temperature lies at or beyond what was looked at."""
+    """Return whether a fitted temperature lies at a bound of the range."""
     return temperature <= LOWEST * (1 + 1e-6) or temperature >= HIGHEST * (1 - 1e-6)
 
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities (images, classes) of the logits divided by `temperature`; answers stay, rows sum to 1."""
-    scaled = _logits(probabilities) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    """Return probabilities (images, classes) with their logits divided by `temperature`; the order of classes stays."""
+    return softmax(_logits(probabilities) / temperature, axis=1)
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """How often the answer is right, by how probable the model called it.
+    """Return the accuracy of predictions by their probability.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        bins: number of equally wide bins of (0, 1]; a bin holds its upper bound.
+        bins: number of equally wide bins of (0, 1]; a bin includes its upper bound.
 
     Returns:
-        A row a bin: bin (from 0), confidence (mean probability of the answer), accuracy, images; the two means are NaN
-        in a bin without images. The mean of |accuracy - confidence| by images is the expected calibration error.
+        A row for each bin: bin (from 0), confidence (mean probability of the predicted class), accuracy, images. Both
+        means are NaN in a bin without images. The mean of |accuracy - confidence|, weighted by images, is the expected
+        calibration error.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    place = bin_of(confidence, bins)
-    images = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right.astype(float))]
+    indices = bin_index(confidence, bins)
+    images = np.bincount(indices, minlength=bins)
+    sums = [np.bincount(indices, weights=values, minlength=bins) for values in (confidence, right.astype(float))]
     return pd.DataFrame(
         {
             "bin": range(bins),
@@ -82,5 +83,6 @@ def _logits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _log_sum(logits: np.ndarray) -> np.ndarray:
+    # scipy.special.logsumexp differs in the last digits, and with it the fitted temperature.
     largest = logits.max(axis=1)
     return largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1))

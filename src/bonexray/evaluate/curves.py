@@ -1,4 +1,4 @@
-"""ROC, precision-recall and reliability curves on a fixed grid, with bands from the bootstrap."""
+"""ROC, precision-recall and reliability curves on a fixed grid, with bootstrap bands."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from bonexray.evaluate.bootstrap import Draws, bounds
 from bonexray.evaluate.calibration import reliability
-from bonexray.evaluate.metrics import BINS, bin_of
+from bonexray.evaluate.metrics import BINS, bin_index
 from bonexray.evaluate.sample import ratio
 
 GRID = np.linspace(0, 1, 101)
@@ -22,18 +22,18 @@ def roc_curves(
     classes: list[str],
     confidence: float,
 ) -> pd.DataFrame:
-    """Sensitivity by false positive rate, each class against the rest, and the mean over classes.
+    """Return sensitivity by false positive rate: each class against the rest, and the mean over classes.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        draws: of these images' groups.
-        classes: the class map.
-        confidence: of the band, at each point by itself.
+        draws: draws of these images' groups.
+        classes: names of the classes.
+        confidence: pointwise confidence level of the band.
 
     Returns:
-        A row a class and point of `GRID`: class (or `MACRO`), false_positive_rate, true_positive_rate, low, high. NaN
-        for a class without images or without others, and for the mean of all classes if any is.
+        A row for each class and point of `GRID`: class (or `MACRO`), false_positive_rate, true_positive_rate, low,
+        high. NaN for a class without positive or negative images, and for the mean if any class is NaN.
     """
     return _curves("false_positive_rate", "true_positive_rate", _roc, labels, probabilities, draws, classes, confidence)
 
@@ -45,20 +45,20 @@ def precision_recall_curves(
     classes: list[str],
     confidence: float,
 ) -> pd.DataFrame:
-    """Precision by recall, each class against the rest, and the mean over classes.
+    """Return precision by recall: each class against the rest, and the mean over classes.
 
-    Precision is that of the highest threshold that reaches the recall, the steps whose area is the average precision.
+    Precision is taken at the highest threshold that reaches the recall: steps whose area is the average precision.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        draws: of these images' groups.
-        classes: the class map.
-        confidence: of the band, at each point by itself.
+        draws: draws of these images' groups.
+        classes: names of the classes.
+        confidence: pointwise confidence level of the band.
 
     Returns:
-        A row a class and point of `GRID`: class (or `MACRO`), recall, precision, low, high. NaN for a class without
-        images, and for the mean of all classes if any is.
+        A row for each class and point of `GRID`: class (or `MACRO`), recall, precision, low, high. NaN for a class
+        without images, and for the mean if any class is NaN.
     """
     return _curves("recall", "precision", _precision, labels, probabilities, draws, classes, confidence)
 
@@ -70,13 +70,13 @@ def reliability_curve(
     confidence: float,
     bins: int = BINS,
 ) -> pd.DataFrame:
-    """`reliability`, with the band (low, high) of each bin's accuracy; NaN in a bin without images."""
-    found = reliability(labels, probabilities, bins)
-    place = np.eye(bins)[bin_of(probabilities.max(axis=1), bins)]
+    """Return `reliability` with a band (low, high) of each bin's accuracy; NaN in a bin without images."""
+    table = reliability(labels, probabilities, bins)
+    members = np.eye(bins)[bin_index(probabilities.max(axis=1), bins)]
     right = (probabilities.argmax(axis=1) == labels)[:, None]
-    hits, images = (draws.weights.astype(float) @ counted for counted in (place * right, place))
+    hits, images = (draws.weights.astype(float) @ counts for counts in (members * right, members))
     low, high = bounds(ratio(hits, images), draws, confidence)
-    return found.assign(low=low, high=high)
+    return table.assign(low=low, high=high)
 
 
 def _curves(x: str, y: str, curve: Curve, labels, probabilities, draws, classes, confidence) -> pd.DataFrame:
@@ -89,15 +89,15 @@ def _curves(x: str, y: str, curve: Curve, labels, probabilities, draws, classes,
 
 
 def _resampled(positive: np.ndarray, score: np.ndarray, weights: np.ndarray, curve: Curve) -> np.ndarray:
-    """Float (rows, points of the grid): the curve of each row of weights through the thresholds, the highest first."""
+    """Return float (rows, points of the grid): the curve for each row of weights, from the highest threshold down."""
     order = np.argsort(-score, kind="stable")
     positive, score = positive[order], score[order]
-    last = np.append(score[1:] != score[:-1], True)  # images of one score come in together
-    found = np.full((len(weights), len(GRID)), np.nan)
-    for row, drawn in zip(found, weights, strict=True):
-        counts = drawn[order].astype(float)
+    last = np.append(score[1:] != score[:-1], True)  # images with equal scores share a threshold
+    points = np.full((len(weights), len(GRID)), np.nan)
+    for row, image_weights in zip(points, weights, strict=True):
+        counts = image_weights[order].astype(float)
         row[:] = curve(np.cumsum(counts * positive)[last], np.cumsum(counts * ~positive)[last])
-    return found
+    return points
 
 
 def _roc(true: np.ndarray, false: np.ndarray) -> np.ndarray:
@@ -109,6 +109,6 @@ def _roc(true: np.ndarray, false: np.ndarray) -> np.ndarray:
 def _precision(true: np.ndarray, false: np.ndarray) -> np.ndarray:
     if not true[-1]:
         return np.full(len(GRID), np.nan)
-    place = np.searchsorted(true, GRID * true[-1] * (1 - 1e-9), side="left")
-    place = np.maximum(place, np.flatnonzero(true)[0])  # recall 0 is read as the first recall above it
-    return true[place] / (true[place] + false[place])
+    index = np.searchsorted(true, GRID * true[-1] * (1 - 1e-9), side="left")
+    index = np.maximum(index, np.flatnonzero(true)[0])  # at recall 0, the precision of the first recall above it
+    return true[index] / (true[index] + false[index])

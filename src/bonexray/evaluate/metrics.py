@@ -1,10 +1,10 @@
-"""Scores of one model on one split, from labels and probabilities.
+"""Scores of a model on a split, from labels and probabilities.
 
-A score is written once, for any weighting of the images: all weights 1 give the score itself, the weights of a bootstrap
-give its resamples. What is not defined is NaN: recall of a class without images, precision of a class without images
-that is never answered, ranking of a class without images or without others, agreement by chance alone when all images
-and answers are of one class. The precision of a class that has images and is never answered is 0. Means over classes
-are over the classes that have images, but those of ranking are defined only when every class has images.
+Every score is computed for weighted images: weights of 1 give the score itself, bootstrap weights give its resamples.
+Undefined scores are NaN: the recall of a class without images; the precision of a class without images that is never
+predicted; the ROC area and average precision of a class without positive or negative images; kappa when all images
+and predictions are of one class. The precision of a class that has images but is never predicted is 0. Means over
+classes include the classes with images; the mean ROC area and average precision need images of every class.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +17,11 @@ from bonexray.evaluate.sample import Sample, ratio
 
 Scores = Iterator[tuple[str, np.ndarray]]
 Metric = Callable[[Sample], Scores]
-BINS = 15  # of the probability of the answer, equally wide
+BINS = 15  # equally wide bins of the predicted class's probability
 
 
 def overall(sample: Sample) -> Scores:
-    """Accuracy, and balanced accuracy: the mean recall over the classes that have images (Brodersen 2010)."""
+    """Yield accuracy and balanced accuracy, the mean recall over the classes with images (Brodersen 2010)."""
     right = np.diagonal(sample.confusion, axis1=1, axis2=2)
     recall = ratio(right, sample.confusion.sum(axis=2))
     yield "accuracy", right.sum(axis=1) / sample.total
@@ -29,25 +29,25 @@ def overall(sample: Sample) -> Scores:
 
 
 def likelihood(sample: Sample) -> Scores:
-    """Log loss, Brier score and expected calibration error.
+    """Yield log loss, Brier score and expected calibration error.
 
     The Brier score is the mean over images of the sum over classes of (probability - truth)², in [0, 2] (Brier 1950);
-    for two classes that is twice scikit-learn's. The calibration error is the mean over `BINS` equally wide bins of the
-    answer's probability of |accuracy - mean probability|, weighted by the bins' images (Guo 2017). Log loss clips
+    for two classes that is twice scikit-learn's. The calibration error is the mean of |accuracy - mean probability| over `BINS`
+    equally wide bins of the predicted class's probability, weighted by the bins' images (Guo 2017). Log loss clips
     probabilities at the precision of a float, as scikit-learn does.
     """
-    given = sample.probabilities[np.arange(len(sample.labels)), sample.labels]
+    of_truth = sample.probabilities[np.arange(len(sample.labels)), sample.labels]
     tiny = np.finfo(float).eps
-    yield "log_loss", sample.mean(-np.log(np.clip(given, tiny, 1 - tiny)))
+    yield "log_loss", sample.mean(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
     truth = np.eye(len(sample.classes))[sample.labels]
     yield "brier", sample.mean(((sample.probabilities - truth) ** 2).sum(axis=1))
     confidence = sample.probabilities.max(axis=1)
-    gap = np.eye(BINS)[bin_of(confidence, BINS)] * (confidence - (sample.predicted == sample.labels))[:, None]
+    gap = np.eye(BINS)[bin_index(confidence, BINS)] * (confidence - (sample.predicted == sample.labels))[:, None]
     yield "expected_calibration_error", np.abs(sample.weights @ gap).sum(axis=1) / sample.total
 
 
 def averages(sample: Sample) -> Scores:
-    """Precision, recall, F1 and specificity, as the plain mean over classes and weighted by the classes' images."""
+    """Yield precision, recall, F1 and specificity, averaged over classes, unweighted and weighted by their images."""
     share = sample.confusion.sum(axis=2) / sample.total[:, None]
     for name, values in _rates(sample).items():
         yield f"macro_{name}", _mean_of_present(values, sample)
@@ -55,10 +55,11 @@ def averages(sample: Sample) -> Scores:
 
 
 def agreement(sample: Sample) -> Scores:
-    """Cohen's kappa and Matthews' correlation (Gorodkin 2004); for ordered classes also how far off in grades.
+    """Yield Cohen's kappa and Matthews' correlation (Gorodkin 2004), and for ordered classes the error in grades.
 
-    One answer to everything has a kappa and a correlation of 0. When all images are of one class the correlation is NaN,
-    and when all answers are that class too, so is kappa. Quadratic kappa weighs an error by its squared grades.
+    Predicting one class for every image has a kappa and a correlation of 0. If all images are of one class, the
+    correlation is NaN; if all predictions are that class too, so is kappa. Quadratic kappa weights an error by the
+    square of its distance in grades.
     """
     grades = np.arange(len(sample.classes))
     distance = np.abs(grades[:, None] - grades)
@@ -70,7 +71,7 @@ def agreement(sample: Sample) -> Scores:
 
 
 def discrimination(sample: Sample) -> Scores:
-    """Area under the ROC curve and average precision, one class against the rest, and their plain means."""
+    """Yield ROC AUC and average precision of each class against the rest, and their unweighted means."""
     for mean, name, area in (
         ("roc_auc", "roc_auc", roc_area),
         ("macro_average_precision", "average_precision", average_precision),
@@ -80,25 +81,25 @@ def discrimination(sample: Sample) -> Scores:
         yield from ((f"{name}_{label}", values) for label, values in zip(sample.classes, areas, strict=True))
 
 
-def a_class(sample: Sample) -> Scores:
-    """Precision, recall (sensitivity), F1 and specificity of each class."""
+def per_class(sample: Sample) -> Scores:
+    """Yield precision, recall (sensitivity), F1 and specificity of each class."""
     for name, values in _rates(sample).items():
         yield from ((f"{name}_{label}", values[:, c]) for c, label in enumerate(sample.classes))
 
 
-METRICS: list[Metric] = [overall, likelihood, averages, agreement, discrimination, a_class]
+METRICS: list[Metric] = [overall, likelihood, averages, agreement, discrimination, per_class]
 
 
 def all_metrics(
     labels: np.ndarray, probabilities: np.ndarray, classes: list[str], ordered: bool = False
 ) -> dict[str, float]:
-    """Every score of every function in `METRICS`, and the images of each class as `support_<class>`.
+    """Return every score in `METRICS`, and the number of images of each class as `support_<class>`.
 
     Args:
-        labels: int (images,), places in the class map; at least one image.
+        labels: int (images,), indices of the class map; at least one image.
         probabilities: float (images, classes), rows sum to 1.
-        classes: the class map.
-        ordered: whether it goes from the lowest grade to the highest.
+        classes: names of the classes.
+        ordered: whether the classes are grades, from lowest to highest.
     """
     sample = Sample(labels, probabilities, classes, ordered, np.ones((1, len(labels))))
     support = np.bincount(labels, minlength=len(classes))
@@ -109,43 +110,43 @@ def all_metrics(
 
 
 def scores_of(sample: Sample, metrics: Sequence[Metric] = METRICS) -> dict[str, np.ndarray]:
-    """Float (draws,) of every score."""
+    """Return name to float (draws,) of every score."""
     return {name: values for metric in metrics for name, values in metric(sample)}
 
 
-def bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """The place of each probability among equally wide bins of (0, 1]; a bin holds its upper bound."""
+def bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Return the index of each probability's bin; equally wide bins of (0, 1] include their upper bound."""
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
 
 
 def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
-    """Mean recall over the classes that are there."""
+    """Return the mean recall over the classes with images."""
     total = np.bincount(labels, minlength=classes)
     right = np.bincount(labels[labels == predicted], minlength=classes)
     return float((right[total > 0] / total[total > 0]).mean())
 
 
 def confusion_counts(labels: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict[str, dict[str, int]]:
-    """Images by actual class, then by predicted class."""
+    """Return the number of images by actual class, then by predicted class."""
     matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(classes)))
     return {actual: dict(zip(classes, map(int, row), strict=True)) for actual, row in zip(classes, matrix, strict=True)}
 
 
 def collapsed(probabilities: np.ndarray) -> bool:
-    """Whether a model gives the same answer to every image."""
+    """Return whether a model predicts the same class for every image."""
     return len(np.unique(probabilities.argmax(axis=1))) == 1
 
 
 def _rates(sample: Sample) -> dict[str, np.ndarray]:
-    """Each of float (draws, classes)."""
-    actual, answered = sample.confusion.sum(axis=2), sample.confusion.sum(axis=1)
+    """Return precision, recall, F1 and specificity, each float (draws, classes)."""
+    actual, predicted = sample.confusion.sum(axis=2), sample.confusion.sum(axis=1)
     right, others = np.diagonal(sample.confusion, axis1=1, axis2=2), sample.total[:, None] - actual
-    precision = ratio(right, answered)
+    precision = ratio(right, predicted)
     return {
-        "precision": np.where((answered == 0) & (actual > 0), 0.0, precision),
+        "precision": np.where((predicted == 0) & (actual > 0), 0.0, precision),
         "recall": ratio(right, actual),
-        "f1": ratio(2 * right, actual + answered),
-        "specificity": ratio(others - answered + right, others),
+        "f1": ratio(2 * right, actual + predicted),
+        "specificity": ratio(others - predicted + right, others),
     }
 
 
@@ -160,8 +161,8 @@ def _kappa(sample: Sample, cost: np.ndarray) -> np.ndarray:
 
 
 def _correlation(sample: Sample) -> np.ndarray:
-    actual, answered, total = sample.confusion.sum(axis=2), sample.confusion.sum(axis=1), sample.total
-    spread = [total**2 - (side**2).sum(axis=1) for side in (actual, answered)]
-    covariance = np.trace(sample.confusion, axis1=1, axis2=2) * total - (actual * answered).sum(axis=1)
-    found = ratio(covariance, np.sqrt(spread[0]) * np.sqrt(spread[1]), otherwise=0.0)
-    return np.where(spread[0] == 0, np.nan, found)
+    actual, predicted, total = sample.confusion.sum(axis=2), sample.confusion.sum(axis=1), sample.total
+    spread = [total**2 - (side**2).sum(axis=1) for side in (actual, predicted)]
+    covariance = np.trace(sample.confusion, axis1=1, axis2=2) * total - (actual * predicted).sum(axis=1)
+    correlation = ratio(covariance, np.sqrt(spread[0]) * np.sqrt(spread[1]), otherwise=0.0)
+    return np.where(spread[0] == 0, np.nan, correlation)

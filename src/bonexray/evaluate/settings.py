@@ -8,7 +8,7 @@ from bonexray.config import Section, Seed
 
 
 class Evaluate(Section):
-    """How the uncertainty of a score is estimated."""
+    """Bootstrap settings."""
 
     resamples: Annotated[int, Field(ge=100)] = 2000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95

@@ -1,4 +1,4 @@
-"""What a model answered in one role: its images of validation or of test, over all folds, in the manifest's order."""
+"""Predictions of a model for the validation or test images of all folds, in the manifest's order."""
 
 from dataclasses import dataclass, replace
 
@@ -10,12 +10,13 @@ from bonexray.evaluate.calibration import fit_temperature, with_temperature
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Images of one role with their probabilities.
+class SplitPredictions:
+    """Predictions for the images of one split.
 
     Args:
-        rows: one an image: id, path, group, label, predicted, fold that answered, place in the manifest.
-        labels: int (images,), places in the class map.
+        rows: a row for each image: id, path, group, label, predicted, fold of the training that predicted it, place in
+            the manifest.
+        labels: int (images,), indices of the class map.
         probabilities: float (images, classes).
     """
 
@@ -25,31 +26,33 @@ class Answers:
 
     @property
     def groups(self) -> np.ndarray:
-        """(images,), equal values are one patient."""
+        """Array (images,), the same value for images of one patient."""
         return self.rows["group"].to_numpy()
 
 
-def answers_in(
+def predictions_in(
     rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], split: str, repeat: int = 1
-) -> Answers:
-    """The answers of one repeat to the images of one split; with folds each image once, by the fold that had it there.
+) -> SplitPredictions:
+    """Return one repeat's predictions for the images of a split.
+
+    With folds, each image appears once: as predicted by the training that had it in that split.
 
     Args:
-        rows: as `read_predictions` gives them.
+        rows: rows of `read_predictions`.
         probabilities: float (rows, classes).
-        classes: the class map.
+        classes: names of the classes.
         split: train, val or test.
-        repeat: from 1.
+        repeat: number of the repeat, from 1.
     """
     place = rows.groupby(["repeat", "fold"], sort=False).cumcount().to_numpy()
-    mine = np.flatnonzero((rows["split"] == split) & (rows["repeat"] == repeat))
-    mine = mine[np.argsort(place[mine], kind="stable")]
-    chosen = rows.iloc[mine].assign(place=place[mine]).reset_index(drop=True)
-    return Answers(chosen, class_numbers(chosen["label"], classes), probabilities[mine])
+    indices = np.flatnonzero((rows["split"] == split) & (rows["repeat"] == repeat))
+    indices = indices[np.argsort(place[indices], kind="stable")]
+    images = rows.iloc[indices].assign(place=place[indices]).reset_index(drop=True)
+    return SplitPredictions(images, class_numbers(images["label"], classes), probabilities[indices])
 
 
-def temperatures(val: Answers) -> dict[int, float]:
-    """The temperature of each fold, fitted on its own validation images."""
+def temperatures(val: SplitPredictions) -> dict[int, float]:
+    """Fit the temperature of each fold on its own validation images."""
     folds = val.rows["fold"].to_numpy()
     return {
         int(fold): fit_temperature(val.labels[folds == fold], val.probabilities[folds == fold])
@@ -57,10 +60,10 @@ def temperatures(val: Answers) -> dict[int, float]:
     }
 
 
-def calibrated(answers: Answers, by_fold: dict[int, float]) -> Answers:
-    """The same answers with each fold's probabilities at its temperature."""
-    found = answers.probabilities.copy()
+def calibrated(predictions: SplitPredictions, by_fold: dict[int, float]) -> SplitPredictions:
+    """Return the predictions with each fold's probabilities scaled by its temperature."""
+    probabilities = predictions.probabilities.copy()
     for fold, temperature in by_fold.items():
-        mine = (answers.rows["fold"] == fold).to_numpy()
-        found[mine] = with_temperature(found[mine], temperature)
-    return replace(answers, probabilities=found)
+        rows = (predictions.rows["fold"] == fold).to_numpy()
+        probabilities[rows] = with_temperature(probabilities[rows], temperature)
+    return replace(predictions, probabilities=probabilities)

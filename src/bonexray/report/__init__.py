@@ -1,1 +1,1 @@
-"""The report of a study: one page, a summary, and a card for each model."""
+"""The report of a study: a page, a summary and a card for each model."""

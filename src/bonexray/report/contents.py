@@ -1,4 +1,4 @@
-"""The report: one page that opens anywhere without a network, and its summary for a pull request."""
+"""The report as one self-contained page, and its summary for a pull request."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
@@ -39,22 +39,22 @@ FIGURES = (
     "reliability",
 )
 EXPLANATIONS = ("gradcam", "architecture")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 MODE_WORDS = dict(zip(MODES, ("frozen backbone", "upper layers fine-tuned", "all layers fine-tuned"), strict=True))
 
 
-def report_page(study: Study, made_of: Provenance) -> str:
-    """The whole report as HTML: pictures, style and script inside, no address is asked for anything.
+def report_page(study: Study, provenance: Provenance) -> str:
+    """Return the report as HTML with figures, style and script inside; it loads nothing from a network.
 
     Args:
-        study: what is reported.
-        made_of: its versions and hashes.
+        study: the finished study.
+        provenance: versions and hashes of the study.
     """
-    return page("report.html", **_common(study), **_pictures(study), **_tables(study), **_closing(study, made_of))
+    return page("report.html", **_common(study), **_pictures(study), **_tables(study), **_closing(study, provenance))
 
 
 def summary_page(study: Study) -> str:
-    """The result in Markdown, short enough for a pull request."""
+    """Return a summary in Markdown, short enough for a pull request."""
     rows = [(row["rank"], row["model"], study.scores[row["model"]]) for row in study.table.to_dict("records")]
     table = models_table(study)
     marks = {name: [text for _, text in line[0].marks] for name, line in zip(study.titles, table.rows, strict=True)}
@@ -62,7 +62,7 @@ def summary_page(study: Study) -> str:
 
 
 def model_details(study: Study, name: str) -> dict[str, object]:
-    """What stands in a model's fold: facts, scores by class and figures."""
+    """Return the content of a model's section: facts, scores by class and figures."""
     card, scores = study.cards.get(name, {}), study.scores[name]
     reports = study.root / "reports"
     folder, explained = reports / ("models" if card else "ensembles") / name, reports / "explained" / name
@@ -114,13 +114,13 @@ def _pictures(study: Study) -> Mapping[str, object]:
         "views": "augmentation/views.png",
     }
     if not study.data.get("lookalike_pairs"):
-        del named["audit"]  # the picture says only that there is none
-    found = _on_all_cores(picture, (reports / file for file in named.values()))
-    return {"pictures": {"audit": None, **dict(zip(named, found, strict=True))}}
+        del named["audit"]  # the figure would only say that there are none
+    pictures = _on_all_cores(picture, (reports / file for file in named.values()))
+    return {"pictures": {"audit": None, **dict(zip(named, pictures, strict=True))}}
 
 
 def _tables(study: Study) -> Mapping[str, object]:
-    after = "Scores before and after temperature scaling, which is fitted on validation"
+    after = "Scores before and after temperature scaling, fitted on validation"
     ordered = {**ORDERED, "balanced_accuracy": "Balanced accuracy"}
     costs = {"balanced_accuracy": "Balanced accuracy", **COST}
     return {
@@ -129,7 +129,7 @@ def _tables(study: Study) -> Mapping[str, object]:
         "split": split_table(study),
         "further": score_table(study, "further", "Further scores on the test images", FURTHER),
         "calibration": score_table(study, "calibration", after, CALIBRATION),
-        "costs": score_table(study, "costs", "Size and work for one image, beside the score", costs, cost_cell)
+        "costs": score_table(study, "costs", "Size, work for one image and score", costs, cost_cell)
         if any(study.has(score) for score in COST)
         else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
@@ -138,14 +138,14 @@ def _tables(study: Study) -> Mapping[str, object]:
     }
 
 
-def _on_all_cores(function: Callable[[object], Made], items: Iterable) -> list[Made]:
-    """What a function gives for each item, in their order; encoding pictures needs no lock of Python's."""
+def _on_all_cores(function: Callable[[object], Result], items: Iterable) -> list[Result]:
+    """Return the results for all items, in order. Threads suffice, since encoding an image releases Python's lock."""
     return Parallel(n_jobs=-1, prefer="threads")(delayed(function)(item) for item in items)
 
 
-def _closing(study: Study, made_of: Provenance) -> Mapping[str, object]:
+def _closing(study: Study, provenance: Provenance) -> Mapping[str, object]:
     return {
-        "made_of": made_of,
+        "provenance": provenance,
         "caveats": {source.name: source.caveat for source in SOURCES},
         "claim": checklist(CLAIM, study),
         "tripod": checklist(TRIPOD, study),

@@ -1,4 +1,4 @@
-"""Everything the report says comes from here: the study's files, read once and held against what they must contain."""
+"""The files of a finished study, read once and checked for what the report needs."""
 
 import json
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accur
 
 
 class Choices(dict):
-    """Sections of params.yaml whose settings are read as attributes; one that is not there is None."""
+    """Sections of params.yaml with settings as attributes; a missing one is None."""
 
     def __getattr__(self, name: str) -> object:
         """Return a setting, or a section."""
@@ -58,18 +58,18 @@ class Study:
     """A finished study.
 
     Attributes:
-        settings: how the study was made.
+        settings: sections of params.yaml.
         headline: the chosen model and its scores.
-        scores: model to flat scores, NaN as None.
-        table: one row a model and ensemble, the best on test first.
-        data: the audit and the images by split and class.
-        quality: PSNR and SSIM before and after the filter.
+        scores: model or ensemble to its scores; None for NaN.
+        table: a row for each model and ensemble, the best on test first.
+        data: findings of the audit, and images by split and class.
+        quality: PSNR and SSIM before and after filtering.
         cards: model to its card; ensembles have none.
-        pairs: paired comparisons, no row with one model.
-        ranks: Friedman and Nemenyi over folds or repeats, None without them.
-        explained: model to what its heat maps were tried on; empty where none were drawn.
-        filters: accuracy by model and filter, no row where only one filter was tried.
-        root: the repository that the figures are read from.
+        pairs: paired comparisons; no rows with a single model.
+        ranks: tests of Friedman and Nemenyi over folds or repeats; None without them.
+        explained: model to the facts of its heat maps; empty without heat maps.
+        filters: accuracy by model and filter; no rows if a single filter was tried.
+        root: the study's folder, with its figures.
     """
 
     settings: Choices
@@ -87,22 +87,22 @@ class Study:
 
     @property
     def classes(self) -> list[str]:
-        """In the order of the class map."""
+        """Names of the classes, in the order of the class map."""
         return list(self.data["test"])
 
     @property
     def titles(self) -> dict[str, str]:
-        """Model to its name in text, by rank."""
+        """Model or ensemble to its title, by rank."""
         return dict(zip(self.table["model"], self.table["title"], strict=True))
 
     @property
     def networks(self) -> list[str]:
-        """The models that were trained, by rank: all but the ensembles."""
+        """The trained models, without ensembles, by rank."""
         return list(self.table.loc[self.table["kind"] == "model", "model"])
 
     @property
     def starts(self) -> dict[str, str]:
-        """Model to what its training started from; a dash for ensembles, which start from models."""
+        """Model to what its training started from; a dash for ensembles."""
         return {
             row["model"]: NONE if pd.isna(row["starts_from"]) else str(row["starts_from"])
             for _, row in self.table.iterrows()
@@ -110,54 +110,58 @@ class Study:
 
     @property
     def n(self) -> int:
-        """Test images."""
+        """Number of test images."""
         return int(self.headline["n"])
 
     @property
     def confidence(self) -> str:
-        """Of the intervals, as `95 %`."""
+        """Confidence level of the intervals, as `95 %`."""
         return percent(self.headline["confidence"])
 
     @property
     def repeats(self) -> int:
-        """Trainings of each model with other seeds."""
+        """Number of trainings of each model with different seeds."""
         return int(self.headline.get("repeats") or 1)
 
     @property
     def folds(self) -> int:
-        """Parts of a cross-validation, 1 for a single split."""
+        """Number of folds of the cross-validation; 1 for a single split."""
         return int(self.headline.get("folds") or 1)
 
     @property
     def rounds(self) -> list[str]:
-        """What each model was trained over more than once: repeats, folds, both or neither."""
+        """`repeats` and `folds`, as far as each model was trained over several."""
         return [name for name, many in (("repeats", self.repeats), ("folds", self.folds)) if many > 1]
 
     @property
     def simulated(self) -> bool:
-        """Whether the images are simulated and show no patient."""
+        """Whether the images are simulated."""
         return bool(self.settings.dataset.simulated)
 
     @property
     def ordered(self) -> bool:
-        """Whether the classes are grades of one scale."""
+        """Whether the classes are grades of a scale."""
         return self.has("quadratic_weighted_kappa")
 
     @property
     def alike(self) -> list[str]:
-        """Models that the tests do not tell from the best on test, which is not among them."""
+        """Models that do not differ significantly from the one with the highest test score, without that one."""
         return [name for name in self.headline["not_distinguishable"] if name != self.headline["best"]]
 
     def has(self, score: str) -> bool:
-        """Whether any model has this score."""
+        """Return whether any model has this score."""
         return any(scores.get(score) is not None for scores in self.scores.values())
 
 
 def read_study(settings: Choices, root: Path | str = ".") -> Study:
-    """Read a study's files below a folder.
+    """Read the files of a study.
+
+    Args:
+        settings: sections of params.yaml.
+        root: the study's folder.
 
     Raises:
-        BonexrayError: a file is missing, or lacks what the report needs.
+        BonexrayError: a file is missing or incomplete.
     """
     root = Path(root)
     table = _table(root / COMPARISON)
@@ -204,7 +208,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _pairs(root: Path, several: bool) -> pd.DataFrame:
-    """Only a study of one model has no pairs."""
+    """Return the pairs; only a study of a single model has none."""
     if (root / PAIRS).exists():
         return pd.read_csv(root / PAIRS)
     if several:

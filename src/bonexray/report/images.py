@@ -1,4 +1,4 @@
-"""Figures as they stand inside the report: smaller, the same bytes each time, with a caption and words for the blind."""
+"""Figures for the report: compressed, byte for byte reproducible, with a caption and an alternative text."""
 
 import base64
 import io
@@ -10,32 +10,32 @@ from PIL import Image
 
 from bonexray.figures.captions import words_of
 
-OTHER_WORDS = {  # of figures that are drawn elsewhere
+OTHER_CAPTIONS = {  # of figures that other packages draw
     "pairs.png": (
-        "The worst pairs of images that are one picture, with likeness, labels and given splits.",
-        "Pairs of radiographs side by side, each pair titled with its likeness, labels and splits.",
+        "The pairs of near-duplicate images most in need of review, with similarity, labels and given splits.",
+        "Pairs of radiographs side by side, each titled with its similarity, labels and splits.",
     ),
     "views.png": (
-        "What augmentation does to a training image of each class.",
-        "Rows of radiographs: an image of each class, then the same image moved about at random.",
+        "A training image of each class and augmented copies of it.",
+        "Rows of radiographs: an image of each class, then the same image under random transformations.",
     ),
 }
-WIDEST_PX = 1280  # more than the page's own width on a screen
-SMALL = 30_000  # bytes; below that another encoding is not worth its time
-COLOURS = 64  # of a drawing; more of them look no different on its flat areas
-QUALITY = 72  # of photographs, of 100
+MAX_WIDTH_PX = 1280  # wider than the page on a screen
+SMALL = 30_000  # bytes; below this, a second encoding is not worth its time
+COLOURS = 64  # of a drawing; more look no different on its flat areas
+QUALITY = 72  # of photographs, out of 100
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure inside the page.
+    """A figure embedded in the page.
 
     Attributes:
-        source: a data: address.
+        source: `data:` URL.
         width: in pixels.
         height: in pixels.
-        caption: shown below it.
-        alt: what it shows, in words.
+        caption: text below the figure.
+        alt: alternative text.
     """
 
     source: str
@@ -46,36 +46,36 @@ class Picture:
 
 
 def picture(path: Path, model: str = "", title: str = "") -> Picture | None:
-    """A figure ready to stand in the page, or None where the study has none of that name.
+    """Return a figure to embed in the page; None if the study lacks it.
 
     Args:
-        path: of the PNG.
-        model: whose figure it is, which begins the file's name; none for a figure of the study.
-        title: how text calls that model.
+        path: path of the PNG.
+        model: name of the model, with which the file name begins; empty for a figure of the study.
+        title: title of the model.
     """
     if not path.exists():
         return None
     with Image.open(path) as opened:
         image = _flat(opened)
-    if image.width > WIDEST_PX:
-        image = image.resize((WIDEST_PX, round(image.height * WIDEST_PX / image.width)), Image.Resampling.LANCZOS)
+    if image.width > MAX_WIDTH_PX:
+        image = image.resize((MAX_WIDTH_PX, round(image.height * MAX_WIDTH_PX / image.width)), Image.Resampling.LANCZOS)
     data = _drawing(image)
     if len(data) > SMALL:
         data = min(data, _photograph(image), key=len)
     pattern = f"{{m}}{path.name.removeprefix(model)}" if model else path.name
-    caption, alt = OTHER_WORDS.get(pattern) or words_of(pattern, title)
+    caption, alt = OTHER_CAPTIONS.get(pattern) or words_of(pattern, title)
     return Picture(f"data:image/webp;base64,{base64.b64encode(data).decode()}", *image.size, caption, alt)
 
 
 def model_pictures(folder: Path, names: Iterable[str], model: str, title: str) -> list[Picture]:
-    """Those of a model's figures that the study has, in the order of the names."""
-    return [found for name in names if (found := picture(folder / f"{model}_{name}.png", model, title))]
+    """Return the figures of a model that the study has, in the order of the names."""
+    return [figure for name in names if (figure := picture(folder / f"{model}_{name}.png", model, title))]
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """On white paper, without an alpha channel."""
-    paper = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+    """Return the image on a white background, without alpha channel."""
+    background = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
 
 
 def _drawing(image: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""A model's card: what it is, what it was trained on, how good it is and what it is not for, in one page of Markdown."""
+"""Model cards in Markdown: intended use, training data, scores and limits."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ OVERALL = {
 CALIBRATION = {
     "temperature": "Temperature, fitted on validation",
     "expected_calibration_error": "Calibration error",
-    "calibrated_expected_calibration_error": "Calibration error after it",
+    "calibrated_expected_calibration_error": "Calibration error after temperature scaling",
 }
 
 
@@ -30,15 +30,15 @@ def model_card_page(
     data: Mapping[str, object],
     settings: Choices,
 ) -> str:
-    """The card in Markdown.
+    """Return a model card in Markdown.
 
     Args:
-        name: of the model in the registry.
-        title: how text calls it.
-        card: models/<name>/model.json.
-        scores: metrics/models/<name>.json.
-        data: metrics/data.json.
-        settings: of the study.
+        name: name of the model in the registry.
+        title: title of the model.
+        card: content of models/<name>/model.json.
+        scores: scores of the model, from metrics/models.json.
+        data: content of metrics/data.json.
+        settings: settings of the study.
     """
     return page(
         "card.md",

@@ -1,6 +1,6 @@
-"""What a study's numbers come from: versions and hashes, from the files that the report depends on and nothing else.
+"""Versions and hashes of a study, from the files that the report depends on.
 
-A commit, a date or a host is no dependency of the report: it would make another page of the same study.
+The report leaves out commit, date and host: they are not dependencies, and would change the page of an unchanged study.
 """
 
 import re
@@ -15,11 +15,11 @@ PINNED = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?==([\w.]+)")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a study was made of.
+    """Versions and hashes of a study.
 
     Attributes:
-        versions: of the packages that the study pins, by name.
-        hashes: what, and its SHA-256.
+        versions: package to its pinned version.
+        hashes: pairs of file and SHA-256, sorted.
     """
 
     versions: dict[str, str]
@@ -27,18 +27,18 @@ class Provenance:
 
 
 def provenance(cards: Mapping[str, Mapping], root: Path | str = ".") -> Provenance:
-    """Return the versions that are pinned and the hashes in the models' cards.
+    """Return the pinned versions and the hashes in the models' cards.
 
     Args:
-        cards: model to its card, models/<model>/model.json.
-        root: the study's folder.
+        cards: model to the content of its models/<model>/model.json.
+        root: the study's folder, with requirements.txt.
     """
-    hashes = {what: value for card in cards.values() for what, value in _hashes(card)}
+    hashes = {file: value for card in cards.values() for file, value in _hashes(card)}
     return Provenance(pinned_versions(Path(root)), tuple(sorted(hashes.items())))
 
 
 def pinned_versions(root: Path) -> dict[str, str]:
-    """Return the pins of requirements.txt, or those of the installed package where the folder has no such file."""
+    """Return the pins in requirements.txt, or those of the installed package if the folder lacks that file."""
     file = root / REQUIREMENTS
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else _required()
     matches = [PINNED.match(line) for line in lines]

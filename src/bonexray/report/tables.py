@@ -1,4 +1,4 @@
-"""The report's tables as plain cells, which one template draws."""
+"""Tables of the report as cells, which a template renders."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ FURTHER = {
 CALIBRATION = {
     "temperature": "Temperature",
     "expected_calibration_error": "Calibration error",
-    "calibrated_expected_calibration_error": "Calibration error, after",
+    "calibrated_expected_calibration_error": "Calibration error, scaled",
     "log_loss": "Log loss",
-    "calibrated_log_loss": "Log loss, after",
+    "calibrated_log_loss": "Log loss, scaled",
     "brier": "Brier score",
 }
 COST = {"parameters": "Parameters", "multiply_adds": "Multiply-adds", "file_mb": "File, MB"}
@@ -44,7 +44,15 @@ PER_CLASS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, a smaller line beneath, what it is sorted by, marks, and an interval to draw."""
+    """A cell of a table.
+
+    Attributes:
+        text: main line.
+        sub: smaller line below it.
+        order: value to sort by; None sorts last.
+        marks: pairs of kind and text.
+        bar: interval to draw, in per cent of the width: start, width, score, baseline.
+    """
 
     text: str
     sub: str = ""
@@ -55,7 +63,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the first column names the row; `numeric` columns stand right, `foot` is never sorted away."""
+    """A table of the report.
+
+    Attributes:
+        name: name in the page, for its HTML id.
+        caption: text above the table.
+        columns: headings; the first column names the rows.
+        rows: cells by row.
+        foot: rows that stay below when the table is sorted.
+        text_columns: indices of left-aligned columns.
+        sortable: whether a click on a heading sorts the table.
+    """
 
     name: str
     caption: str
@@ -67,8 +85,8 @@ class Table:
 
 
 def models_table(study: Study) -> Table:
-    """All models, the best on test first, with the baseline below."""
-    shown = [("Balanced accuracy", lambda name: _bar(study, name)), *_repeated(study)]
+    """Return the table of all models, the best on test first, with the baseline in its foot."""
+    columns = [("Balanced accuracy", lambda name: _bar(study, name)), *_repeated(study)]
     for score, label in (
         ("accuracy", "Accuracy"),
         ("macro_f1", "F1, macro"),
@@ -76,18 +94,18 @@ def models_table(study: Study) -> Table:
         ("quadratic_weighted_kappa", "Weighted kappa"),
     ):
         if study.has(score):
-            shown.append((label, lambda name, score=score: _score(study.scores[name], score)))
-    shown.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
+            columns.append((label, lambda name, score=score: _score(study.scores[name], score)))
+    columns.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
     ranks = dict(zip(study.table["model"], study.table["rank"], strict=True))
-    shown = [
+    columns = [
         ("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))),
-        *shown,
+        *columns,
         ("Starts from", lambda name: Cell(study.starts[name], order=study.starts[name])),
     ]
     rows = [
         [
             Cell(study.titles[name], order=study.titles[name], marks=_marks(study, name)),
-            *(cell(name) for _, cell in shown),
+            *(cell(name) for _, cell in columns),
         ]
         for name in study.titles
     ]
@@ -95,19 +113,19 @@ def models_table(study: Study) -> Table:
         "Balanced accuracy": number(study.headline["baseline_balanced_accuracy"]),
         "Accuracy": number(study.headline["baseline_accuracy"]),
     }
-    foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in shown)]]
+    foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in columns)]]
     caption = (
-        f"Scores on {study.n} test images with {study.confidence} intervals by bootstrap over groups of images. "
+        f"Scores on {study.n} test images with {study.confidence} intervals from a bootstrap over groups of images. "
         f"{'Scores and intervals are those of the first repeat. ' if study.repeats > 1 else ''}"
-        f"{'A heading sorts the table by its column.' if len(rows) > 1 else ''}"
+        f"{'Click a heading to sort by its column.' if len(rows) > 1 else ''}"
     )
     return Table(
         "models",
         caption,
-        ("Model", *(label for label, _ in shown)),
+        ("Model", *(label for label, _ in columns)),
         rows,
         foot,
-        (0, len(shown)),
+        (0, len(columns)),
         sortable=len(rows) > 1,
     )
 
@@ -115,7 +133,7 @@ def models_table(study: Study) -> Table:
 def score_table(
     study: Study, name: str, caption: str, columns: Mapping[str, str], cell: Callable | None = None
 ) -> Table | None:
-    """Some scores of all models; a score that no model has gets no column, and a table without any is None."""
+    """Return a table of some scores of all models, without scores that no model has; None if none is left."""
     kept = {score: label for score, label in columns.items() if study.has(score)}
     cell = cell or _score
     rows = [
@@ -126,7 +144,7 @@ def score_table(
 
 
 def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
-    """A size or a count with its unit's prefix; scores as elsewhere."""
+    """Return the cell of a size or count, with a unit prefix; scores as elsewhere."""
     value = scores.get(score)
     return (
         Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value))
@@ -136,7 +154,7 @@ def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
 
 
 def class_table(study: Study, model: str) -> Table:
-    """One model's scores for each class."""
+    """Return the table of a model's scores for each class."""
     scores = study.scores[model]
     kept = {
         stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
@@ -157,7 +175,7 @@ def class_table(study: Study, model: str) -> Table:
 
 
 def pairs_table(study: Study) -> Table | None:
-    """The pairs that differ after Holm's correction, the clearest first; None where none does."""
+    """Return the pairs that differ after Holm's correction, by rising p; None if there are none."""
     rows = study.pairs[study.pairs["p_bootstrap_holm"] < ALPHA] if len(study.pairs) else study.pairs
     if not len(rows):
         return None
@@ -188,7 +206,7 @@ def pairs_table(study: Study) -> Table | None:
 
 
 def split_table(study: Study) -> Table:
-    """Images by split and class."""
+    """Return the table of images by split and class."""
     rows = [
         [
             Cell(name),
@@ -203,12 +221,12 @@ def split_table(study: Study) -> Table:
 
 
 def sources_table(study: Study) -> Table:
-    """What others reported beside what this study's network of the same name reaches, each with its n."""
+    """Return published accuracies and those of this study's networks of the same name, each with its n."""
     rows = []
     for source, network, accuracy, interval in reported():
         ours = study.scores.get(network)
         implied = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
-        mine = Cell(number(ours["accuracy"]), span(ours, "accuracy")) if ours else Cell(NONE)
+        here = Cell(number(ours["accuracy"]), span(ours, "accuracy")) if ours else Cell(NONE)
         rows.append(
             [
                 Cell(source.name),
@@ -216,14 +234,12 @@ def sources_table(study: Study) -> Table:
                 Cell(_title(network)),
                 Cell(number(accuracy, 2 if accuracy == round(accuracy, 2) else 3), implied),
                 Cell(str(source.n or "unknown")),
-                mine,
+                here,
                 Cell(str(ours["n"]) if ours else NONE),
             ]
         )
     columns = ("System", "Its test data", "Network", "Reported accuracy", "n", "Accuracy here", "n here")
-    caption = (
-        "Other images, other classes, other splits: the columns stand side by side for orientation, not for a ranking"
-    )
+    caption = "Images, classes and splits differ: the accuracies are listed for orientation, not for a ranking"
     return Table("sources", caption, columns, rows, text_columns=(0, 1, 2))
 
 
@@ -232,38 +248,38 @@ def _title(network: str) -> str:
 
 
 def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
-    """The mean and standard deviation over repeats, where there are any."""
+    """Return a column with mean and standard deviation over repeats, if there are any."""
     score = "balanced_accuracy"
     if not study.has(f"{score}_mean"):
         return []
 
     def cell(name: str) -> Cell:
         scores = study.scores[name]
-        mean, spread = scores.get(f"{score}_mean"), scores.get(f"{score}_sd")
-        return Cell(number(mean), "" if missing(spread) else f"± {number(spread)}", _order(mean))
+        mean, deviation = scores.get(f"{score}_mean"), scores.get(f"{score}_sd")
+        return Cell(number(mean), "" if missing(deviation) else f"± {number(deviation)}", _order(mean))
 
     return [(f"Mean ± SD of {study.repeats} repeats{' of all folds' if study.folds > 1 else ''}", cell)]
 
 
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
     scores, head = study.scores[name], study.headline
-    facts = (
+    marks = (
         (name == head["model"], "chosen", "chosen on validation"),
         (name not in study.networks, "plain", "ensemble"),
         (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
         (name in study.alike, "plain", "≈ highest"),
         (scores.get("collapsed"), "bad", "collapsed"),
-        (scores.get("leak_suspect"), "bad", "leak suspect"),
+        (scores.get("leak_suspect"), "bad", "leak suspected"),
     )
-    return tuple((kind, text) for true, kind, text in facts if true)
+    return tuple((kind, text) for applies, kind, text in marks if applies)
 
 
 def _bar(study: Study, name: str) -> Cell:
     scores, score = study.scores[name], "balanced_accuracy"
     value, low, high = scores[score], scores.get(f"{score}_low"), scores.get(f"{score}_high")
-    known = not (missing(low) or missing(high))
+    has_interval = not (missing(low) or missing(high))
     base = study.headline["baseline_balanced_accuracy"]
-    bar = (100 * low, 100 * (high - low), 100 * value, 100 * base) if known else None
+    bar = (100 * low, 100 * (high - low), 100 * value, 100 * base) if has_interval else None
     return Cell(number(value), span(scores, score), value, bar=bar)
 
 

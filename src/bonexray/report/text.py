@@ -1,4 +1,4 @@
-"""The report's sentences that depend on the study."""
+"""Sentences of the report that depend on the study."""
 
 from bonexray.report.data import Study
 from bonexray.results.tables import comparison_sentence, warnings_of
@@ -6,15 +6,15 @@ from bonexray.results.wording import count, listed, missing, number, span
 
 
 def answer(study: Study) -> list[str]:
-    """The study's result in a few sentences: chosen on validation, its test score, the baseline, and who ties."""
+    """Return the result in a few sentences: the chosen model, its test score, the baseline, and ties."""
     head, title = study.headline, study.titles[study.headline["model"]]
     models = len(study.networks)
     sentences = [
-        f"Of {models} networks on {head['dataset']}, validation chose {title}."
+        f"Of {models} networks on {head['dataset']}, {title} was chosen on validation."
         if models > 1
-        else f"The study has one network, {title}, on {head['dataset']}.",
+        else f"The study has a single network, {title}, on {head['dataset']}.",
         f"On {count(study.n, 'test image')} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
-        f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always answering the majority class gives "
+        f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always predicting the majority class reaches "
         f"{number(head['baseline_balanced_accuracy'])}.",
     ]
     if len(study.table) > 1:
@@ -23,59 +23,55 @@ def answer(study: Study) -> list[str]:
 
 
 def study_warnings(study: Study) -> list[str]:
-    """What must be known before a number of this study is used."""
+    """Return what a reader must know before using a number of this study."""
     warnings = warnings_of(study.headline)
-    fallen = [study.titles[name] for name in study.titles if study.scores[name].get("collapsed")]
-    if fallen:
-        warnings.append(f"Collapsed, one answer to every test image: {listed(fallen)}.")
+    collapsed = [study.titles[name] for name in study.titles if study.scores[name].get("collapsed")]
+    if collapsed:
+        warnings.append(f"Collapsed, with one prediction for every test image: {listed(collapsed)}.")
     chosen, baseline = study.headline.get("balanced_accuracy_low"), study.headline["baseline_balanced_accuracy"]
     if not missing(chosen) and chosen <= baseline:
         warnings.append(
-            f"The chosen model's interval reaches down to {number(chosen)}, not above the {number(baseline)} of always "
-            "answering the majority class: the study does not show that it learnt anything."
+            f"The chosen model's interval begins at {number(chosen)}, not above the {number(baseline)} of always "
+            "predicting the majority class: the study does not show that it learned anything."
         )
     return warnings
 
 
 def limitations(study: Study) -> list[str]:
-    """What these results cannot say, from what the study is."""
-    settings, found = study.settings, []
+    """Return the limitations that follow from the design of the study."""
+    settings, limits = study.settings, []
     if study.simulated:
-        found.append("The images are simulated radiographs. Nothing here is evidence about patients.")
-    found.append(
+        limits.append("The images are simulated radiographs. The results are no evidence about patients.")
+    limits.append(
         f"{count(study.n, 'test image')} of {count(int(study.scores[study.headline['model']].get('n_groups') or study.n), 'group')}: "
-        "the intervals are as wide as that makes them, and small differences cannot be seen."
+        "the intervals are accordingly wide, and small differences cannot be detected."
     )
     if study.folds == 1:
-        found.append(
-            "One split. Another draw of the test set would give other numbers; the intervals cover that only in part."
-        )
+        limits.append("One split. Another test set would give other scores; the intervals cover that only in part.")
     else:
-        found.append(
-            "Each image is tested in one fold and validates in another, so what is gained by choosing on validation is "
-            "slightly too good."
+        limits.append(
+            "Each image is in the test set of one fold and in the validation set of another, so scores of a model chosen "
+            "on validation are slightly too high."
         )
     if study.repeats == 1:
-        found.append("Each network was trained once. How much a result changes with the seed was not measured.")
-    found.append("No images of another hospital, scanner or year were tried; external validity is unknown.")
+        limits.append("Each network was trained once. The variation over seeds was not measured.")
+    limits.append("No images of another hospital, scanner or year were tested; external validity is unknown.")
     if len(study.table) > 1:
-        found.append(
-            "The highest score on test is the best of many and therefore too good on average; the model chosen on "
-            "validation is the one to quote."
+        limits.append(
+            "The highest test score is the maximum of several and therefore too high on average; quote the model chosen on "
+            "validation."
         )
     if "random" in " ".join(study.starts.values()):
-        found.append(
-            "Backbones that start from random weights say nothing about the pretrained networks of the same name."
-        )
+        limits.append("Backbones with random weights say nothing about the pretrained networks of the same name.")
     if study.data["leak_suspect"]:
-        found.append("Copies or patients stand on both sides of the split that came with the data.")
+        limits.append("The split that came with the data has copies of an image, or one patient, on both sides.")
     if not (settings.dataset.group_column or settings.dataset.group_pattern):
-        found.append(
-            "No patient is named in the data's settings. Two different images of one patient may stand in two splits; only "
-            "copies of a picture and the patient IDs of DICOM files were found by themselves."
+        limits.append(
+            "The settings name no patients. Different images of one patient may be in different splits; only copies of an "
+            "image and the patient IDs of DICOM files are grouped automatically."
         )
-    found.append(
-        "The audit finds copies and shortcuts of a few kinds, not all: burnt-in text, side markers and the scanner's "
-        "signature are not looked for."
+    limits.append(
+        "The audit detects some kinds of copies and shortcuts; it does not look for burnt-in text, side markers or traces "
+        "of the scanner."
     )
-    return found
+    return limits

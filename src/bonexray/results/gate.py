@@ -1,4 +1,4 @@
-"""The gate of a pull request: whether a study's numbers may follow those of another revision, and why not."""
+"""The gate of a pull request: compares a study's metrics with those of another revision."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from bonexray.aggregate.panel import PREFIX
 from bonexray.aggregate.table import title_of
 from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY
-from bonexray.report.pages import markdown_text
+from bonexray.results.markdown import markdown_text
 from bonexray.results.tables import warnings_of
 from bonexray.results.wording import listed, missing, percent, signed, with_interval
 
-SCORE, WORDS = "balanced_accuracy", "balanced accuracy"
-ROUNDING = 1e-9  # a fall of 0.02 is no more than 0.02, however its binary digits end
+SCORE, LABEL = "balanced_accuracy", "balanced accuracy"
+ROUNDING = 1e-9  # so that a fall of 0.02 does not exceed a tolerance of 0.02
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Results:
-    """What a study left in metrics/ at one place.
+    """The metrics of a study at one revision or in the working tree.
 
     Args:
-        name: of the place, as a reader knows it.
-        headline: metrics/headline.json.
-        models: the name of a model or an ensemble to its scores.
-        data: metrics/data.json, what the audit found.
-        split_sha: the hash of the split manifest; None where it is not known.
+        name: name of the revision, as a reader knows it.
+        headline: content of metrics/headline.json.
+        models: model or ensemble to its scores.
+        data: content of metrics/data.json, the findings of the audit.
+        split_sha: hash of the split manifest; None if unknown.
     """
 
     name: str
@@ -36,43 +36,44 @@ class Results:
 
     @property
     def leaks(self) -> bool:
-        """Whether the audit suspects copies or patients on both sides of the split."""
+        """Whether the audit suspects that the split has copies or patients on both sides."""
         return bool(self.headline.get("leak_suspect") or self.data.get("leak_suspect"))
 
     @property
     def collapsed(self) -> list[str]:
-        """Models with one answer to everything."""
+        """Models that predict one class for every image."""
         return [name for name, scores in self.models.items() if scores.get("collapsed")]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Sentences on what forbids, and on what a reader should know besides."""
+    """The reasons for failure, and notes for the reader."""
 
     failures: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def judge(here: Results, other: Results, tolerance: float | None = None) -> Verdict:
-    """Hold a study's numbers against another's.
+    """Compare the metrics of a study with those of another revision.
 
     Args:
-        here: what is proposed.
-        other: what it would replace.
-        tolerance: how far balanced accuracy, in [0, 1], may fall within the other's interval; None: to its lower end.
+        here: proposed metrics.
+        other: metrics that they would replace.
+        tolerance: largest fall of balanced accuracy, in [0, 1]; None allows one to the lower end of the other's
+            interval.
 
     Raises:
-        BonexrayError: for a tolerance outside [0, 1].
+        BonexrayError: the tolerance is outside [0, 1].
     """
     if tolerance is not None and not 0 <= tolerance <= 1:
-        do = "give the largest fall of balanced accuracy that is allowed, such as 0.02"
+        do = "give the largest fall of balanced accuracy to allow, such as 0.02"
         raise BonexrayError("--tolerance", expected="a number from 0 to 1", received=tolerance, do=do)
     failures = (*_falls(here, other, tolerance), *_collapses(here, other), *_leaks(here, other))
     return Verdict(failures, tuple(_notes(here, other, tolerance)))
 
 
 def gate_page(here: Results, other: Results, verdict: Verdict) -> str:
-    """The verdict in Markdown: a table of both sides, what forbids, what to know."""
+    """Return the verdict in Markdown: a table of both sides, the reasons for failure and the notes."""
     lines = [
         f"### Gate: {'failed' if verdict.failures else 'passed'} against {_code(other.name)}",
         "",
@@ -80,7 +81,7 @@ def gate_page(here: Results, other: Results, verdict: Verdict) -> str:
         "| --- | --- | --- | --- |",
         *(f"| {' | '.join(row)} |" for row in _rows(here, other)),
     ]
-    for title, sentences in (("Why it failed", verdict.failures), ("To know", verdict.notes)):
+    for title, sentences in (("Why it failed", verdict.failures), ("Notes", verdict.notes)):
         if sentences:
             lines += ["", f"**{title}**", "", *(f"- {sentence}" for sentence in sentences)]
     return "\n".join(lines)
@@ -96,46 +97,46 @@ def _falls(here: Results, other: Results, tolerance: float | None) -> Iterator[s
         )
     )
     if missing(now):
-        yield f"The headline's {WORDS} is not defined here."
+        yield f"The chosen model's {LABEL} is not defined here."
         return
     if not missing(low) and now < low:
-        yield f"The headline's {WORDS}, {now:.3f}, is below the interval of {_code(other.name)}, which begins at {low:.3f}."
+        yield f"The chosen model's {LABEL} of {now:.3f} is below the interval at {_code(other.name)}, which begins at {low:.3f}."
     if tolerance is not None and not missing(before) and before - now > tolerance + ROUNDING:
-        yield f"The headline's {WORDS} falls by {before - now:.3f}, which is more than the tolerance of {tolerance:g}."
+        yield f"The chosen model's {LABEL} falls by {before - now:.3f}, more than the tolerance of {tolerance:g}."
 
 
 def _collapses(here: Results, other: Results) -> Iterator[str]:
     for name in here.collapsed:
         if name not in other.models:
-            yield f"{_title(name)}, which is new, has collapsed: one answer to everything."
+            yield f"{_title(name)}, a new model, has collapsed: it predicts one class for every image."
         elif name not in other.collapsed:
-            yield f"{_title(name)} has collapsed: one answer to everything, and more than one at {_code(other.name)}."
+            yield f"{_title(name)} has collapsed: it predicts one class for every image, unlike at {_code(other.name)}."
 
 
 def _leaks(here: Results, other: Results) -> Iterator[str]:
     if here.leaks and not other.leaks:
         yield (
-            "The audit now suspects a leak: copies or patients stand on both sides of the split, so the scores may be "
-            "too good. See reports/audit.md."
+            "The audit now suspects a leak: the split has copies of an image, or one patient, on both sides, so the "
+            "scores may be too high. See reports/audit.md."
         )
 
 
 def _notes(here: Results, other: Results, tolerance: float | None) -> Iterator[str]:
     before, low = other.headline.get(SCORE), other.headline.get(f"{SCORE}_low")
     if missing(before) or missing(low):
-        yield f"{_code(other.name)} has no {WORDS} with an interval to hold this against."
+        yield f"{_code(other.name)} has no {LABEL} with an interval to compare with."
     elif tolerance is None:
-        yield f"The interval allows a fall of {before - low:.3f}; `--tolerance` asks for less."
+        yield f"The interval allows a fall of {before - low:.3f}; use `--tolerance` to allow less."
     sides = [side.headline.get("confidence") for side in (here, other)]
     if all(sides) and sides[0] != sides[1]:
-        yield f"The intervals are not of one confidence: {percent(sides[0])} here, {percent(sides[1])} at {_code(other.name)}."
+        yield f"The confidence levels differ: {percent(sides[0])} here, {percent(sides[1])} at {_code(other.name)}."
     if not _same_images(here, other):
-        yield "The split differs: part of any change comes from other test images, not from the models."
+        yield "The split differs: part of any change is due to other test images, not to the models."
     if here.leaks and other.leaks:
-        yield "A leak is suspected on both sides."
-    gone = [_title(name) for name in other.models if name not in here.models]
-    if gone:
-        yield f"No longer in the study: {listed(gone)}."
+        yield "A leak is suspected at both revisions."
+    removed = [_title(name) for name in other.models if name not in here.models]
+    if removed:
+        yield f"No longer in the study: {listed(removed)}."
     yield from (
         text for text in _warnings(here) if text not in _warnings(other) and not text.startswith("leak_suspect")
     )
@@ -147,7 +148,7 @@ def _rows(here: Results, other: Results) -> Iterator[tuple[str, str, str, str]]:
     yield ("model chosen on validation", *(_title(side.headline.get("model", "")) for side in sides), "")
     scores = [side.headline.get(SCORE) for side in sides]
     change = "" if any(map(missing, scores)) else signed(scores[1] - scores[0])
-    yield (f"its {WORDS} (interval)", *(with_interval(side.headline, SCORE) for side in sides), change)
+    yield (f"its {LABEL} (interval)", *(with_interval(side.headline, SCORE) for side in sides), change)
     images = "the same split" if _same_images(here, other) else "another split"
     yield ("test images", *(str(side.headline.get("n", "")) for side in sides), images)
     yield ("models in the table", *(str(len(side.models)) for side in sides), "")
@@ -172,7 +173,7 @@ def _warnings(side: Results) -> list[str]:
 
 
 def _title(name: str) -> str:
-    """A model's title, or its name where this version does not know it."""
+    """Return a model's title, or its name if this version does not know it."""
     return markdown_text(title_of(name) if name in REGISTRY or name.startswith(PREFIX) else name)
 
 

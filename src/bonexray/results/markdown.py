@@ -1,8 +1,17 @@
-"""Generated sections of Markdown files."""
+"""Escaped text and generated sections in Markdown."""
 
 import re
 
+from markupsafe import Markup
+
 from bonexray.errors import BonexrayError
+
+SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
+
+
+def markdown_text(value: object) -> object:
+    """Return a value that Markdown shows literally, on one line, also in a table; `Markup` and numbers stay."""
+    return value if isinstance(value, Markup | int) else SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 
 def with_section(text: str, name: str, content: str) -> str:

@@ -1,7 +1,7 @@
-"""A study's numbers where they stand: in the working tree, or at a revision that Git knows.
+"""The metrics of a study in the working tree or at a Git revision.
 
-What is compared is in Git and not in DVC's cache, so `git show` reads it: no remote, no checkout, and no dvc.yaml that
-has to be valid at that revision.
+Metrics are stored in Git, not in DVC's cache, so `git show` reads them: without a remote, a checkout or a dvc.yaml that
+is valid at that revision.
 """
 
 import json
@@ -20,15 +20,15 @@ LOCK = Path("dvc.lock")
 
 
 def results_here() -> Results:
-    """The working tree's numbers, committed or not; raises BonexrayError where there is no finished study."""
+    """Return the metrics of the working tree, committed or not; raise BonexrayError without a finished study."""
     return _results("the working tree", lambda path: path.read_text(encoding="utf-8") if path.exists() else None)
 
 
 def results_at(revision: str) -> Results:
-    """The numbers at a commit, branch or tag; raises BonexrayError for one that Git does not know, or without a study."""
+    """Return the metrics at a commit, branch or tag; raise BonexrayError if it is unknown or has no finished study."""
     commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None:
-        do = "name a commit, branch or tag (`git fetch` brings those of others)"
+        do = "name a commit, branch or tag; `git fetch` updates those of the remote"
         raise BonexrayError("--against", expected="a revision that Git knows", received=repr(revision), do=do)
     return _results(revision, lambda path: _git("show", f"{commit.strip()}:./{path.as_posix()}"))
 
@@ -53,13 +53,13 @@ def _parsed(name: str, path: Path, text: str | None) -> dict:
 
 
 def _split_in(lock: str) -> str | None:
-    """The hash of the manifest that a lock file names: the same one is the same images on the same sides."""
+    """Return the hash of the split manifest in a lock file; equal hashes mean equal splits."""
     stages = (YAML(typ="safe").load(lock) or {}).get("stages", {})
     outs = stages.get("split", {}).get("outs", [])
     return next((out["md5"] for out in outs if out["path"] == MANIFEST.as_posix()), None)
 
 
 def _git(*arguments: str) -> str | None:
-    """What Git says, or None where it refuses."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", check=False)
-    return done.stdout if done.returncode == 0 else None
+    """Return the output of a Git command, or None if it fails."""
+    process = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", check=False)
+    return process.stdout if process.returncode == 0 else None

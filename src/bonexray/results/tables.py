@@ -1,4 +1,4 @@
-"""The comparison as a table: the file's columns, and how a terminal shows it."""
+"""The comparison as a table for the terminal and in Markdown."""
 
 from collections.abc import Mapping
 
@@ -7,44 +7,47 @@ from rich.table import Table
 
 from bonexray.results.wording import number, percent, with_interval
 
-NEAR = 0.05  # of balanced accuracy
+CLOSE = 0.05  # difference in balanced accuracy
+QUALITY = (("psnr_before_db", "psnr_after_db"), ("ssim_before", "ssim_after"))
 
 
 def warnings_of(headline: Mapping[str, object]) -> list[str]:
-    """What a reader of the results must know about the images, one sentence a warning."""
+    """Return warnings about the images, one sentence each."""
     shortcut, warnings = headline["shortcut_balanced_accuracy"], []
     if headline["leak_suspect"]:
         warnings.append(
-            "leak_suspect: copies or patients stand on both sides of the dataset's own split, so these scores may be too "
-            "good; see reports/audit.md."
+            "leak_suspect: the dataset's own split has copies of an image, or one patient, on both sides, so these scores "
+            "may be too high; see reports/audit.md."
         )
-    if shortcut is not None and shortcut > headline["balanced_accuracy"] - NEAR:
+    if shortcut is not None and shortcut > headline["balanced_accuracy"] - CLOSE:
         warnings.append(
-            f"Facts about the files alone (size, format, mean brightness) reach a balanced accuracy of {shortcut:.3f}, "
-            "near the chosen model's: it may have learnt no more; see reports/audit.md."
+            f"File size, format and mean brightness alone reach a balanced accuracy of {shortcut:.3f}, close to the "
+            "chosen model's: the model may have learned nothing else; see reports/audit.md."
         )
     return warnings
 
 
 def comparison_sentence(comparison: pd.DataFrame) -> str:
-    """One sentence on what the study cannot tell from the highest score on test."""
+    """Return one sentence on the highest test score and the models that cannot be distinguished from it."""
     best, others = comparison.iloc[0]["title"], comparison.iloc[1:]
     alike = list(others.loc[others["not_distinguishable"] == 1, "title"])
-    test = "(paired bootstrap over groups, Holm's correction over all pairs)"
+    test = "(paired bootstrap over groups, Holm's correction for all pairs)"
     if others.empty:
-        return "One model, compared with no other."
+        return "The study has a single model, so nothing is compared."
     if len(alike) == len(others):
-        who = "the other cannot" if len(others) == 1 else "none of the others can"
-        return f"{best} is highest on test, but {who} be told from it {test}: no best network is established."
+        who = "the other model cannot" if len(others) == 1 else "no other model can"
+        tie = f"{who} be distinguished from it {test}: no model is established as the best."
+        return f"{best} has the highest test score, but {tie}"
     if not alike:
-        return f"{best} is highest on test and can be told from {'the other' if len(others) == 1 else 'all others'} {test}."
-    return f"{best} is highest on test; not told from it: {', '.join(alike)} {test}."
+        who = "the other model" if len(others) == 1 else "every other model"
+        return f"{best} has the highest test score and differs significantly from {who} {test}."
+    return f"{best} has the highest test score; not distinguishable from it: {', '.join(alike)} {test}."
 
 
 def rows_shown(comparison: pd.DataFrame, chosen: str, top: int | None) -> list[dict[str, object]]:
-    """Return the rows of the best `top` models, and of the chosen one whatever its rank; all where `top` is None."""
+    """Return the rows of the best `top` models and of the chosen one; all rows if `top` is None."""
     rows = comparison.to_dict("records")
-    return [row for place, row in enumerate(rows) if top is None or place < top or row["model"] == chosen]
+    return [row for index, row in enumerate(rows) if top is None or index < top or row["model"] == chosen]
 
 
 def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top: int | None = None) -> Table:
@@ -65,7 +68,7 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top
             with_interval(row, "accuracy"),
             number(row["macro_f1"]),
             number(row["roc_auc"]),
-            "collapsed: one answer to everything" if row["collapsed"] else "",
+            "collapsed: one class for every image" if row["collapsed"] else "",
         )
     first = comparison.iloc[0]
     table.add_section()
@@ -101,8 +104,14 @@ def markdown_table(
         f"| | always the majority class | | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
     )
     quality = (
-        f"n = {int(first['n'])} test images. The filter took the images from {denoise['psnr_before_db']:.1f} to "
-        f"{denoise['psnr_after_db']:.1f} dB PSNR and from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f} SSIM "
-        f"(n = {denoise['images']})."
+        f"n = {int(first['n'])} test images. {_quality_change(denoise)} PSNR from {denoise['psnr_before_db']:.1f} to "
+        f"{denoise['psnr_after_db']:.1f} dB and SSIM from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f} "
+        f"(n = {denoise['images']} images)."
     )
-    return "\n".join([*lines, "", quality, "", comparison_sentence(comparison), *warnings_of(headline)])
+    paragraphs = ["\n".join(lines), quality, comparison_sentence(comparison), *warnings_of(headline)]
+    return "\n\n".join(paragraphs)
+
+
+def _quality_change(denoise: Mapping[str, float]) -> str:
+    raised = all(denoise[after] > denoise[before] for before, after in QUALITY)
+    return "Filtering raised" if raised else "Filtering changed"

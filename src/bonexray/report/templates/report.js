@@ -1,5 +1,5 @@
 "use strict";
-// Sorts a table by one column: numbers by value, the rest by the reader's alphabet; what is not defined stays last.
+// Sort a table by a column: numbers by value, text by the reader's locale; undefined values stay last.
 function sortBy(table, column, heading) {
   const down = heading.getAttribute("aria-sort") === "ascending" ||
     (!heading.hasAttribute("aria-sort") && !heading.classList.contains("text") && column > 1);
@@ -21,7 +21,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     heading.querySelector("button").addEventListener("click", () => sortBy(table, column, heading)));
 }
 
-// On paper every fold is open; afterwards each is as the reader left it.
+// Print with every section open, and restore the reader's choice afterwards.
 addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll("details:not([open])")) {
     fold.open = true;
@@ -34,5 +34,5 @@ addEventListener("afterprint", () => {
     delete fold.dataset.shut;
   }
 });
-// A link into a fold opens it.
+// A link into a closed section opens it.
 addEventListener("hashchange", () => document.getElementById(location.hash.slice(1))?.closest("details")?.setAttribute("open", ""));
