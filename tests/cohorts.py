@@ -14,6 +14,7 @@ from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import write_features_card
 from bonexray.data.manifest import write_manifest
 from bonexray.data.paths import FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, features_folder, weights_path
+from bonexray.derived_params import describe_backbone
 from bonexray.features.extraction import extract_features
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_backbone
@@ -23,7 +24,6 @@ from bonexray.registry import BACKBONES, FINE_TUNE, model_row
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.settings import FineTune, ModelRow, Train
 from bonexray.train.training import train_model
-from bonexray.derived_params import describe_backbone
 
 CLASSES = ["osteoporosis", "normal", "osteopenia"]  # not the alphabet's order
 SETTINGS = Train(

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
-from bonexray.images.reading import write_png16
 from bonexray.derived_params import derive_params
+from bonexray.images.reading import write_png16
 
 settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine must not fail a test
 settings.load_profile("bonexray")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from bonexray.cli import main
-from bonexray.images.reading import write_png16
 from bonexray.derived_params import derive_params
+from bonexray.images.reading import write_png16
 
 CSV = {"dataset.csv": "data/raw/index.csv", "dataset.inputs": ["data/raw", "data/raw/index.csv"]}
 ROWS = [

@@ -9,8 +9,8 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from bonexray.composition import compose
-from bonexray.registry_files import MODEL_FOLDERS, registry_files
 from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, FULL, REGISTRY
+from bonexray.registry_files import MODEL_FOLDERS, registry_files
 from bonexray.study import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]

@@ -12,12 +12,12 @@ from searches import MODEL, lay_out, quick, settings_with
 from typer.testing import CliRunner, Result
 
 from bonexray.cli import app
+from bonexray.derived_params import derive_params
 from bonexray.errors import BonexrayError
 from bonexray.tracking import live
 from bonexray.tuning import search
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.winner import override_of
-from bonexray.derived_params import derive_params
 
 PAGE = (REPOSITORY / "docs/search.md").read_text(encoding="utf-8")
 COMMAND = re.search(r"^bonexray (tune .*)$", PAGE, re.M)[1].split()

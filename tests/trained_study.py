@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from conftest import REPOSITORY, YAML_FILE, Study
 
+from bonexray.derived_params import derive_params
 from bonexray.files import write_json
 from bonexray.images.reading import write_png16
 from bonexray.study import Settings, load_settings
-from bonexray.derived_params import derive_params
 
 FROZEN, SCRATCH = "mobilenet_v2", "compact_cnn"
 CHANGES = {

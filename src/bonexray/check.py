@@ -12,12 +12,12 @@ from bonexray.config import PARAMS
 from bonexray.data.manifest import SPLITS
 from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
+from bonexray.derived_params import derive_params
 from bonexray.errors import BonexrayError
 from bonexray.features.published import require_mirrored
 from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
-from bonexray.derived_params import derive_params
 
 
 def require_sound_settings(settings: Settings) -> None:

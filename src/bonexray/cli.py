@@ -115,8 +115,8 @@ def registry(
     """Regenerate params.yaml, dvc.yaml and docs/models.md from the table of models."""
     from bonexray.composition import compose
     from bonexray.config import PARAMS
-    from bonexray.registry_files import registry_files
     from bonexray.registry import REGISTRY
+    from bonexray.registry_files import registry_files
 
     if names:
         typer.echo("\n".join(REGISTRY))

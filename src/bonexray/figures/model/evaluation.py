@@ -9,7 +9,7 @@ import pandas as pd
 from bonexray.data.arrays import ArrayFile
 from bonexray.evaluate import curves
 from bonexray.evaluate.evaluation import Evaluation
-from bonexray.evaluate.split_predictions import Answers
+from bonexray.evaluate.split_predictions import SplitPredictions
 from bonexray.figures.images import galleries
 from bonexray.figures.model import confusion, probability_curves
 
@@ -101,7 +101,7 @@ def _draw_reliability(evaluation: Evaluation, name: str, title: str, confidence:
     filled.to_csv(folder / f"{name}_reliability.csv", index=False, lineterminator="\n", float_format="%.6f")
 
 
-def _with_probabilities(test: Answers, classes: list[str]) -> pd.DataFrame:
+def _with_probabilities(test: SplitPredictions, classes: list[str]) -> pd.DataFrame:
     probabilities = pd.DataFrame(test.probabilities, columns=[f"prob_{name}" for name in classes])
     predicted = np.asarray(classes, dtype=object)[test.probabilities.argmax(axis=1)]
     rows = test.rows.assign(predicted=predicted, probability=test.probabilities.max(axis=1))
