@@ -84,7 +84,7 @@ def test_the_modules_are_found() -> None:
 
 def test_tensorflow_is_imported_by_the_runtime_and_the_exports_only() -> None:
     assert "runtime.py" in importers("tensorflow")
-    assert importers("tensorflow") <= {"runtime.py", "serving/conversion.py"}
+    assert importers("tensorflow") <= {"runtime.py", "serving/formats.py"}
 
 
 def test_mlflow_is_imported_by_tracking_only() -> None:

@@ -12,7 +12,7 @@ from bonexray.experiment.dag import Call, stage_calls
 from bonexray.experiment.evaluation import Evaluation, read_evaluation
 from bonexray.experiment.outputs import read_output
 from bonexray.experiment.process import run_in
-from bonexray.experiment.settings import compose
+from bonexray.experiment.composing import compose
 
 MARK = "# Written by bonexray.XRayClassifier; the same settings as DVC composes them from conf/.\n"
 RESULTS = ("metrics", "models", "reports")
