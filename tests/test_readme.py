@@ -214,7 +214,7 @@ def test_python_code_imports_what_there_is(name: str):
 
 def test_the_config_of_a_study_is_taken_and_its_keys_are_listed():
     page = DOCUMENTS["docs/python.md"]
-    (code,) = [block for language, block in FENCE.findall(page) if language == "python"]
+    code = next(block for language, block in FENCE.findall(page) if language == "python")
     (call,) = re.findall(r"^study = XRayClassifier\(.*\)$", code, re.MULTILINE)
     names: dict[str, object] = {"XRayClassifier": XRayClassifier}
     exec(call, names)
