@@ -98,7 +98,7 @@ class Study:
         """Run a command in the folder of the study, with the code of this checkout."""
         env = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
         env.pop("DVC_ROOT", None)
-        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=600)
 
     def files(self) -> set[str]:
         """Return the paths of all files of the study except logs."""

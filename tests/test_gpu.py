@@ -80,13 +80,13 @@ def test_without_a_gpu_it_is_refused_before_any_image_is_read(
     devices: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, devices)
-    with pytest.raises(BonexrayError, match="expected an NVIDIA GPU that CUDA sees, received none"):
+    with pytest.raises(BonexrayError, match="expected an NVIDIA GPU visible to CUDA, received none"):
         denoise_images(tmp_path, {"a": "gone.png"}, tmp_path, settings(device="gpu"), LOCAL)
 
 
 @pytest.mark.parametrize("profile", ["lc", "vn", "high"])
 def test_a_profile_that_the_package_does_not_have_is_refused_with_the_settings(profile: str) -> None:
-    with pytest.raises(BonexrayError, match=f"profile, bm3d: expected np where device is gpu.*received '{profile}'"):
+    with pytest.raises(BonexrayError, match=f"profile, bm3d: expected np if device is gpu.*received '{profile}'"):
         options_of(settings(device="gpu", profile=profile))
     assert options_of(settings(device="cpu", profile=profile))["profile"] == profile
 
