@@ -12,10 +12,11 @@ from cohorts import lay_out_backbone, silent
 from conftest import REPOSITORY
 from searches import MODEL, SCRATCH, lay_out, quick, run_search, settings_with
 
+import bonexray
 from bonexray.composition import compose
 from bonexray.data.paths import FEATURES, MANIFEST, VIEWS
 from bonexray.errors import BonexrayError
-from bonexray.registry import FINE_TUNE
+from bonexray.registry import FINE_TUNE, FULL
 from bonexray.runtime import start_anew
 from bonexray.study import Settings, load_settings
 from bonexray.train.cohort import open_cohort
@@ -263,3 +264,9 @@ def test_settings_that_conf_has_not_are_named(root: Path) -> None:
     assert settings.train.dropout == 0.1 and differences(settings, MODEL) == []
     filtered = settings.model_copy(update={"denoise": settings.denoise.model_copy(update={"method": "none"})})
     assert differences(filtered, MODEL) == ["denoise.method"]
+    full = settings.models[MODEL].model_copy(update={"mode": FULL})
+    assert differences(settings.model_copy(update={"models": {MODEL: full}}), MODEL) == ["mode"]
+
+
+def test_the_fingerprint_hashes_code_that_exists() -> None:
+    assert all((Path(bonexray.__file__).parent / part).exists() for part in search.CODE)
