@@ -1,4 +1,4 @@
-"""Draw what augmentation does to a training image of each class."""
+"""Draw augmented views of a training image of each class."""
 
 from bonexray.augment.settings import Augment
 from bonexray.augment.views import EPOCH, random_view
@@ -20,7 +20,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write reports/augmentation/views.png: the first training image of each class, and its first views."""
+    """Write reports/augmentation/views.png: the first training image of each class with its views of the first epochs."""
     images, manifest = ArrayFile(IMAGES), read_manifest()
     train = manifest[manifest["split"] == "train"]
     gallery = {}

@@ -1,4 +1,4 @@
-"""Train one model, once or once a fold and repeat; keep its best weights and its probabilities for every image."""
+"""Train one model, once per fold and repeat, and save its best weights and its probabilities for every image."""
 
 import logging
 from pathlib import Path
@@ -35,7 +35,7 @@ class Settings(StageSettings):
 def main(settings: Settings, name: str) -> None:
     """Write models/<name>/: model.json, predictions.csv and the first training's model.weights.h5 and history.csv.
 
-    Those of further trainings stand in models/<name>/repeat-<r>-fold-<f>/.
+    Further trainings write to models/<name>/repeat-<r>-fold-<f>/.
     """
     options, row = settings.train, settings.models[name]
     prepare_runtime(
@@ -44,17 +44,17 @@ def main(settings: Settings, name: str) -> None:
     cohort = open_cohort(row, options, settings.augment)
     card = model_card(name, cohort)
     with atomic_folder(f"models/{name}") as folder:
-        answers = {}
+        predictions = {}
         for run in runs_of(cohort.manifest, options.repeats):
-            place = folder if run == FIRST else folder / run.name
-            place.mkdir(exist_ok=True)
-            network, answers[run] = train_once(card, cohort.in_run(run), run, place)
+            run_folder = folder if run == FIRST else folder / run.name
+            run_folder.mkdir(exist_ok=True)
+            network, predictions[run] = train_once(card, cohort.in_run(run), run, run_folder)
         write_json(folder / MODEL_CARD, {**card, **cost(network, cohort, folder / MODEL_WEIGHTS)})
-        write_predictions(folder / PREDICTIONS, cohort.manifest, answers, cohort.classes)
+        write_predictions(folder / PREDICTIONS, cohort.manifest, predictions, cohort.classes)
 
 
 def train_once(card: dict[str, object], cohort: Cohort, run: Run, folder: Path) -> tuple[keras.Model, np.ndarray]:
-    """One training, logged to MLflow while it goes on; the network, and its probabilities for every image."""
+    """Train once, logging to MLflow; return the network and its probabilities for every image."""
     if run != FIRST:
         log.info("repeat %d, fold %d", run.repeat, run.fold)
         start_anew(cohort.train.seed)

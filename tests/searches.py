@@ -1,4 +1,4 @@
-"""A tiny cohort, a study of one model on it, and what its searches find, for the tests of tuning."""
+"""A tiny cohort, a study of one model on it, and searches of its settings, for the tests of tuning."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from conftest import REPOSITORY
 
 from bonexray.study import Settings, load_settings
 from bonexray.tuning.search import open_search
-from bonexray.tuning.space import Changes, Searched
+from bonexray.tuning.space import Changes, SearchTarget
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial
 
 MODEL, SCRATCH, PX = "mobilenet_v2", "compact_cnn", 32
@@ -15,7 +15,7 @@ EPOCHS = 10
 
 
 def settings_with(name: str = MODEL, mode: str = "frozen", copies: int = 0, **train: object) -> Settings:
-    """This repository's settings with one model, trained briefly."""
+    """Return this repository's settings with one model and a brief training."""
     settings = load_settings(REPOSITORY / "params.yaml")
     return settings.model_copy(
         update={
@@ -29,22 +29,24 @@ def settings_with(name: str = MODEL, mode: str = "frozen", copies: int = 0, **tr
 
 
 def lay_out(copies: int = 0) -> None:
-    """Images and features below the working directory."""
+    """Write images and features below the working directory."""
     lay_out_images(PX)
     lay_out_features(MODEL, copies)
 
 
-def searched(settings: Settings, until: int) -> list[Trial]:
-    """All trials of the study's only model, after a search for so many."""
-    with open_search(settings, next(iter(settings.models))) as found:
-        list(found.run(until))
-        return found.trials
+def run_search(settings: Settings, until: int) -> list[Trial]:
+    """Return all trials of the study's only model after a search of `until` trials."""
+    with open_search(settings, next(iter(settings.models))) as search:
+        list(search.run(until))
+        return search.trials
 
 
 def quick(wanted: float = 0.002) -> Callable[..., Trial]:
-    """A stand-in for a training: the nearer the learning rate to the one wanted, and the less dropout, the better."""
+    """Return a substitute for `attempt`: the loss falls with dropout and with the distance from a learning rate."""
 
-    def attempt(searched: Searched, number: int, changes: Changes, is_hopeless: Callable[[int, float], bool]) -> Trial:
+    def attempt(
+        target: SearchTarget, number: int, changes: Changes, is_hopeless: Callable[[int, float], bool]
+    ) -> Trial:
         loss = abs(float(changes["train.learning_rate"]) / wanted - 1) + float(changes["train.dropout"])
         history = []
         for epoch in range(1, EPOCHS + 1):

@@ -1,9 +1,11 @@
 """A view stays within its ranges, is drawn by its arguments alone, and changes nothing else."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from cohorts import lay_out_images, trained, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -173,3 +175,16 @@ def test_a_view_of_any_image_by_any_settings_is_an_image_in_range(
     assert np.isfinite(view).all()
     assert view.min() >= 0
     assert view.max() <= image.max()
+
+
+# Training
+
+
+def test_augmentation_changes_the_loss_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out_images(16)
+    losses = set()
+    for number, augment in enumerate((USUAL, STILL, USUAL.model_copy(update={"seed": 8}))):
+        history = trained("compact_cnn", "scratch", tmp_path / str(number), with_settings(epochs=1), augment)[1]
+        losses.add(history["loss"].item())
+    assert len(losses) == 3

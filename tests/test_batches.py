@@ -248,3 +248,10 @@ def test_batches_of_a_split_hold_its_targets_and_without_one_all(folder: Path) -
         targets = np.concatenate([batches[number][1] for number in range(len(batches))])
         assert np.array_equal(targets.argmax(axis=1), cohort.labels[cohort.rows(split)])
     assert len(cohort.rows(None)) == len(cohort.manifest)
+
+
+def test_a_cohort_names_the_files_that_its_training_reads(folder: Path) -> None:
+    features = Path(f"data/features/densenet121/{FEATURES}")
+    expected = {"frozen": [features], "fine_tune": [features, IMAGES], "full": [IMAGES]}
+    assert {mode: cohort_of("densenet121", mode).files for mode in expected} == expected
+    assert cohort_of("compact_cnn", "scratch").files == [IMAGES]

@@ -10,19 +10,20 @@ import pandas as pd
 import pytest
 from cohorts import lay_out_backbone, silent
 from conftest import REPOSITORY
-from searches import MODEL, SCRATCH, lay_out, quick, searched, settings_with
+from searches import MODEL, SCRATCH, lay_out, quick, run_search, settings_with
 
+import bonexray
 from bonexray.composition import compose
 from bonexray.data.paths import FEATURES, MANIFEST, VIEWS
 from bonexray.errors import BonexrayError
-from bonexray.registry import FINE_TUNE
+from bonexray.registry import FINE_TUNE, FULL
 from bonexray.runtime import start_anew
 from bonexray.study import Settings, load_settings
 from bonexray.train.cohort import open_cohort
 from bonexray.train.training import train_model
 from bonexray.tuning import search
 from bonexray.tuning.search import open_search
-from bonexray.tuning.space import Searched, suggest
+from bonexray.tuning.space import SearchTarget, suggest
 from bonexray.tuning.trials import FINISHED, PRUNED, attempt, best_of
 from bonexray.tuning.winner import command_of, differences, improvement, override_of, trials_table, write_override
 
@@ -49,10 +50,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_five_trials_and_then_ten_more_are_fifteen_at_once(root: Path, at_once: None, tmp_path_factory) -> None:
     settings = settings_with(epochs=10)
-    searched(settings, 5)
-    in_parts = searched(settings, 25)
+    run_search(settings, 5)
+    in_parts = run_search(settings, 25)
     (root / ".bonexray/tune.db").unlink()
-    whole = searched(settings, 25)
+    whole = run_search(settings, 25)
     assert in_parts == whole
     assert [trial.number for trial in whole] == list(range(25))
     assert {trial.state for trial in whole} == {FINISHED, PRUNED}
@@ -60,7 +61,7 @@ def test_five_trials_and_then_ten_more_are_fifteen_at_once(root: Path, at_once: 
 
 
 def test_another_seed_is_another_search(root: Path, at_once: None) -> None:
-    one, other = (searched(settings_with(seed=seed), 4) for seed in (7, 8))
+    one, other = (run_search(settings_with(seed=seed), 4) for seed in (7, 8))
     assert one[0].changes == other[0].changes
     assert all(a.changes != b.changes for a, b in zip(one[1:], other[1:], strict=True))
 
@@ -69,25 +70,25 @@ def test_a_trial_that_was_interrupted_or_killed_is_tried_again_and_not_doubled(
     root: Path, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, attempt = settings_with(epochs=10), search.attempt
-    whole = searched(settings, 16)
+    whole = run_search(settings, 16)
     (root / ".bonexray/tune.db").unlink()
 
-    def interrupted(searched: Searched, number: int, *others: object):
+    def interrupted(target: SearchTarget, number: int, *others: object):
         if number in (0, 12):
             monkeypatch.setattr(search, "attempt", attempt)
             raise KeyboardInterrupt
-        return attempt(searched, number, *others)
+        return attempt(target, number, *others)
 
     for _ in range(2):
         monkeypatch.setattr(search, "attempt", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            searched(settings, 16)
+            run_search(settings, 16)
     with open_search(settings, MODEL) as found:
         found._study.sampler = optuna.samplers.RandomSampler(seed=7)
         killed = found._study.ask()
-        suggest(killed, found.searched)
+        suggest(killed, found.target)
         killed.report(0.0, 1)
-    assert searched(settings, 16) == whole
+    assert run_search(settings, 16) == whole
 
 
 def test_results_of_other_data_or_settings_are_not_taken_over(root: Path, at_once: None) -> None:
@@ -95,7 +96,7 @@ def test_results_of_other_data_or_settings_are_not_taken_over(root: Path, at_onc
         with open_search(settings, MODEL) as found:
             return len(found.trials)
 
-    searched(settings_with(), 3)
+    run_search(settings_with(), 3)
     assert known(settings_with()) == 3
     assert known(settings_with(epochs=4)) == 0
     np.save(FEATURES_FILE, np.load(FEATURES_FILE) * 2)
@@ -103,14 +104,14 @@ def test_results_of_other_data_or_settings_are_not_taken_over(root: Path, at_onc
 
 
 def test_two_searches_for_a_model_at_once_are_refused(root: Path, at_once: None) -> None:
-    refused = pytest.raises(BonexrayError, match="another that is at it")
+    refused = pytest.raises(BonexrayError, match="another process that is running it")
     with open_search(settings_with(), MODEL), refused, open_search(settings_with(), MODEL):
         pass
-    searched(settings_with(), 1)
+    run_search(settings_with(), 1)
 
 
 def test_settings_outside_the_space_are_tried_as_they_are(root: Path, at_once: None) -> None:
-    trials = searched(settings_with(learning_rate=0.0512345, dropout=0.83, dropout_2=0.07), 14)
+    trials = run_search(settings_with(learning_rate=0.0512345, dropout=0.83, dropout_2=0.07), 14)
     assert trials[0].changes == {
         "train.head": "standard",
         "train.learning_rate": 0.0512345,
@@ -142,7 +143,7 @@ def composed_with(root: Path) -> Settings:
 @pytest.mark.parametrize("copies", [0, 2])
 def test_the_winners_file_composed_and_trained_gives_the_score_that_is_reported(root: Path, copies: int) -> None:
     lay_out(copies)
-    trials = searched(settings_with(copies=copies), 3)
+    trials = run_search(settings_with(copies=copies), 3)
     assert trials[0].score == ordinary(settings_with(copies=copies), root)
     best = min(trials[1:], key=lambda trial: trial.changes.get("features.copies", 0))  # whichever it was
     assert write_override(MODEL, [best]) == override_of(MODEL)
@@ -161,9 +162,9 @@ def test_the_winners_file_composed_and_trained_gives_the_score_that_is_reported(
 
 
 def test_copies_that_a_trial_leaves_change_nothing_in_it(root: Path) -> None:
-    alone = attempt(Searched(settings_with(), MODEL), 0, {}, is_never_hopeless)
+    alone = attempt(SearchTarget(settings_with(), MODEL), 0, {}, is_never_hopeless)
     lay_out(copies=2)
-    space = Searched(settings_with(copies=2), MODEL, 2)
+    space = SearchTarget(settings_with(copies=2), MODEL, 2)
     assert attempt(space, 0, {"features.copies": 0}, is_never_hopeless).history == alone.history
     assert attempt(space, 0, {"features.copies": 2}, is_never_hopeless).history != alone.history
 
@@ -173,23 +174,23 @@ def is_never_hopeless(_epoch: int, _lowest: float) -> bool:
 
 
 def test_test_images_are_not_looked_at(root: Path) -> None:
-    known = searched(settings_with(), 3)
+    known = run_search(settings_with(), 3)
     manifest, features = pd.read_csv(MANIFEST, dtype=str, keep_default_na=False), np.load(FEATURES_FILE)
     test = (manifest["split"] == "test").to_numpy()
     manifest.loc[test, "label"] = np.roll(manifest.loc[test, "label"], 1)
     features[test] = np.nan
     manifest.to_csv(MANIFEST, index=False)
     np.save(FEATURES_FILE, features)
-    assert test.any() and searched(settings_with(), 3) == known
+    assert test.any() and run_search(settings_with(), 3) == known
 
 
 def test_validation_images_are(root: Path) -> None:
-    known = searched(settings_with(), 2)
+    known = run_search(settings_with(), 2)
     manifest = pd.read_csv(MANIFEST, dtype=str, keep_default_na=False)
     val = manifest["split"] == "val"
     manifest.loc[val, "label"] = np.roll(manifest.loc[val, "label"], 1)
     manifest.to_csv(MANIFEST, index=False)
-    assert [trial.score for trial in searched(settings_with(), 2)] != [trial.score for trial in known]
+    assert [trial.score for trial in run_search(settings_with(), 2)] != [trial.score for trial in known]
 
 
 def test_a_hopeless_trial_ends_at_that_epoch(root: Path) -> None:
@@ -199,22 +200,22 @@ def test_a_hopeless_trial_ends_at_that_epoch(root: Path) -> None:
         told.append((epoch, lowest))
         return epoch == 2
 
-    trial = attempt(Searched(settings_with(), MODEL), 4, {}, is_hopeless)
+    trial = attempt(SearchTarget(settings_with(), MODEL), 4, {}, is_hopeless)
     assert (trial.number, trial.state, len(trial.history)) == (4, PRUNED, 2)
     losses = [row["val_loss"] for row in trial.history]
     assert told == [(1, losses[0]), (2, min(losses))] and trial.score == min(losses)
 
 
 def test_a_loss_that_is_no_number_ends_the_trial_and_not_the_search(root: Path) -> None:
-    trials = searched(settings_with(learning_rate=1e30, optimizer="adam", dropout=0.0), 2)
+    trials = run_search(settings_with(learning_rate=1e30, optimizer="adam", dropout=0.0), 2)
     assert trials[0].state == PRUNED and len(trials) == 2
     assert trials_table(trials).row_count == 2
-    with pytest.raises(BonexrayError, match="one that comes to its end"):
+    with pytest.raises(BonexrayError, match="at least one finished trial"):
         best_of(trials[:1])
 
 
 def test_a_network_from_scratch_is_trained_on_images_moved_as_the_trial_says(root: Path) -> None:
-    trials = searched(settings_with(SCRATCH, "scratch", epochs=1), 2)
+    trials = run_search(settings_with(SCRATCH, "scratch", epochs=1), 2)
     assert trials[0].changes == {
         "train.learning_rate": 0.01,
         "augment.rotation_deg": 10.0,
@@ -222,7 +223,7 @@ def test_a_network_from_scratch_is_trained_on_images_moved_as_the_trial_says(roo
         "augment.zoom": 0.1,
     }
     assert trials[0].history != trials[1].history
-    space = Searched(settings_with(SCRATCH, "scratch", epochs=1), SCRATCH)
+    space = SearchTarget(settings_with(SCRATCH, "scratch", epochs=1), SCRATCH)
     still = attempt(space, 1, {"augment.rotation_deg": 0.0}, is_never_hopeless)
     assert still.history != trials[0].history
 
@@ -230,7 +231,9 @@ def test_a_network_from_scratch_is_trained_on_images_moved_as_the_trial_says(roo
 @pytest.mark.slow
 def test_a_backbone_is_fine_tuned_at_the_trials_own_rate(root: Path) -> None:
     lay_out_backbone(MODEL)
-    trials = searched(settings_with(MODEL, FINE_TUNE, epochs=1, deterministic=False), 2)  # which would take one thread
+    trials = run_search(
+        settings_with(MODEL, FINE_TUNE, epochs=1, deterministic=False), 2
+    )  # which would take one thread
     assert [row["epoch"] for row in trials[1].history] == [1, 2, 3]
     assert trials[1].history[-1]["learning_rate"] == pytest.approx(trials[1].changes["fine_tune.learning_rate"])
 
@@ -239,7 +242,7 @@ def test_a_backbone_is_fine_tuned_at_the_trials_own_rate(root: Path) -> None:
 
 
 def test_the_study_s_own_settings_are_shown_however_low_they_rank(root: Path, at_once: None) -> None:
-    trials = searched(settings_with(learning_rate=0.09, epochs=10), 20)
+    trials = run_search(settings_with(learning_rate=0.09, epochs=10), 20)
     table = trials_table(trials)
     names = list(table.columns[0].cells)
     assert len(names) == 6 and names[-1] == "0 (present)"
@@ -248,7 +251,7 @@ def test_the_study_s_own_settings_are_shown_however_low_they_rank(root: Path, at
 
 
 def test_an_improvement_is_told_once(root: Path, at_once: None) -> None:
-    trials = searched(settings_with(epochs=10), 20)
+    trials = run_search(settings_with(epochs=10), 20)
     told = [line for number, trial in enumerate(trials) if (line := improvement(trial, trials[:number]))]
     assert 1 < len(told) < 20 and told[0].startswith("trial 0: validation loss") and "(before " in told[1]
     assert f"{best_of(trials).score:.4f}" in told[-1]
@@ -261,3 +264,9 @@ def test_settings_that_conf_has_not_are_named(root: Path) -> None:
     assert settings.train.dropout == 0.1 and differences(settings, MODEL) == []
     filtered = settings.model_copy(update={"denoise": settings.denoise.model_copy(update={"method": "none"})})
     assert differences(filtered, MODEL) == ["denoise.method"]
+    full = settings.models[MODEL].model_copy(update={"mode": FULL})
+    assert differences(settings.model_copy(update={"models": {MODEL: full}}), MODEL) == ["mode"]
+
+
+def test_the_fingerprint_hashes_code_that_exists() -> None:
+    assert all((Path(bonexray.__file__).parent / part).exists() for part in search.CODE)

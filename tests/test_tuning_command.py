@@ -72,7 +72,7 @@ def test_the_readmes_command_writes_the_winner_and_says_how_to_use_it(root: Path
 def test_what_is_not_searched_is_said(root: Path) -> None:
     write_params(root, repeats=3)
     said = tune("--model", MODEL, "--trials", "1").output
-    assert "features.copies=8" in said and "only the first seed" in said
+    assert "features.copies=8" in said and "only the seed of the first repeat" in said
 
 
 def test_an_interrupt_is_one_line_and_the_same_command_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

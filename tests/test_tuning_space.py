@@ -8,7 +8,7 @@ from bonexray.augment.settings import Augment
 from bonexray.features.settings import Features
 from bonexray.registry import FINE_TUNE, FROZEN, FULL
 from bonexray.train.settings import FineTune, Train
-from bonexray.tuning.space import SPACE, Searched, suggest, with_changes
+from bonexray.tuning.space import SPACE, SearchTarget, suggest, with_changes
 
 SECTIONS = {"train": Train, "augment": Augment, "features": Features, "fine_tune": FineTune}
 RANGES = {"augment.rotation_deg", "augment.shift", "augment.zoom"}
@@ -16,7 +16,7 @@ DROPOUTS = {"train.dropout", "train.dropout_2"}
 
 
 def chosen(name: str, mode: str, copies: int = 0, trials: int = 60) -> list[dict]:
-    space, study = Searched(settings_with(name, mode, copies), name, copies), optuna.create_study()
+    space, study = SearchTarget(settings_with(name, mode, copies), name, copies), optuna.create_study()
     study.sampler = optuna.samplers.RandomSampler(seed=7)
     return [suggest(study.ask(), space) for _ in range(trials)]
 
@@ -62,7 +62,7 @@ def test_copies_that_were_drawn_in_the_present_ranges_are_used_with_no_others() 
 def test_values_read_as_they_are_tried() -> None:
     for changes in chosen(MODEL, FINE_TUNE):
         assert all(len(repr(value)) <= 8 for value in changes.values() if isinstance(value, float)), changes
-        row, train, augment, _ = with_changes(Searched(settings_with(MODEL, FINE_TUNE), MODEL), changes)
+        row, train, augment, _ = with_changes(SearchTarget(settings_with(MODEL, FINE_TUNE), MODEL), changes)
         assert row.fine_tune.learning_rate == changes["fine_tune.learning_rate"]
         assert (train.learning_rate, train.dropout) == (changes["train.learning_rate"], changes["train.dropout"])
         assert augment.zoom == changes["augment.zoom"]

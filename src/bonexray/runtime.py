@@ -1,4 +1,7 @@
-"""Seeds, determinism, threads, precision, devices and gradients: the only module, with exports, that imports TensorFlow."""
+"""Seeds, determinism, threads, precision, devices and gradients.
+
+Besides the exports of models, this is the only module that imports TensorFlow.
+"""
 
 import json
 import logging
@@ -13,31 +16,36 @@ import keras
 from bonexray.registry import FINE_TUNE, FULL
 
 log = logging.getLogger("bonexray")
-EXCHANGE_SECONDS = 600  # a machine that has not answered by then is lost, and so is the training
+EXCHANGE_SECONDS = 600  # training fails if a machine does not respond within this time
 
 
 @dataclass(frozen=True)
 class Machine:
-    """This machine among those that train one model together."""
+    """A machine of a cluster that trains one model.
+
+    Attributes:
+        rank: its number, from 0.
+        count: number of machines.
+    """
 
     rank: int
     count: int
 
 
 def this_machine() -> Machine:
-    """What TF_CONFIG, TensorFlow's own way of naming a cluster, says; without it a machine alone."""
+    """Return this machine as TensorFlow's TF_CONFIG describes it; a single machine if that is unset."""
     cluster = json.loads(os.environ.get("TF_CONFIG", "{}"))
     workers = cluster.get("cluster", {}).get("worker", [])
     return Machine(cluster["task"]["index"], len(workers)) if len(workers) > 1 else Machine(0, 1)
 
 
 def sum_over_machines(flat, machine: Machine, exchange: int):
-    """The sum of a vector over all machines, each of which gives its own.
+    """Return the elementwise sum of all machines' vectors.
 
     Args:
         flat: float32 (n,), the same length on every machine.
-        machine: this one.
-        exchange: a number that names this exchange, the same on every machine.
+        machine: this machine.
+        exchange: a number that identifies the exchange, the same on every machine.
     """
     import tensorflow as tf
 
@@ -55,14 +63,14 @@ def sum_over_machines(flat, machine: Machine, exchange: int):
 
 
 def prepare_runtime(seed: int, *, deterministic: bool, mode: str | None = None, mixed_precision: bool = False) -> None:
-    """Seed every generator and, where asked, make every operation reproducible. Call before any network is built.
+    """Seed every random generator and configure the backend. Call before any network is built.
 
     Args:
-        seed: for Python, NumPy and the backend.
-        deterministic: let only operations run that give the same bits every time.
-        mode: of the training; with `fine_tune` and `full` a deterministic run computes on one thread, because the
-            gradients of depthwise convolutions differ from run to run on more.
-        mixed_precision: compute in 16-bit numbers where there is a GPU for it.
+        seed: seed of Python, NumPy and the backend.
+        deterministic: allow only operations whose results are the same to the last bit in every run.
+        mode: mode of training; `fine_tune` and `full` use one thread if deterministic, because with several the
+            gradients of depthwise convolutions vary between runs.
+        mixed_precision: compute in 16 bits if there is a GPU.
     """
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
@@ -74,13 +82,13 @@ def prepare_runtime(seed: int, *, deterministic: bool, mode: str | None = None, 
 
 
 def start_anew(seed: int) -> None:
-    """Forget the networks of an earlier training in this process, and seed every generator for the next."""
+    """Clear the networks of earlier trainings in this process, and seed every random generator again."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
 
 
 def distribution() -> AbstractContextManager:
-    """The scope in which networks are built: every GPU of the machine holds a replica and its share of each batch."""
+    """Return the scope in which to build networks: with several GPUs, each holds a replica and gets a share of a batch."""
     names = gpus()
     if keras.backend.backend() != "tensorflow" or len(names) < 2:
         return nullcontext()
@@ -88,7 +96,7 @@ def distribution() -> AbstractContextManager:
 
 
 def devices_in_scope() -> int:
-    """How many devices share each batch here."""
+    """Return the number of devices that share each batch in the current scope."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -97,7 +105,7 @@ def devices_in_scope() -> int:
 
 
 def gpus() -> list[str]:
-    """The GPUs that the backend sees."""
+    """Return the names of the GPUs that the backend can use."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -106,14 +114,14 @@ def gpus() -> list[str]:
 
 
 def gradients(function: Callable[[list], object], inputs: list) -> list:
-    """How the sum of a function's numbers changes with each of its inputs, on Keras's TensorFlow or JAX backend.
+    """Return the gradients of the sum of a function's values, on Keras's TensorFlow or JAX backend.
 
     Args:
-        function: of a list of tensors, in operations of Keras; gives a tensor of any shape.
-        inputs: where the gradients are taken.
+        function: maps a list of tensors to a tensor of any shape, in operations of Keras.
+        inputs: the point at which to take the gradients.
 
     Returns:
-        A gradient an input, in its shape; zeros where the function does not depend on it.
+        One gradient per input, of its shape; zeros if the function does not depend on it.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -130,7 +138,7 @@ def gradients(function: Callable[[list], object], inputs: list) -> list:
     return tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-@cache  # two strategies in one process would answer each other's exchanges
+@cache  # exchanges of two strategies in one process would get mixed up
 def _mirrored(*devices: str):
     import tensorflow as tf
 
@@ -148,7 +156,7 @@ def _prepare_tensorflow(deterministic: bool, one_thread: bool) -> None:
 
 
 def _join_machines() -> None:
-    """Start this machine's server and wait for the others'; the strategy itself is not used."""
+    """Start this machine's server and wait for the others; the strategy itself is not used."""
     import tensorflow as tf
 
     tf.distribute.MultiWorkerMirroredStrategy()
@@ -158,4 +166,4 @@ def _mix_precision() -> None:
     if gpus():
         keras.mixed_precision.set_dtype_policy("mixed_float16")
     else:
-        log.info("no GPU here: train.mixed_precision changes nothing")
+        log.info("no GPU: train.mixed_precision has no effect")

@@ -1,1 +1,1 @@
-"""Random views of training images."""
+"""Data augmentation by random views of training images."""

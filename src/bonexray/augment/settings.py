@@ -8,7 +8,7 @@ from bonexray.config import Section, Seed
 
 
 class Augment(Section):
-    """The ranges of random changes to a training image; validation and test images are never changed."""
+    """Ranges of random changes to training images; validation and test images are never changed."""
 
     rotation_deg: Annotated[float, Field(ge=0, le=180)] = 10.0
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.05

@@ -1,27 +1,27 @@
-"""A training image turned, moved, scaled, sheared and mirrored a little, in one interpolation."""
+"""Random views of images: rotation, shift, zoom, shear and flip in a single interpolation."""
 
 import numpy as np
 
 from bonexray.augment.settings import Augment
 
-EPOCH, COPY = 0, 1  # streams of random numbers: views drawn while training, and views encoded beforehand
+EPOCH, COPY = 0, 1  # streams of random numbers: of views during training, and of copies encoded beforehand
 
 
 def random_view(image: np.ndarray, settings: Augment, stream: int, number: int, row: int) -> np.ndarray:
-    """One random view of an image; the same arguments give the same view, whatever was drawn before.
+    """Return a random view of an image, which depends on the arguments alone.
 
-    The ranges are for radiographs: a limb lies a little turned or off the centre, left and right look alike, but
-    nobody images it upside down and nothing else about its anatomy may change.
+    The changes suit radiographs: a limb may be slightly rotated or off centre, and left and right are mirror images. It
+    is never upside down, and its anatomy must not change.
 
     Args:
         image: float32 (px, px) in [0, 1].
-        settings: the ranges; each value is drawn uniformly within plus and minus its range.
+        settings: the ranges; each value is uniform within plus and minus its range.
         stream: `EPOCH` or `COPY`.
-        number: of the epoch or the copy.
-        row: of the image in the cohort.
+        number: number of the epoch or the copy.
+        row: row of the image in the cohort.
 
     Returns:
-        float32 (px, px) in [0, 1]; what comes from outside the image is black.
+        float32 (px, px) in [0, 1]; pixels from outside the image are black.
     """
     from skimage.transform import AffineTransform, warp
 
@@ -42,6 +42,6 @@ def random_view(image: np.ndarray, settings: Augment, stream: int, number: int, 
 
 
 def random_views(images: np.ndarray, settings: Augment, stream: int, number: int, rows: np.ndarray) -> np.ndarray:
-    """A random view of each image: float32 (images, px, px) in, the same out."""
+    """Return a random view of each image, float32 (images, px, px)."""
     views = [random_view(image, settings, stream, number, int(row)) for image, row in zip(images, rows, strict=True)]
     return np.stack(views)

@@ -1,4 +1,4 @@
-"""A network as the blocks that a diagram of it is drawn from."""
+"""Blocks of a network, for a diagram of its architecture."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ class Block:
     """One box of a diagram.
 
     Attributes:
-        title: what it is.
+        title: its name.
         kind: image, maps, tokens, features or classes.
-        layers: what it is made of, in a line.
-        shape: of what it gives, without the batch.
-        parameters: of all its layers.
-        multiply_adds: for one image.
+        layers: its layers, in one line.
+        shape: shape of its output, without the batch.
+        parameters: number of parameters of its layers.
+        multiply_adds: multiply-adds for one image.
     """
 
     title: str
@@ -50,12 +50,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Diagram:
-    """Blocks in the order of the flow: the image, then each backbone on its own, then what they share.
+    """Blocks from input to output: the image, the backbones in parallel, and the layers after them.
 
     Attributes:
-        image: where all begins.
-        branches: name of a backbone to its blocks; empty for a network without backbones.
-        trunk: what follows, up to the classes.
+        image: the input.
+        branches: the blocks of each backbone by its name; empty for a network without backbones.
+        trunk: the blocks after them, up to the classes.
     """
 
     image: Block
@@ -64,10 +64,10 @@ class Diagram:
 
 
 def diagram_of(network: "keras.Model", name: str) -> Diagram:
-    """The blocks of a model of the registry.
+    """Divide a model of the registry into blocks.
 
     Args:
-        network: from image to classes.
+        network: a network from image to classes.
         name: a key of `REGISTRY`.
     """
     shape = tuple(network.input.shape[1:])
@@ -84,21 +84,24 @@ def diagram_of(network: "keras.Model", name: str) -> Diagram:
 
 
 def _blocks(layers: "Layers") -> list[Block]:
-    """Maps in stages of one side each, then a block for every layer that computes something or changes the shape."""
+    """Return one block per size of feature maps, then one per layer that has weights or changes the shape."""
     layers = [layer for layer in layers if type(layer).__name__ != "InputLayer"]
-    end = max((number for number, layer in enumerate(layers, 1) if _gives_maps(layer)), default=0)
+    end = max((number for number, layer in enumerate(layers, 1) if _outputs_maps(layer)), default=0)
     return [*_stages(layers[:end]), *_steps(layers[end:])]
 
 
-def _gives_maps(layer: "keras.Layer") -> bool:
-    return len(layer.output.shape) == 4 and type(layer).__name__ != "Reshape"  # tokens are reshaped to maps, once
+def _outputs_maps(layer: "keras.Layer") -> bool:
+    return len(layer.output.shape) == 4 and type(layer).__name__ != "Reshape"  # a Reshape turns tokens into maps
 
 
 def _stages(layers: "Layers") -> list[Block]:
-    """A stage ends where no later layer gives maps as large: what squeezes them in passing is a part of it."""
+    """Return the stages of a network; a stage ends after the last layer with maps of its size.
+
+    Layers within it may have smaller maps, as in squeeze-and-excitation.
+    """
     sides, largest = [], 0
     for layer in reversed(layers):
-        if _gives_maps(layer) and type(layer).__name__ != "ZeroPadding2D":  # which makes room for what follows
+        if _outputs_maps(layer) and type(layer).__name__ != "ZeroPadding2D":  # padding belongs to the next stage
             largest = max(largest, layer.output.shape[1])
         sides.append(largest)
     groups = groupby(zip(layers, reversed(sides), strict=True), key=lambda pair: pair[1])
@@ -109,7 +112,7 @@ def _stages(layers: "Layers") -> list[Block]:
 
 
 def _passed_on(stage: "Layers", later: "Layers") -> "keras.Layer":
-    """The layer whose maps the later stages read; where they read several, the one with the most channels."""
+    """Return the layer whose maps later stages read; of several, the one with the most channels."""
     tensors = [
         tensor for layer in later for tensor in (layer.input if isinstance(layer.input, list) else [layer.input])
     ]
@@ -122,11 +125,11 @@ def _channels(layer: "keras.Layer") -> int:
 
 
 def _steps(layers: "Layers") -> list[Block]:
-    """Layers without maps; dropout and activations go with what they follow."""
+    """Return blocks of layers without maps; dropout and activations join the layer before them."""
     steps: list[list] = []
     for layer in layers:
-        begins = layer.weights or type(layer).__name__ in TITLES
-        if begins or not steps:
+        starts_block = layer.weights or type(layer).__name__ in TITLES
+        if starts_block or not steps:
             steps.append([layer])
         else:
             steps[-1].append(layer)
@@ -146,15 +149,15 @@ def _step(layers: "Layers") -> Block:
 def _block(title: str, kind: str, layers: "Layers", last: "keras.Layer") -> Block:
     parameters = sum(layer.count_params() for layer in layers)
     return Block(
-        title, kind, _listed(layers), tuple(last.output.shape[1:]), parameters, sum(map(layer_multiply_adds, layers))
+        title, kind, _summary(layers), tuple(last.output.shape[1:]), parameters, sum(map(layer_multiply_adds, layers))
     )
 
 
-def _listed(layers: "Layers") -> str:
-    """The commonest kinds of layer, those with a cost first, counted; layers within a layer are counted one by one."""
+def _summary(layers: "Layers") -> str:
+    """Count layers by kind, nested ones included, and list the most common; kinds with multiply-adds come first."""
     flat = list(_flat(layers))
-    counts = Counter(_named(layer) for layer in flat)
-    costly = {_named(layer) for layer in flat if layer_multiply_adds(layer)}
+    counts = Counter(_kind(layer) for layer in flat)
+    costly = {_kind(layer) for layer in flat if layer_multiply_adds(layer)}
     kinds = sorted(counts, key=lambda kind: (kind not in costly, -counts[kind]))
     shown = [f"{counts[kind]} {kind}" if counts[kind] > 1 else kind for kind in kinds[:KINDS_SHOWN]]
     return ", ".join([*shown, *(["…"] if len(kinds) > KINDS_SHOWN else [])])
@@ -165,7 +168,7 @@ def _flat(layers: "Layers"):
         yield from _flat(layer.layers) if hasattr(layer, "layers") else [layer]
 
 
-def _named(layer: "keras.Layer") -> str:
+def _kind(layer: "keras.Layer") -> str:
     kind = type(layer).__name__
     if kind == "Dense" and layer.name == "classes":
         return layer.activation.__name__

@@ -1,4 +1,4 @@
-"""Batches read from files as they are needed, in another order each epoch where they are for training."""
+"""Batches that are read from files on demand and shuffled anew each epoch for training."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,21 +9,21 @@ from bonexray.augment.settings import Augment
 from bonexray.augment.views import EPOCH, random_views
 from bonexray.data.arrays import ArrayFile
 
-# What a network input is fed with: rows of the cohort and the number of the epoch to an array (rows, ...).
+# Maps rows of the cohort and the number of the epoch to the values of one network input, (rows, ...).
 Reader = Callable[[np.ndarray, int], np.ndarray]
 
 
 class Batches(keras.utils.PyDataset):
-    """Some rows of the cohort with their targets; only the batch at hand is in memory.
+    """Rows of the cohort with their targets; only the current batch is in memory.
 
-    The batches are of one size or differ by one row, so none is left with too few for its share of the gradients.
+    Batch sizes differ by at most one row, so no small last batch gets an outsized share of the gradients.
 
     Args:
-        readers: one a network input.
+        readers: one per network input.
         targets: float32 (images, outputs).
-        rows: int (n,), the rows that take part.
-        batch_images: rows in a batch at most.
-        shuffle_seed: gives each epoch an order of its own; None keeps the given one.
+        rows: int (n,), the rows to include.
+        batch_images: maximum number of rows in a batch.
+        shuffle_seed: seed of each epoch's order; None keeps the given order.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Batches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._readers, self._targets, self._batch_images = readers, targets, batch_images
-        self._given, self._seed, self._epoch = rows, shuffle_seed, -1
+        self._rows, self._seed, self._epoch = rows, shuffle_seed, -1
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self._given) // self._batch_images)
+        return -(-len(self._rows) // self._batch_images)
 
     def __getitem__(self, batch: int) -> tuple:
         rows = np.sort(self._batches[batch])
@@ -48,47 +48,47 @@ class Batches(keras.utils.PyDataset):
         return (inputs if len(inputs) > 1 else inputs[0]), self._targets[rows]
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch."""
+        """Start the next epoch."""
         self._epoch += 1
-        rows = self._given
+        rows = self._rows
         if self._seed is not None:
             rows = np.random.default_rng([self._seed, self._epoch]).permutation(rows)
         self._batches = np.array_split(rows, max(len(self), 1))
 
     @property
     def sizes(self) -> list[int]:
-        """Rows of each batch."""
+        """Return the number of rows of each batch."""
         return [len(batch) for batch in self._batches]
 
 
 def stored(array: ArrayFile) -> Reader:
-    """The rows as they are."""
+    """Read rows unchanged."""
     return lambda rows, _epoch: array[rows]
 
 
 def images(array: ArrayFile) -> Reader:
-    """Images (images, px, px) as they are, with a channel."""
+    """Read images (images, px, px) unchanged and add a channel axis."""
     return lambda rows, _epoch: array[rows][..., None]
 
 
 def augmented_images(array: ArrayFile, settings: Augment) -> Reader:
-    """Images (images, px, px) with a channel, each in another random view every epoch."""
+    """Read images (images, px, px) as random views, new ones each epoch, and add a channel axis."""
     return lambda rows, epoch: random_views(array[rows], settings, EPOCH, epoch, rows)[..., None]
 
 
-def augmented_features(views: ArrayFile, viewed: np.ndarray, seed: int) -> Reader:
-    """Features of one of each training image's encoded views, drawn anew every epoch.
+def augmented_features(views: ArrayFile, training_rows: np.ndarray, seed: int) -> Reader:
+    """Read the features of one view per training image, chosen at random each epoch.
 
     Args:
         views: (copies x training images, features), copy by copy.
-        viewed: int (training images,), their rows in the cohort, ascending.
-        seed: of the draw; with the same seed two backbones draw views of the same image alike.
+        training_rows: int (training images,), their rows in the cohort, ascending.
+        seed: seed of the choice; with the same seed all backbones use the same view of an image.
     """
-    copies = len(views) // len(viewed)
+    copies = len(views) // len(training_rows)
 
     def read(rows: np.ndarray, epoch: int) -> np.ndarray:
-        drawn = np.random.default_rng([seed, epoch]).integers(copies, size=len(viewed))
-        places = np.searchsorted(viewed, rows)
-        return views[drawn[places] * len(viewed) + places]
+        choice = np.random.default_rng([seed, epoch]).integers(copies, size=len(training_rows))
+        positions = np.searchsorted(training_rows, rows)
+        return views[choice[positions] * len(training_rows) + positions]
 
     return read

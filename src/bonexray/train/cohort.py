@@ -1,4 +1,4 @@
-"""What a model learns from: the outputs of earlier stages, and how they are fed to it."""
+"""The training data of a model: outputs of earlier stages, and batches of them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,12 @@ class Cohort:
     """Images or features in files, with labels and splits in the manifest's order.
 
     Attributes:
-        views: whether augmented copies of features are drawn where there are some.
+        manifest: one row per image.
+        classes: the class map.
+        row: the model's mode and inputs.
+        train: batch size, output and seed.
+        augment: ranges of random views.
+        views: whether training uses augmented copies of features if there are any.
     """
 
     manifest: pd.DataFrame
@@ -34,55 +39,55 @@ class Cohort:
     views: bool = True
 
     def in_run(self, run: Run) -> "Cohort":
-        """The same cohort with the splits of a run's fold and the seeds of its repeat."""
-        later = run.repeat - 1
+        """Return this cohort with the splits of a run's fold and the seeds of its repeat."""
+        offset = run.repeat - 1
         return replace(
             self,
             manifest=self.manifest.assign(split=split_in(self.manifest, run.fold)),
-            train=self.train.model_copy(update={"seed": self.train.seed + later}),
-            augment=self.augment.model_copy(update={"seed": self.augment.seed + later}),
+            train=self.train.model_copy(update={"seed": self.train.seed + offset}),
+            augment=self.augment.model_copy(update={"seed": self.augment.seed + offset}),
         )
 
     @property
     def labels(self) -> np.ndarray:
-        """int (images,), places in the class map."""
+        """Return the labels as indices in the class map, int (images,)."""
         return class_numbers(self.manifest["label"], self.classes)
 
     @property
     def learns_from_images(self) -> bool:
-        """Whether training backpropagates through convolutions."""
+        """Return True if training reads images and not only cached features."""
         return self.row.mode != FROZEN
 
     @property
     def files(self) -> list[Path]:
-        """The arrays that training reads."""
+        """Return the arrays that training reads."""
         features = self.row.features if self.row.mode in (FROZEN, FINE_TUNE) else []
         arrays = [folder / name for folder in features for name in (FEATURES, VIEWS)]
         return [file for file in arrays if file.exists()] + ([IMAGES] if self.learns_from_images else [])
 
     @property
     def definition(self) -> list[str]:
-        """Its rows in the table of models, in words: of its backbones, or of the network from scratch."""
+        """Describe the registry's rows of the backbones, or of the network from scratch."""
         cards = [read_features_card(folder) for folder in self.row.features]
         return [card["row"] for card in cards] or [f"{self.row.inputs[0]}, heat maps from {self.row.heat_map}"]
 
     @property
     def starts_from(self) -> str:
-        """Where training starts: `scratch`, or the origins of the backbones' weights."""
+        """Return `scratch`, or the origins of the backbones' starting weights."""
         cards = [read_features_card(folder) for folder in self.row.features]
         return " and ".join(dict.fromkeys(card["starts_from"] for card in cards)) or SCRATCH
 
     def rows(self, split: str | None) -> np.ndarray:
-        """The rows of one split, or all of them."""
+        """Return the rows of one split, or all rows."""
         return np.flatnonzero(self.manifest["split"] == split) if split else np.arange(len(self.manifest))
 
     def images(self, split: str | None, *, learning: bool = False) -> Batches:
-        """Batches of images; when learning, shuffled and each in another view every epoch."""
+        """Return batches of images; for learning, shuffled and as new random views each epoch."""
         array = ArrayFile(IMAGES)
         return self._batches([augmented_images(array, self.augment) if learning else images(array)], split, learning)
 
     def features(self, split: str | None, *, learning: bool = False) -> Batches:
-        """Batches of features; when learning, shuffled and where there are augmented copies of one of these."""
+        """Return batches of features; for learning, shuffled and of a random augmented copy if there are any."""
         return self._batches([self._features(folder, learning) for folder in self.row.features], split, learning)
 
     def _features(self, folder: Path, learning: bool) -> Reader:
@@ -99,11 +104,11 @@ class Cohort:
 
 
 def open_cohort(row: ModelRow, train: Train, augment: Augment) -> Cohort:
-    """Open what a model of the study is trained on.
+    """Open the training data of a model of the study.
 
     Args:
-        row: of the study: its mode and the outputs of earlier stages.
-        train: batch, output and seed.
-        augment: how training images may be moved about.
+        row: the model's mode and inputs.
+        train: batch size, output and seed.
+        augment: ranges of random views.
     """
     return Cohort(read_manifest(), read_classes(), row, train, augment)

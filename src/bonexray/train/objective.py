@@ -1,4 +1,4 @@
-"""What training minimises and how: Keras's losses, optimisers and schedules by the names of the settings."""
+"""Losses, optimisers and learning rate schedules of Keras, by the names that the settings use."""
 
 from collections.abc import Callable
 
@@ -27,18 +27,18 @@ MONITOR = "val_loss"
 
 
 def targets_of(labels: np.ndarray, classes: int, settings: Train) -> np.ndarray:
-    """Labels as the network's output is to be: one column a class, or for a sigmoid one column, 1 the second class.
+    """Return labels as targets: one-hot for a softmax; for a sigmoid one column, 1 for the second class.
 
     Args:
-        labels: int (images,), places in the class map.
+        labels: int (images,), indices in the class map.
         classes: number of classes.
-        settings: the output.
+        settings: the kind of output.
 
     Returns:
         float32 (images, classes) or (images, 1).
 
     Raises:
-        BonexrayError: a sigmoid for other than two classes.
+        BonexrayError: if a sigmoid is used with other than two classes.
     """
     require_output(settings.output, classes)
     if settings.output == "softmax":
@@ -47,18 +47,18 @@ def targets_of(labels: np.ndarray, classes: int, settings: Train) -> np.ndarray:
 
 
 def loss_of(settings: Train) -> keras.losses.Loss:
-    """The loss of the settings' output, with its label smoothing and, where focal, its gamma."""
+    """Return the loss of the settings, with their label smoothing and, for focal loss, gamma."""
     return LOSSES[settings.output, settings.loss](settings)
 
 
 def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int) -> keras.optimizers.Optimizer:
-    """The optimiser, at a constant learning rate or on a cosine that falls from it after a linear warm-up.
+    """Return the optimiser, with a constant learning rate or a cosine decay after a linear warm-up.
 
     Args:
-        settings: optimiser, schedule, warm-up and the smallest learning rate.
-        learning_rate: the largest.
-        steps: batches an epoch.
-        epochs: how many there will be at most.
+        settings: optimiser, schedule, warm-up and smallest learning rate.
+        learning_rate: the largest learning rate.
+        steps: batches per epoch.
+        epochs: maximum number of epochs.
     """
     rate: float | keras.optimizers.schedules.CosineDecay = learning_rate
     if settings.schedule == "cosine":
@@ -74,7 +74,7 @@ def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int)
 
 
 def reduction_of(settings: Train) -> list[keras.callbacks.Callback]:
-    """Where asked, the reduction of the learning rate when validation stops improving."""
+    """Return the callback that lowers the learning rate on a plateau; none for other schedules."""
     if settings.schedule != "plateau":
         return []
     return [

@@ -10,7 +10,7 @@ from bonexray.networks.settings import HeadSettings
 
 
 class FineTune(Section):
-    """The second phase of a training that also changes the upper blocks of its backbones."""
+    """Second phase of training, which also changes the upper blocks of the backbones."""
 
     blocks: dict[str, str] = Field(default_factory=dict)
     epochs: Count = 10
@@ -18,7 +18,7 @@ class FineTune(Section):
 
 
 class Train(HeadSettings):
-    """How a head or a network is fitted."""
+    """Loss, optimiser, schedule and stopping of training."""
 
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
@@ -41,7 +41,7 @@ class Train(HeadSettings):
 
 
 class ModelRow(Section):
-    """A model of the study: how it is trained, and the outputs of earlier stages or the code that it is trained from."""
+    """A model of the study: its mode of training, and the folders of features or the code that it depends on."""
 
     mode: Literal["scratch", "frozen", "fine_tune", "full"]
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
@@ -51,5 +51,5 @@ class ModelRow(Section):
 
     @property
     def features(self) -> list[Path]:
-        """The folders of its backbones' features; none for a network from scratch."""
+        """Return the folders of the backbones' features; none for a network from scratch."""
         return [] if self.mode == "scratch" else [Path(folder) for folder in self.inputs]

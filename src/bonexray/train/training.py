@@ -1,4 +1,4 @@
-"""One model's training from the files of earlier stages, and the card that says what it was made of."""
+"""Training of one model from the files of earlier stages, and the card that identifies it."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +27,7 @@ NETWORK = "network"
 
 
 def model_card(name: str, cohort: Cohort) -> dict[str, object]:
-    """What a model is and what it was trained on, by hash: enough to name its training and to rebuild it.
+    """Describe a model and, by hash, its training data: enough to identify its training and to rebuild it.
 
     Returns:
         model, mode, classes, leak_suspect, img_px, definition (its rows in the table of models, in words), starts_from,
@@ -58,12 +58,12 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
 
 
 def cost(network: keras.Model, cohort: Cohort, weights: Path) -> dict[str, float]:
-    """What a model costs as it would be used, its frozen backbones included.
+    """Return the size and computing cost of a model, including its frozen backbones.
 
     Args:
-        network: what was trained.
-        cohort: what it was trained on.
-        weights: the file of what was trained.
+        network: the trained network.
+        cohort: its training data.
+        weights: the file of its weights.
 
     Returns:
         parameters; multiply_adds for one image; file_mb, all weights in millions of bytes.
@@ -78,37 +78,37 @@ def cost(network: keras.Model, cohort: Cohort, weights: Path) -> dict[str, float
 
 
 def image_side(cohort: Cohort) -> int:
-    """Side in pixels of the images that a cohort's model sees."""
+    """Return the side in pixels of the images that a cohort's model sees."""
     if cohort.learns_from_images:
         return ArrayFile(IMAGES).shape[1]
     return read_features_card(cohort.row.features[0])["img_px"]
 
 
 def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener) -> tuple[keras.Model, pd.DataFrame]:
-    """Fit a model and read back what was kept.
+    """Fit a model and reload the weights of its best epoch.
 
     Args:
         name: a key of `REGISTRY`.
-        cohort: what it learns from, and how.
-        folder: gets model.weights.h5, the weights of the epoch with the lowest validation loss.
-        on_epoch: told each epoch's metrics.
+        cohort: its training data and settings.
+        folder: where model.weights.h5, the weights of the epoch with the lowest validation loss, is written.
+        on_epoch: called after each epoch with its number and metrics.
 
     Returns:
-        The network with the weights read from the file, and the history, one row an epoch.
+        The network with the weights of that file, and the history, one row per epoch.
     """
-    checkpoint, kept = folder / "checkpoint.weights.h5", folder / MODEL_WEIGHTS
+    checkpoint, weights = folder / "checkpoint.weights.h5", folder / MODEL_WEIGHTS
     with distribution():
         history = TRAININGS[cohort.row.mode](name, cohort, checkpoint, on_epoch)
-    best = _build(name, cohort)  # outside: a network of several devices answers once a device
+    best = _build(name, cohort)  # outside the scope, where a network would predict once per device
     best.load_weights(checkpoint)
-    best.save_weights(kept)  # without the optimiser's state, which the checkpoint carries
+    best.save_weights(weights)  # without the optimiser's state, which the checkpoint contains
     checkpoint.unlink()
-    best.load_weights(kept)
+    best.load_weights(weights)
     return best, history
 
 
 def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
-    """A head on cached features."""
+    """Train a head on cached features."""
     head = head_of(name, len(cohort.classes), cohort.train)
     adapt(head, cohort.features("train"))
     phase = Phase(HEAD, cohort.train.epochs, cohort.train.learning_rate)
@@ -117,7 +117,7 @@ def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochList
 
 
 def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
-    """Every layer, from images, from scratch or from the backbones' starting weights."""
+    """Train every layer on images, from random weights or from the backbones' starting weights."""
     network = _build(name, cohort)
     _start_backbones(network, name)
     phase = Phase(NETWORK, cohort.train.epochs, cohort.train.learning_rate)
@@ -126,11 +126,11 @@ def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochL
 
 
 def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
-    """A head on cached features until it has settled, then the upper blocks with it, at their own learning rate.
+    """Train a head on cached features, then the upper blocks with it at their own learning rate.
 
-    What the first phase found is kept where the second finds nothing better.
+    The weights of the first phase are kept unless the second improves the validation loss.
     """
-    settled = _train_head(name, cohort, checkpoint, on_epoch)
+    head_history = _train_head(name, cohort, checkpoint, on_epoch)
     head = head_of(name, len(cohort.classes), cohort.train)
     head.load_weights(checkpoint)
     network = _build(name, cohort)
@@ -139,22 +139,24 @@ def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListe
     checkpoint.unlink()
     network.save_weights(checkpoint)
     options = cohort.row.fine_tune
-    phase = Phase(NETWORK, options.epochs, options.learning_rate, len(settled), float(settled["val_loss"].min()))
+    phase = Phase(
+        NETWORK, options.epochs, options.learning_rate, len(head_history), float(head_history["val_loss"].min())
+    )
     train, val = cohort.images("train", learning=True), cohort.images("val")
-    tuned = fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
-    return pd.concat([settled, tuned], ignore_index=True)
+    network_history = fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+    return pd.concat([head_history, network_history], ignore_index=True)
 
 
 TRAININGS = {FROZEN: _train_head, SCRATCH: _train_network, FULL: _train_network, FINE_TUNE: _fine_tune}
 
 
 def class_weight(cohort: Cohort) -> dict[int, float] | None:
-    """Weights of the classes in the loss, by the training split, where they are asked for."""
+    """Return the class weights of the training split, or None if the settings disable them."""
     return balanced_weights(cohort.labels[cohort.rows("train")]) if cohort.train.class_weights == "balanced" else None
 
 
 def adapt(head: keras.Model, train: Batches) -> None:
-    """Give a head that standardises its features the statistics of the training split."""
+    """Set the statistics of a standardising head to those of the training split."""
     if STANDARDIZE not in {layer.name for layer in head.layers}:
         return
     inputs = (train[number][0] for number in range(len(train)))

@@ -1,1 +1,1 @@
-"""The search for a model's settings, on validation alone."""
+"""Search for a model's settings on the validation split."""

@@ -1,4 +1,4 @@
-"""What a search reads: the outputs of earlier stages, there and up to date."""
+"""Checks that the inputs of a search, the outputs of earlier stages, exist and are up to date."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,10 @@ DVC_FOLDER = Path(".dvc")
 
 
 def searched_model(settings: Settings, name: str) -> ModelRow:
-    """The row of the model that is to be searched for.
+    """Return the study's row of the model to search for.
 
     Raises:
-        BonexrayError: there is no such model, or the study has it not.
+        BonexrayError: if there is no such model, or it is not in the study.
     """
     model_row(name)
     if name not in settings.models:
@@ -38,10 +38,10 @@ def require_inputs(settings: Settings, name: str) -> int:
     """Refuse inputs that are missing or stale.
 
     Returns:
-        How many augmented copies the model's features have on disk.
+        The number of augmented copies of the model's features on disk.
 
     Raises:
-        BonexrayError: naming the stage that makes them.
+        BonexrayError: if an input is missing or stale; it names the stage that writes it.
     """
     row = searched_model(settings, name)
     inputs = list(_inputs(row, name, settings.features.copies))
@@ -51,9 +51,9 @@ def require_inputs(settings: Settings, name: str) -> int:
     if settings.split.folds or folds_of(read_manifest()) > 1:
         raise BonexrayError(
             "split.folds",
-            expected="null for a search, because every image is in some fold's test",
+            expected="null for a search, because every image is in the test set of some fold",
             received=settings.split.folds,
-            do="search with one split, and give the settings that are found to the study in folds",
+            do="search with a single split, then use the settings in the study with folds",
         )
     cards = [_require_current(settings, name, backbone) for backbone in _backbones_on_features(row, name)]
     _require_fresh(sorted({stage for stage, _ in inputs}))
@@ -65,7 +65,7 @@ def _backbones_on_features(row: ModelRow, name: str) -> tuple[str, ...]:
 
 
 def _inputs(row: ModelRow, name: str, copies: int) -> Iterator[tuple[str, Path]]:
-    """Stages and the files of theirs that a training in a mode reads."""
+    """Yield the stages and their files that a training reads."""
     yield from (("split", file) for file in (MANIFEST, CLASSES))
     on_features = _backbones_on_features(row, name)
     for backbone in model_row(name).backbones:
@@ -80,7 +80,7 @@ def _inputs(row: ModelRow, name: str, copies: int) -> Iterator[tuple[str, Path]]
 
 
 def _require_current(settings: Settings, name: str, backbone: str) -> dict:
-    """Hold a backbone's features against the settings, the manifest and the weights."""
+    """Compare a backbone's features with the settings, the manifest and the weights; return their card."""
     folder, weights = features_folder(backbone), weights_path(backbone)
     card, images, copies = read_features_card(folder), len(read_manifest()), settings.features.copies
     findings = [
@@ -88,16 +88,16 @@ def _require_current(settings: Settings, name: str, backbone: str) -> dict:
         (card["copies"], copies, "augmented copies"),
         (len(ArrayFile(folder / FEATURES)), images, "images"),
     ]
-    for found, expected, what in findings:
-        if found != expected:
-            raise _not_ready(f"features@{backbone}", str(folder), f"features of {found} {what}", f"{expected} {what}")
+    for actual, expected, what in findings:
+        if actual != expected:
+            raise _not_ready(f"features@{backbone}", str(folder), f"features of {actual} {what}", f"{expected} {what}")
     if weights.is_file() and sha256_of(weights) != card["weights_sha256"]:
         raise _not_ready(f"features@{backbone}", str(folder), "features of other weights", f"those of {weights}")
     return card
 
 
 def _require_fresh(stages: list[str]) -> None:
-    """Ask DVC whether anything that the inputs were made from has changed since."""
+    """Refuse outputs of stages whose inputs, settings or code have changed, according to DVC."""
     if not DVC_FOLDER.is_dir():
         return
     from dvc.exceptions import DvcException
@@ -109,13 +109,13 @@ def _require_fresh(stages: list[str]) -> None:
     except DvcException as error:
         raise BonexrayError(
             "dvc status",
-            expected="an answer",
+            expected="the state of the stages",
             received=" ".join(f"{error}".split()),
-            do="put dvc.yaml and params.yaml right",
+            do="correct dvc.yaml and params.yaml",
         ) from error
     if changed:
         first = next((stage for stage in stages if stage in changed), next(iter(changed)))
-        raise _not_ready(" ".join(stages), f"the output of {first}", "one of other inputs, settings or code")
+        raise _not_ready(" ".join(stages), f"the output of {first}", "output of other inputs, settings or code")
 
 
 def _not_ready(stage: str, what: str, received: str, expected: str = "") -> BonexrayError:

@@ -1,7 +1,7 @@
-"""The search: Optuna chooses, training tries, and a file remembers, so that a search goes on where it was.
+"""Search for a model's settings with Optuna, stored in a file so that it can be resumed.
 
-Each trial is drawn with a seed of its own, from the trials before it. So one search for ten trials and one for five
-that is taken up again for ten are the same search.
+Each trial has its own seed and depends on the earlier trials alone, so ten trials give the same results as five that
+are resumed up to ten.
 """
 
 import json
@@ -26,7 +26,7 @@ from bonexray.study import Settings
 from bonexray.train.objective import MONITOR
 from bonexray.train.training import model_card
 from bonexray.tuning.inputs import require_inputs
-from bonexray.tuning.space import Searched, present_values, space_card, suggest
+from bonexray.tuning.space import SearchTarget, present_values, space_card, suggest
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, attempt, cohort_with
 
 # The parts of this package that decide a trial's numbers.
@@ -43,7 +43,7 @@ CODE = (
     "runtime.py",
 )
 LIBRARIES = ("optuna", "keras", "tensorflow", "numpy")
-UNHURRIED = 5  # trials that are never given up, and the share of the epochs in which none is: 1 / UNHURRIED
+UNHURRIED = 5  # the first trials, and the first 1 / UNHURRIED of the epochs, are never pruned
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -51,111 +51,113 @@ class Search:
     """A search for a model's settings, with the trials that have ended so far.
 
     Attributes:
-        searched: model and settings.
-        fingerprint: names what the trials consume: data, settings, space, code.
+        target: model and settings.
+        fingerprint: hash of all that decides the trials: data, settings, search space, code.
     """
 
-    def __init__(self, searched: Searched, fingerprint: str, study: optuna.Study) -> None:
-        self.searched, self.fingerprint, self._study = searched, fingerprint, study
+    def __init__(self, target: SearchTarget, fingerprint: str, study: optuna.Study) -> None:
+        self.target, self.fingerprint, self._study = target, fingerprint, study
 
     @property
     def trials(self) -> list[Trial]:
-        """The trials that have ended, in their order."""
-        return [_trial_of(number, kept) for number, kept in enumerate(self._study.get_trials(states=ENDED))]
+        """Return the trials that have ended, in order."""
+        return [_trial_of(number, frozen) for number, frozen in enumerate(self._study.get_trials(states=ENDED))]
 
     @property
     def notes(self) -> list[str]:
-        """What this search leaves out."""
-        row, settings = self.searched.row, self.searched.settings
+        """Return remarks on what the search leaves out."""
+        row, settings = self.target.row, self.target.settings
         notes = []
-        if row.mode == FROZEN and not self.searched.copies:
-            how = "`-S features.copies=8`, or the same in conf/config.yaml, encodes some"
-            notes.append(f"augmentation is not searched, because the features have no augmented copies: {how}")
+        if row.mode == FROZEN and not self.target.copies:
+            notes.append(
+                "augmentation is not searched, because the features have no augmented copies: set features.copies=8 "
+                "with -S or in conf/config.yaml"
+            )
         if settings.train.repeats > 1:
-            notes.append("of the repeats only the first seed is searched with")
+            notes.append("only the seed of the first repeat is used")
         return notes
 
     def run(self, until: int) -> Iterator[Trial]:
-        """Try until so many trials have ended; yields each.
+        """Yield trials as they end, until there are enough.
 
         Args:
-            until: trials in all, those of earlier runs included.
+            until: total number of trials, including those of earlier calls.
         """
         for number in range(len(self.trials), until):
-            yield self._try(number)
+            yield self._run_trial(number)
 
-    def _try(self, number: int) -> Trial:
-        options = self.searched.settings.train
-        present = present_values(self.searched)
+    def _run_trial(self, number: int) -> Trial:
+        options = self.target.settings.train
+        present = present_values(self.target)
         self._study.sampler = _sampler(options.seed, number, present)
-        asked = self._study.ask()
+        optuna_trial = self._study.ask()
         try:
-            changes = suggest(asked, self.searched)
-            trial = attempt(self.searched, number, present if number == 0 else changes, _pruning(asked))
-            asked.set_user_attr("changes", dict(trial.changes))
-            asked.set_user_attr("history", json.dumps(trial.history))
-        except BaseException:  # an interrupt too: this trial is tried again
-            self._study.tell(asked, state=TrialState.FAIL)
+            changes = suggest(optuna_trial, self.target)
+            trial = attempt(self.target, number, present if number == 0 else changes, _pruning(optuna_trial))
+            optuna_trial.set_user_attr("changes", dict(trial.changes))
+            optuna_trial.set_user_attr("history", json.dumps(trial.history))
+        except BaseException:  # also on an interrupt: the trial is repeated
+            self._study.tell(optuna_trial, state=TrialState.FAIL)
             raise
         if trial.state == FINISHED:
-            self._study.tell(asked, trial.score)
+            self._study.tell(optuna_trial, trial.score)
         else:
-            self._study.tell(asked, state=TrialState.PRUNED)
+            self._study.tell(optuna_trial, state=TrialState.PRUNED)
         return trial
 
 
 @contextmanager
 def open_search(settings: Settings, name: str) -> Iterator[Search]:
-    """Open a model's search, or begin it.
+    """Open a model's search, or start one.
 
-    It is kept in .bonexray/tune.db of the main repository under the hash of what its trials consume, so trials of
-    other data, settings, space or code are no part of it. What a killed process left unfinished is tried again.
+    It is stored in .bonexray/tune.db of the main repository under its fingerprint, so trials of other data, settings,
+    search spaces or code are not part of it. Trials that a killed process left unfinished are repeated.
 
     Args:
-        settings: of the study; its `split`, `weights` and others as they stand.
-        name: of a model in them.
+        settings: settings of the study.
+        name: name of one of its models.
 
     Raises:
-        BonexrayError: no such model, inputs missing or stale, or another process is at the same search.
+        BonexrayError: if there is no such model, if inputs are missing or stale, or if another process runs the search.
     """
-    searched = Searched(settings, name, require_inputs(settings, name))
-    options, row = settings.train, searched.row
+    target = SearchTarget(settings, name, require_inputs(settings, name))
+    options, row = settings.train, target.row
     prepare_runtime(
         options.seed, deterministic=options.deterministic, mode=row.mode, mixed_precision=options.mixed_precision
     )
-    fingerprint = _fingerprint(searched)
+    fingerprint = _fingerprint(target)
     folder = main_repository() / ".bonexray"
     folder.mkdir(exist_ok=True)
-    with _alone_at(folder / f"tune-{name}.lock", name), warnings.catch_warnings():
+    with _exclusive(folder / f"tune-{name}.lock", name), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PartialFixedSampler is experimental")
         warnings.filterwarnings("ignore", "Fixed parameter")  # the study's own settings may lie outside the space
         study = _open_study(folder / "tune.db", f"{name}-{fingerprint[:16]}", options.epochs)
         for left in study.get_trials(states=(TrialState.RUNNING,)):
             study.tell(left.number, state=TrialState.FAIL)
-        yield Search(searched, fingerprint, study)
+        yield Search(target, fingerprint, study)
 
 
 @contextmanager
-def _alone_at(lock: Path, name: str) -> Iterator[None]:
-    held = FileLock(lock, timeout=0)
+def _exclusive(lock: Path, name: str) -> Iterator[None]:
+    file_lock = FileLock(lock, timeout=0)
     try:
-        held.acquire()
+        file_lock.acquire()
     except Timeout:
         raise BonexrayError(
             f"the search for {name}",
             expected="one process at a time",
-            received="another that is at it",
+            received="another process that is running it",
             do="wait for it, or stop it",
         ) from None
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def _open_study(file: Path, name: str, epochs: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with FileLock(file.with_suffix(".lock")):  # two processes that make a database at once break it
+    with FileLock(file.with_suffix(".lock")):  # creating a database in two processes at once breaks it
         storage = optuna.storages.RDBStorage(f"sqlite:///{file}", engine_kwargs={"connect_args": {"timeout": 60}})
         pruner = optuna.pruners.MedianPruner(n_startup_trials=UNHURRIED, n_warmup_steps=epochs // UNHURRIED)
         return optuna.create_study(
@@ -164,34 +166,34 @@ def _open_study(file: Path, name: str, epochs: int) -> optuna.Study:
 
 
 def _sampler(seed: int, number: int, present: dict) -> optuna.samplers.BaseSampler:
-    """Parzen estimators, after ten random trials; the very first is the study's own settings."""
-    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    sampler = optuna.samplers.TPESampler(seed=own)
+    """Return a tree-structured Parzen estimator, random for ten trials; trial 0 has the study's own settings."""
+    trial_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    sampler = optuna.samplers.TPESampler(seed=trial_seed)
     return sampler if number else optuna.samplers.PartialFixedSampler(present, sampler)
 
 
-def _pruning(asked: optuna.Trial) -> Callable[[int, float], bool]:
+def _pruning(optuna_trial: optuna.Trial) -> Callable[[int, float], bool]:
     def is_hopeless(epoch: int, lowest: float) -> bool:
-        asked.report(lowest, epoch)
-        return asked.should_prune()
+        optuna_trial.report(lowest, epoch)
+        return optuna_trial.should_prune()
 
     return is_hopeless
 
 
-def _trial_of(number: int, kept: FrozenTrial) -> Trial:
-    state = FINISHED if kept.state == TrialState.COMPLETE else PRUNED
-    attributes = kept.user_attrs
+def _trial_of(number: int, frozen: FrozenTrial) -> Trial:
+    state = FINISHED if frozen.state == TrialState.COMPLETE else PRUNED
+    attributes = frozen.user_attrs
     return Trial(number, state, attributes["changes"], tuple(json.loads(attributes["history"])))
 
 
-def _fingerprint(searched: Searched) -> str:
-    card = model_card(searched.model, cohort_with(searched, {}))
+def _fingerprint(target: SearchTarget) -> str:
+    card = model_card(target.model, cohort_with(target, {}))
     return digest(
         {
             "training": card["fingerprint"],
             "minimised": MONITOR,
-            "copies": searched.copies,
-            "space": space_card(searched.row.mode),
+            "copies": target.copies,
+            "space": space_card(target.row.mode),
             "code": _code(),
             "libraries": {name: version(name) for name in LIBRARIES},
         }

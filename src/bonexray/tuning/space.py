@@ -1,4 +1,4 @@
-"""What is searched: one table of settings with their ranges, and how a trial's choice becomes settings."""
+"""The search space: a table of settings with their ranges, and the settings that a trial chooses from it."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,13 +18,13 @@ Changes = Mapping[str, Value]  # a setting's full name to its value
 
 
 @dataclass(frozen=True)
-class Searched:
-    """What decides which settings a search has.
+class SearchTarget:
+    """A model to search for, and what decides which of its settings are searched.
 
     Attributes:
-        settings: of the study, where the search starts.
-        model: the key of the model in them.
-        copies: augmented copies among its features on disk.
+        settings: settings of the study, where the search starts.
+        model: name of the model.
+        copies: number of augmented copies among its features on disk.
     """
 
     settings: Settings
@@ -33,11 +33,11 @@ class Searched:
 
     @property
     def row(self) -> ModelRow:
-        """The model in the study."""
+        """Return the model's row in the study."""
         return self.settings.models[self.model]
 
     def present(self, setting: str) -> Value:
-        """What a setting is in the study."""
+        """Return the study's value of a setting."""
         section, key = setting.split(".")
         tuned = self.row.fine_tune if section == FINE_TUNE else getattr(self.settings, section)
         return getattr(tuned, key)
@@ -45,12 +45,12 @@ class Searched:
 
 @dataclass(frozen=True)
 class Choices:
-    """Some values of no order."""
+    """Unordered values."""
 
     values: tuple[Value, ...]
 
     def suggest(self, trial: Trial, setting: str, present: Value) -> Value:
-        """One of the values; the present one is among them."""
+        """Suggest one of the values or the study's own."""
         return trial.suggest_categorical(setting, list(dict.fromkeys([*self.values, present])))
 
 
@@ -63,45 +63,45 @@ class Steps:
     step: float
 
     def suggest(self, trial: Trial, setting: str, present: Value) -> Value:
-        """A value as it reads in decimals: 0.15 and not 0.15000000000000002."""
+        """Suggest a value without binary rounding: 0.15, not 0.15000000000000002."""
         return round(trial.suggest_float(setting, self.low, self.high, step=self.step), 6)
 
 
 @dataclass(frozen=True)
 class Magnitudes:
-    """Values of two digits from `low` to `high`, every order of magnitude as likely as another."""
+    """Values of two significant digits from `low` to `high`, log-uniform."""
 
     low: float
     high: float
 
     def suggest(self, trial: Trial, setting: str, present: Value) -> Value:
-        """A value of two digits."""
+        """Suggest a value of two significant digits; the range includes the study's own."""
         low, high = min(self.low, float(present)), max(self.high, float(present))
         value = trial.suggest_float(setting, low, high, log=True)
         return round(value, 1 - math.floor(math.log10(value)))
 
 
-def _always(searched: Searched, chosen: Changes) -> bool:
+def _always(target: SearchTarget, chosen: Changes) -> bool:
     return True
 
 
-def _head_is_free(searched: Searched, chosen: Changes) -> bool:
-    return model_row(searched.model).head is None
+def _head_is_free(target: SearchTarget, chosen: Changes) -> bool:
+    return model_row(target.model).head is None
 
 
-def _head_drops_out(part: str) -> Callable[[Searched, Changes], bool]:
-    def applies(searched: Searched, chosen: Changes) -> bool:
-        return part in HEADS[model_row(searched.model).head or chosen["train.head"]]
+def _head_drops_out(part: str) -> Callable[[SearchTarget, Changes], bool]:
+    def applies(target: SearchTarget, chosen: Changes) -> bool:
+        return part in HEADS[model_row(target.model).head or chosen["train.head"]]
 
     return applies
 
 
-def _has_copies(searched: Searched, chosen: Changes) -> bool:
-    return searched.copies > 0
+def _has_copies(target: SearchTarget, chosen: Changes) -> bool:
+    return target.copies > 0
 
 
-def _draws_views_itself(searched: Searched, chosen: Changes) -> bool:
-    """Copies were drawn in the present ranges, and with others they would be other copies."""
+def _draws_views_itself(target: SearchTarget, chosen: Changes) -> bool:
+    """Return True unless the trial uses copies on disk, whose ranges are fixed."""
     return not chosen.get("features.copies", 0)
 
 
@@ -111,15 +111,15 @@ class Dimension:
 
     Attributes:
         setting: its full name.
-        modes: of training in which it is.
-        values: where it may lie.
-        applies: whether a search has it, by what the trial has chosen before.
+        modes: modes of training that use it.
+        values: its range.
+        applies: whether to search it, given the target and the trial's earlier choices.
     """
 
     setting: str
     modes: tuple[str, ...]
     values: Choices | Steps | Magnitudes
-    applies: Callable[[Searched, Changes], bool] = _always
+    applies: Callable[[SearchTarget, Changes], bool] = _always
 
 
 HEADED, FROM_FEATURES, FROM_IMAGES = (FROZEN, FINE_TUNE, FULL), (FROZEN, FINE_TUNE), (SCRATCH, FINE_TUNE, FULL)
@@ -130,43 +130,43 @@ SPACE = (
     Dimension("fine_tune.learning_rate", (FINE_TUNE,), Magnitudes(1e-5, 1e-3)),
     Dimension("train.dropout", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout")),
     Dimension("train.dropout_2", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout_2")),
-    Dimension("features.copies", FROM_FEATURES, Choices((0,)), _has_copies),  # none, or as many as there are
+    Dimension("features.copies", FROM_FEATURES, Choices((0,)), _has_copies),  # none, or all that are on disk
     Dimension("augment.rotation_deg", FROM_IMAGES, Steps(0.0, 15.0, 2.5), _draws_views_itself),
     Dimension("augment.shift", FROM_IMAGES, Steps(0.0, 0.1, 0.01), _draws_views_itself),
     Dimension("augment.zoom", FROM_IMAGES, Steps(0.0, 0.2, 0.02), _draws_views_itself),
 )
 
 
-def suggest(trial: Trial, searched: Searched) -> dict[str, Value]:
-    """Let a trial choose every setting that its search has."""
-    return _chosen(searched, lambda row, present: row.values.suggest(trial, row.setting, present))
+def suggest(trial: Trial, target: SearchTarget) -> dict[str, Value]:
+    """Let a trial choose a value for every searched setting."""
+    return _chosen(target, lambda row, present: row.values.suggest(trial, row.setting, present))
 
 
-def present_values(searched: Searched) -> dict[str, Value]:
-    """The study's own value of every setting that a search has."""
-    return _chosen(searched, lambda row, present: present)
+def present_values(target: SearchTarget) -> dict[str, Value]:
+    """Return the study's own value of every searched setting."""
+    return _chosen(target, lambda row, present: present)
 
 
-def _chosen(searched: Searched, choose: Callable[[Dimension, Value], Value]) -> dict[str, Value]:
+def _chosen(target: SearchTarget, choose: Callable[[Dimension, Value], Value]) -> dict[str, Value]:
     chosen: dict[str, Value] = {}
     for row in SPACE:
-        if searched.row.mode in row.modes and row.applies(searched, chosen):
-            chosen[row.setting] = choose(row, searched.present(row.setting))
+        if target.row.mode in row.modes and row.applies(target, chosen):
+            chosen[row.setting] = choose(row, target.present(row.setting))
     return chosen
 
 
 def space_card(mode: str) -> dict[str, str]:
-    """The table's rows of a mode, for the name of a search: results of another space are none of it."""
+    """Describe the search space of a mode, as a part of a search's fingerprint."""
     return {dimension.setting: repr(dimension.values) for dimension in SPACE if mode in dimension.modes}
 
 
-def with_changes(searched: Searched, changes: Changes) -> tuple[ModelRow, Train, Augment, Features]:
+def with_changes(target: SearchTarget, changes: Changes) -> tuple[ModelRow, Train, Augment, Features]:
     """Return the settings of a training with some of them changed."""
     sections: dict[str, dict[str, Value]] = {}
     for setting, value in changes.items():
         section, key = setting.split(".")
         sections.setdefault(section, {})[key] = value
-    row, settings = searched.row, searched.settings
+    row, settings = target.row, target.settings
     if row.fine_tune is not None:
         tuned = row.fine_tune.model_copy(update=sections.get(FINE_TUNE, {}))
         row = row.model_copy(update={FINE_TUNE: tuned})

@@ -1,4 +1,4 @@
-"""One trial: a training with some settings changed, scored on validation, and what is known of it afterwards."""
+"""Trials: trainings with some settings changed, scored on validation."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.fit import Diverged
 from bonexray.train.objective import MONITOR
 from bonexray.train.training import train_model
-from bonexray.tuning.space import Changes, Searched, Value, with_changes
+from bonexray.tuning.space import Changes, SearchTarget, Value, with_changes
 
 FINISHED, PRUNED = "finished", "pruned"
 Row = Mapping[str, float]
@@ -26,10 +26,10 @@ class Trial:
     """A trial that has ended.
 
     Attributes:
-        number: from 0, the study's own settings.
-        state: `finished`, or `pruned` where it was given up before its end.
-        changes: the settings that were tried.
-        history: one row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate.
+        number: counted from 0, the trial of the study's own settings.
+        state: `finished`, or `pruned` if it was stopped early.
+        changes: the settings of the trial.
+        history: one row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate.
     """
 
     number: int
@@ -39,51 +39,51 @@ class Trial:
 
     @property
     def best(self) -> Row:
-        """The epoch that training keeps: the first of those with the lowest validation loss."""
+        """Return the first epoch with the lowest validation loss, whose weights training keeps."""
         return min(self.history, key=lambda row: row[MONITOR])
 
     @property
     def score(self) -> float:
-        """What is minimised, the lowest validation loss; infinite where no epoch came to its end."""
+        """Return the lowest validation loss, which the search minimises; infinity if no epoch was completed."""
         return self.best[MONITOR] if self.history else math.inf
 
 
 def best_of(trials: list[Trial]) -> Trial:
-    """The finished trial with the lowest validation loss, of equal ones the earliest.
+    """Return the finished trial with the lowest validation loss, the earliest of equals.
 
     Raises:
-        BonexrayError: none was finished.
+        BonexrayError: if no trial has finished.
     """
     finished = [trial for trial in trials if trial.state == FINISHED]
     if not finished:
         raise BonexrayError(
             "the trials",
-            expected="one that comes to its end",
-            received=f"{len(trials)} whose loss is no number any more",
-            do="give more --trials, or lower train.learning_rate",
+            expected="at least one finished trial",
+            received=f"{len(trials)} with a loss that is not finite",
+            do="increase --trials, or lower train.learning_rate",
         )
     return min(finished, key=lambda trial: trial.score)
 
 
-def cohort_with(searched: Searched, changes: Changes) -> Cohort:
-    """What the model's first training reads when some settings are changed."""
-    row, train, augment, features = with_changes(searched, changes)
+def cohort_with(target: SearchTarget, changes: Changes) -> Cohort:
+    """Return the cohort of the model's first training with some settings changed."""
+    row, train, augment, features = with_changes(target, changes)
     return replace(open_cohort(row, train, augment), views=features.copies > 0).in_run(FIRST)
 
 
-def attempt(searched: Searched, number: int, changes: Changes, is_hopeless: Callable[[int, float], bool]) -> Trial:
-    """Train the model as its stage would, on training and validation images; no test image is read.
+def attempt(target: SearchTarget, number: int, changes: Changes, is_hopeless: Callable[[int, float], bool]) -> Trial:
+    """Train the model as its stage would, on training and validation images; test images are not used.
 
     Args:
-        searched: model and settings.
-        number: of the trial.
+        target: model and settings.
+        number: number of the trial.
         changes: settings that differ from the study's.
-        is_hopeless: told after each epoch its number and the lowest validation loss so far; whether to give up.
+        is_hopeless: called after each epoch with its number and the lowest validation loss so far; True stops it.
 
     Returns:
-        The trial; one whose loss is not a number any more is given up as well.
+        The trial; it is pruned if its loss is not finite.
     """
-    cohort, history = cohort_with(searched, changes), []
+    cohort, history = cohort_with(target, changes), []
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         history.append({"epoch": epoch, **metrics})
@@ -94,7 +94,7 @@ def attempt(searched: Searched, number: int, changes: Changes, is_hopeless: Call
     state = FINISHED
     try:
         with TemporaryDirectory() as folder:
-            train_model(searched.model, cohort, Path(folder), on_epoch)
+            train_model(target.model, cohort, Path(folder), on_epoch)
     except (optuna.TrialPruned, Diverged):
         state = PRUNED
     return Trial(number, state, changes, tuple(history))

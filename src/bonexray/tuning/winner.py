@@ -1,4 +1,4 @@
-"""What a search has found: a file for `dvc exp run`, and a table."""
+"""Results of a search: a file of settings for `dvc exp run`, and a table of trials."""
 
 import io
 import math
@@ -31,28 +31,28 @@ READ = (
 HEAD = """\
 # @package _global_
 # {command}
-# Written by `bonexray tune`: the lowest validation loss in {trials} trials, {pruned} of them given up early.
+# Written by `bonexray tune`: the lowest validation loss of {trials} trials, {pruned} of them stopped early.
 # On validation: loss {score:.4f}, accuracy {accuracy:.3f} (trial {number}); the study's own settings: {present}.
-# It was chosen on validation, so its scores there are optimistic. The run above looks at the test.
+# Validation chose these settings, so their validation scores are optimistic. The command above evaluates on the test set.
 """
 
 
 def override_of(model: str) -> Path:
-    """Where a model's winner is written."""
+    """Return the file of a model's best settings."""
     return Path(f"conf/tuned/{model}.yaml")
 
 
 def command_of(model: str) -> str:
-    """What trains a model with its winner."""
+    """Return the command that trains a model with its best settings."""
     return f"dvc exp run -S model={model} -S +tuned={model}"
 
 
 def write_override(model: str, trials: list[Trial]) -> Path:
-    """Write the best trial's settings as a Hydra override, with a comment that says how they came about.
+    """Write the best trial's settings as a Hydra override, with a comment on their origin, and return the file.
 
     Args:
-        model: its name.
-        trials: all that have ended, the study's own settings first.
+        model: name of the model.
+        trials: all trials that have ended, that of the study's own settings first.
     """
     best = best_of(trials)
     head = HEAD.format(
@@ -78,14 +78,14 @@ def write_override(model: str, trials: list[Trial]) -> Path:
 
 
 def differences(settings: Settings, model: str) -> list[str]:
-    """Settings that are not as the search had them when `command_of` composes them anew from conf/.
+    """Return the settings of the search that `command_of` would not compose from conf/.
 
     Args:
-        settings: of the study, from params.yaml.
-        model: its name; its winner is written.
+        settings: settings of the study, from params.yaml.
+        model: name of the model, whose best settings have been written.
 
     Returns:
-        Their full names; none without a conf/config.yaml.
+        Full names of settings; none if there is no conf/config.yaml.
     """
     if not Path("conf/config.yaml").is_file():
         return []
@@ -103,10 +103,10 @@ def differences(settings: Settings, model: str) -> list[str]:
 
 
 def trials_table(trials: list[Trial]) -> Table:
-    """The best trials beside the study's own settings, which are trial 0.
+    """Return a table of the best trials and of trial 0, which has the study's own settings.
 
     Args:
-        trials: all that have ended, the study's own settings first.
+        trials: all trials that have ended, that of the study's own settings first.
     """
     ranked = sorted(trials, key=lambda trial: (trial.state == PRUNED, trial.score, trial.number))
     shown = ranked[:SHOWN] + [trial for trial in ranked[SHOWN:] if trial.number == 0]
@@ -119,23 +119,23 @@ def trials_table(trials: list[Trial]) -> Table:
     for trial in shown:
         accuracy = f"{trial.best['val_accuracy']:.3f}" if trial.history else ""
         name = f"{trial.number}{' (present)' if trial.number == 0 else ''}"
-        epochs = f"{len(trial.history)}{', given up' if trial.state == PRUNED else ''}"
+        epochs = f"{len(trial.history)}{', stopped' if trial.state == PRUNED else ''}"
         values = (str(trial.changes.get(setting, "")) for setting in settings)
         table.add_row(name, f"{trial.score:.4f}", accuracy, epochs, *values)
     return table
 
 
 def improvement(trial: Trial, earlier: list[Trial]) -> str | None:
-    """A line on a trial that is better than all before it; None on another."""
+    """Describe a trial in one line if it is better than all earlier ones, else return None."""
     before = min((other.score for other in earlier if other.state == FINISHED), default=math.inf)
     if trial.state != FINISHED or trial.score >= before:
         return None
-    known = f" (before {before:.4f})" if math.isfinite(before) else ""
+    previous = f" (before {before:.4f})" if math.isfinite(before) else ""
     settings = ", ".join(f"{setting}={value}" for setting, value in trial.changes.items())
-    return f"trial {trial.number}: validation loss {trial.score:.4f}{known}: {settings}"
+    return f"trial {trial.number}: validation loss {trial.score:.4f}{previous}: {settings}"
 
 
 def _score(trial: Trial) -> str:
     if not trial.history:
-        return "no number"
+        return "not finite"
     return f"loss {trial.score:.4f}, accuracy {trial.best['val_accuracy']:.3f}"
