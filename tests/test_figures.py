@@ -16,9 +16,13 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from bonexray.explain.diagram import Block, Diagram
+from bonexray.figures.canvas.grid import image_grid
 from bonexray.figures.comparison.cost import pareto, pareto_front
 from bonexray.figures.comparison.pairs import critical_difference, pair_matrix
 from bonexray.figures.comparison.panel import evaluation_grid, model_comparison
+from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.heatmaps import Explained, heat_maps
 from bonexray.figures.images.cohort import class_counts
 from bonexray.figures.images.galleries import image_gallery, misclassified, sample_predictions, surest_errors
 from bonexray.figures.model.confusion import confusion_grid, confusion_matrix
@@ -127,6 +131,27 @@ def cliques_of(models: int) -> list[list[str]]:
     return [names[start : start + 6] for start in range(0, models, 5)]
 
 
+def explained(count: int) -> list[Explained]:
+    """Explained images; the first is classified correctly, and heat maps with and without contrast take turns."""
+    names, ramp = classes_of(max(count, 2)), np.linspace(0, 1, 64).reshape(8, 8)
+    heats = (ramp, np.zeros((8, 8)), np.ones((8, 8)))
+    return [
+        Explained(ramp, names[number], names[0], 0.9, 0.1, heats[number % 3], heats[(number + 1) % 3])
+        for number in range(count)
+    ]
+
+
+def diagram(branches: int, blocks: int) -> Diagram:
+    """Networks whose blocks have more layers than fit in a line."""
+    layers = ", ".join(f"{number} BatchNormalization" for number in range(2, 9))
+    block = Block("stage 1", "maps", layers, (128, 128, 1024), 138_357_544, 15 * 10**9)
+    image, classes = (
+        Block("image", "image", "", (224, 224, 1), 0, 0),
+        Block("classes", "classes", "Dense", (3,), 12, 12),
+    )
+    return Diagram(image, {f"{HEAD} {number}": [block] * blocks for number in range(branches)}, [classes])
+
+
 ROC, RECALL = ("false_positive_rate", "true_positive_rate"), ("recall", "precision")
 Draw = Callable[[Path], None]
 OF_CLASSES: dict[str, Callable[[int, Path], None]] = {
@@ -175,6 +200,13 @@ DRAWINGS: dict[str, Draw] = {
     "pareto, no cost known": lambda p: pareto(costs_of(2).assign(multiply_adds=np.nan), p),
     "learning_overlay, a loss near 0": lambda p: learning_overlay({"a": history(9), "b": history(9, 1e-7)}, p),
     "confusion_matrix, 14 classes": lambda p: confusion_matrix(counts_of(14), HEAD, p),
+    "heat_maps, one": lambda p: heat_maps(explained(1), HEAD, p),
+    "heat_maps, six": lambda p: heat_maps(explained(6), HEAD * 3, p),
+    "architecture, no backbone": lambda p: architecture(diagram(0, 0), HEAD, p),
+    "architecture, one backbone": lambda p: architecture(diagram(1, 9), HEAD * 3, p),
+    "architecture, two backbones": lambda p: architecture(diagram(2, 4), HEAD, p),
+    "image_grid of none": lambda p: image_grid([], 3, 2.1, HEAD, p),
+    "image_grid of seven": lambda p: image_grid([(HEAD, image) for image in images(7)], 3, 2.1, HEAD * 3, p, HEAD),
     "model_comparison, nothing known of pairs": lambda p: model_comparison(table_of(3), HEAD, p),
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from bonexray.figures.canvas.labels import fitted, height_of
 
@@ -71,6 +72,27 @@ def write_head(surface: Axes, head: str, small: str) -> None:
     """Write what `headed` made at the top of a board."""
     surface.text(PAD, PAD, head, size=HEAD, va="top")
     surface.text(PAD, PAD + 0.04 + height_of(head, HEAD) * bool(head), small, size=TEXT, va="top", color="#444444")
+
+
+def draw_image(
+    surface: Axes, x: float, y: float, side: float, image: np.ndarray, frame: str, line: str = "-", thick: float = 2.5
+) -> None:
+    """Draw a gray image with a frame in the middle of a square.
+
+    Args:
+        surface: of the board.
+        x: left edge of the square in inches.
+        y: top edge of the square in inches.
+        side: of the square in inches.
+        image: float (height, width) in [0, 1].
+        frame: colour of the frame.
+        line: style of the frame.
+        thick: width of the frame in points.
+    """
+    down, across = np.array(image.shape[:2]) * side / max(image.shape[:2])
+    x, y = x + (side - across) / 2, y + (side - down) / 2
+    surface.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(x, x + across, y + down, y), aspect="auto")
+    surface.add_patch(Rectangle((x, y), across, down, fill=False, color=frame, linestyle=line, linewidth=thick))
 
 
 def ink(colour: tuple[float, float, float, float]) -> str:

@@ -17,6 +17,7 @@ from bonexray.figures.canvas.canvas import (
     TEXT,
     VERMILION,
     board,
+    draw_image,
     headed,
     save,
     write_head,
@@ -54,7 +55,7 @@ def sample_predictions(images: Sequence[np.ndarray], rows: pd.DataFrame, title: 
         y = top + place // columns * (TILE + GAP + room) + room
         right = row.label == row.predicted
         surface.text(x, y - 0.05, answers[place], size=SMALL, va="bottom")
-        _image(surface, x, y, TILE, image, BLUE if right else VERMILION, "-" if right else "--")
+        draw_image(surface, x, y, TILE, image, BLUE if right else VERMILION, "-" if right else "--")
     save(drawing, path)
 
 
@@ -87,7 +88,7 @@ def misclassified(images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, 
         row = rows.iloc[number]
         x, y = PAD + place % columns * (TILE + GAP), top + place // columns * tall + room
         surface.text(x, y - 0.05, answers[place], size=SMALL, va="bottom")
-        _image(surface, x, y, TILE, images[number], VERMILION, "--")
+        draw_image(surface, x, y, TILE, images[number], VERMILION, "--")
         _bars(surface, x, y + TILE + 0.08, {name: row[f"prob_{name}"] for name in classes}, row["label"])
     save(drawing, path)
 
@@ -112,7 +113,7 @@ def image_gallery(classes: Mapping[str, Sequence[np.ndarray]], title: str, path:
         y = top + row * (TILE + 0.06)
         surface.text(left - 0.1, y + TILE / 2, name, size=TEXT, ha="right", va="center")
         for column, image in enumerate(images):
-            _image(surface, left + column * (TILE + 0.06), y, TILE, image, GRAY, "-", 0.8)
+            draw_image(surface, left + column * (TILE + 0.06), y, TILE, image, GRAY, "-", 0.8)
     save(drawing, path)
 
 
@@ -132,12 +133,3 @@ def _bars(surface: Axes, x: float, y: float, probabilities: Mapping[str, float],
             Rectangle((x + name_width + 0.05, middle - 0.04), bar * value, 0.08, color=colour, linewidth=0)
         )
         surface.text(x + TILE, middle, f"{value:.2f}", size=SMALL - 1, ha="right", va="center")
-
-
-def _image(
-    surface: Axes, x: float, y: float, side: float, image: np.ndarray, frame: str, line: str, thick: float = 2.5
-) -> None:
-    down, across = np.array(image.shape[:2]) * side / max(image.shape[:2])
-    x, y = x + (side - across) / 2, y + (side - down) / 2
-    surface.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(x, x + across, y + down, y), aspect="auto")
-    surface.add_patch(Rectangle((x, y), across, down, fill=False, color=frame, linestyle=line, linewidth=thick))
