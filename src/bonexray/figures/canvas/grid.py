@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.figures.canvas.canvas import GRAY, PAD, SMALL, board, draw_image, headed, save, write_head
-from bonexray.figures.canvas.labels import fitted, height_of
+from bonexray.figures.canvas.canvas import GRAY, PAD, SMALL, board, draw_image, fit_head, save, write_head
+from bonexray.figures.canvas.labels import fit_text, height_of
 
 GAP = 0.15  # inches between images
 
@@ -26,8 +26,8 @@ def image_grid(
     """
     columns = max(1, min(columns, len(pictures)))
     width = max(2 * PAD + columns * (side + GAP), 4.2)
-    head, small, top = headed(title, width, note)
-    captions = [fitted(caption, side + GAP / 2, SMALL, 3) for caption, _ in pictures]
+    head, small, top = fit_head(title, width, note)
+    captions = [fit_text(caption, side + GAP / 2, SMALL, 3) for caption, _ in pictures]
     room = max((height_of(caption, SMALL) for caption in captions), default=0) + 0.1
     high = side * max((image.shape[0] / max(image.shape[:2]) for _, image in pictures), default=0)
     drawing, surface = board(width, max(1, top + -(-len(pictures) // columns) * (room + high + GAP)))

@@ -15,12 +15,12 @@ from bonexray.figures.canvas.canvas import (
     SMALL,
     TEXT,
     board,
-    headed,
+    fit_head,
     plot_at,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted, width_of
+from bonexray.figures.canvas.labels import fit_text, width_of
 
 WIDE, HIGH = 4.4, 3.6  # inches of the plot
 LINE = 0.3  # inches a model in the list
@@ -38,7 +38,7 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
     table = table.sort_values("multiply_adds", kind="stable", na_position="last").reset_index(drop=True)
     placed = table[table["multiply_adds"].notna()]
     front = pareto_front(placed["multiply_adds"].to_numpy(), placed["balanced_accuracy"].to_numpy())
-    names = [fitted(f"{n}: {title}", 2.7, SMALL, 2) for n, title in enumerate(table["title"], 1)]
+    names = [fit_text(f"{n}: {title}", 2.7, SMALL, 2) for n, title in enumerate(table["title"], 1)]
     left = 0.65 + WIDE + 0.3
     columns = [left + max(width_of(name, SMALL) for name in names) + x for x in (0.95, 1.75, 2.4)]
     note = (
@@ -46,7 +46,7 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
         "multiply-adds: of one image, on a logarithmic scale"
     )
     width = columns[-1] + PAD
-    head, small, top = headed("Quality and cost", width, note)
+    head, small, top = fit_head("Quality and cost", width, note)
     high = max(HIGH, LINE * len(table) - 0.1)
     drawing, surface = board(width, top + high + 1.0)
     write_head(surface, head, small)

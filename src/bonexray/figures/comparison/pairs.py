@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.figures.canvas.canvas import BLUE, GRAY, PAD, PALE, SMALL, board, headed, ink, save, write_head
-from bonexray.figures.canvas.labels import fitted_apart, width_of
+from bonexray.figures.canvas.canvas import BLUE, GRAY, PAD, PALE, SMALL, board, fit_head, save, text_colour, write_head
+from bonexray.figures.canvas.labels import fit_distinct, width_of
 
 ALPHA = 0.05
 CELL = 0.46  # inches
@@ -35,11 +35,11 @@ def pair_matrix(pairs: pd.DataFrame, order: Sequence[str], titles: Mapping[str, 
         "balanced accuracy on test: row less column; violet: the row is better, orange: the column is better; "
         f"thick frame: p < {ALPHA} after Holm's correction ({told[below].sum()} of {len(below[0])} pairs)"
     )
-    names = dict(zip(order, fitted_apart([titles[name] for name in order], LABEL, SMALL, 2), strict=True))
+    names = dict(zip(order, fit_distinct([titles[name] for name in order], LABEL, SMALL, 2), strict=True))
     left = PAD + max(width_of(names[name], SMALL) for name in order[1:]) + 0.1
     side = (len(order) - 1) * CELL
     width = max(left + side + PAD, 5)
-    head, small, top = headed("Differences between models", width, note)
+    head, small, top = fit_head("Differences between models", width, note)
     drawing, surface = board(width, top + side + 0.1 + max(width_of(names[n], SMALL) for n in order[:-1]) + PAD)
     write_head(surface, head, small)
     for row, column in zip(*below, strict=True):
@@ -71,11 +71,11 @@ def critical_difference(
     ranked = sorted(mean_ranks, key=lambda title: (mean_ranks[title], title))
     half = -(-len(ranked) // 2)
     texts = [f"{title} ({mean_ranks[title]:.2f})" for title in ranked]
-    names = fitted_apart(texts, LABEL, SMALL, 2)
+    names = fit_distinct(texts, LABEL, SMALL, 2)
     note = f"thick bar: models whose mean ranks are within the critical difference of {critical_difference:.2f}"
     left, long = PAD + max(width_of(name, SMALL) for name in names) + 0.5, 4.2
     width = 2 * left + long
-    head, small, top = headed("Mean ranks of the models (1 is the best)", width, note)
+    head, small, top = fit_head("Mean ranks of the models (1 is the best)", width, note)
     bars = [clique for clique in cliques if len(clique) > 1]
     line, step, first = top + 0.75, 0.3, 0.2 + 0.11 * len(bars)
     drawing, surface = board(width, line + first + half * step + PAD)
@@ -137,4 +137,6 @@ def _cell(surface: Axes, x: float, y: float, difference: float, most: float, tol
         surface.add_patch(box)
     rounded = round(difference, 2) + 0.0 if known else np.nan
     text = (f"{rounded:+.2f}" if rounded else "0.00").replace("-", "−") if known else "–"
-    surface.text(x + CELL / 2, y + CELL / 2, text, size=SMALL - 0.5, ha="center", va="center", color=ink(colour))
+    surface.text(
+        x + CELL / 2, y + CELL / 2, text, size=SMALL - 0.5, ha="center", va="center", color=text_colour(colour)
+    )

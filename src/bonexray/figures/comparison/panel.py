@@ -16,12 +16,12 @@ from bonexray.figures.canvas.canvas import (
     TEXT,
     VERMILION,
     board,
-    headed,
+    fit_head,
     plot_at,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted_apart, width_of
+from bonexray.figures.canvas.labels import fit_distinct, width_of
 
 SCORES = {"accuracy": "Accuracy", "macro_precision": "Precision", "macro_recall": "Recall", "macro_f1": "F1"}
 ROW = 0.34  # inches a model
@@ -48,11 +48,11 @@ def model_comparison(
     """
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable").reset_index(drop=True)
     baseline = table["baseline_balanced_accuracy"].iloc[0]
-    names = fitted_apart([f"{t} *" if t == chosen else t for t in table["title"]], LABEL, TEXT, 2)
+    names = fit_distinct([f"{t} *" if t == chosen else t for t in table["title"]], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width = left + 3.6 + 1.45
     note = f"{int(table['n'].iloc[0])} test images; line: bootstrap interval over groups"
-    head, small, top = headed("Balanced accuracy on test", width, note)
+    head, small, top = fit_head("Balanced accuracy on test", width, note)
     keys = _keys(table, chosen, baseline, alike, ensembles)
     under = 0.4 + 0.18 * len(keys) + PAD
     drawing, surface = board(width, top + ROW * len(table) + under)
@@ -120,11 +120,11 @@ def evaluation_grid(table: pd.DataFrame, path: Path) -> None:
         table: one row a model: title, the scores of `SCORES`, and for any of them _low and _high.
         path: the PNG to write.
     """
-    names = fitted_apart(table["title"], LABEL, TEXT, 2)
+    names = fit_distinct(table["title"], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width, row = left + len(SCORES) * 2.0, 0.31
     note = "precision, recall and F1: the plain mean over classes; black line: bootstrap interval, where there is one"
-    head, small, top = headed("Scores on test", width, note)
+    head, small, top = fit_head("Scores on test", width, note)
     top += 0.22
     drawing, surface = board(width, top + row * len(table) + 0.45)
     write_head(surface, head, small)

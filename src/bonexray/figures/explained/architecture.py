@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from bonexray.explain.diagram import Block, Diagram
-from bonexray.figures.canvas.canvas import BLUE, GRAY, GREEN, ORANGE, TEXT, VERMILION, board, headed, save, write_head
-from bonexray.figures.canvas.labels import fitted, width_of
+from bonexray.figures.canvas.canvas import BLUE, GRAY, GREEN, ORANGE, TEXT, VERMILION, board, fit_head, save, write_head
+from bonexray.figures.canvas.labels import fit_text, width_of
 
 COLOURS = {"image": GRAY, "maps": BLUE, "tokens": GREEN, "features": ORANGE, "classes": VERMILION}
 WIDTH, GAP, MARGIN, LINE = 4.4, 0.24, 0.5, 0.185  # inches: a box, between two, between branches, a line of text
@@ -29,7 +29,7 @@ def architecture(diagram: Diagram, title: str, path: Path) -> None:
     joint = _height([diagram.image]) + max(_height(blocks) for blocks in branches.values()) + fork
     width = len(branches) * (WIDTH + MARGIN)
     blocks = [*diagram.trunk, *(block for branch in branches.values() for block in branch)]
-    head, small, top = headed(title, width, f"{_costs(blocks)} per image")
+    head, small, top = fit_head(title, width, f"{_costs(blocks)} per image")
     drawing, surface = board(width, top + joint + _height(diagram.trunk))
     write_head(surface, head, small)
     _draw(surface, diagram.image, branches, diagram.trunk, (top, top + joint))
@@ -54,7 +54,7 @@ def _draw(
         if len(centres) > 1:
             right = centre > middle
             x, side = centre + (0.1 if right else -0.1), "left" if right else "right"
-            surface.text(x, start - 0.06, fitted(name, WIDTH / 2 - 0.1, TEXT), size=TEXT, va="bottom", ha=side)
+            surface.text(x, start - 0.06, fit_text(name, WIDTH / 2 - 0.1, TEXT), size=TEXT, va="bottom", ha=side)
         if blocks:
             end = _chain(surface, blocks, centre, start)
             _arrow(surface, (centre, end - GAP), (middle, joint))

@@ -17,12 +17,12 @@ from bonexray.figures.canvas.canvas import (
     VERMILION,
     board,
     draw_image,
-    headed,
+    fit_head,
     plot_at,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted, height_of
+from bonexray.figures.canvas.labels import fit_text, height_of
 
 COLOURS, OPACITY = "cividis", 0.55  # lightness rises evenly: readable in gray print and by colour-blind readers
 TILE, GAP = 2.3, 0.2  # inches: side of an image, and between two
@@ -63,7 +63,7 @@ def heat_maps(rows: Sequence[Explained], title: str, path: Path) -> None:
     """
     columns = 3 if any(row.predicted != row.actual for row in rows) else 2
     right = PAD + columns * (TILE + GAP)
-    head, small, top = headed(title, right + BAR, NOTE)
+    head, small, top = fit_head(title, right + BAR, NOTE)
     headings = [_headings(row) for row in rows]
     rooms = [max(height_of(text, TEXT) for text in texts) + 0.1 for texts in headings]
     height = top + sum(rooms) + len(rows) * (TILE + GAP)
@@ -95,7 +95,7 @@ def _headings(row: Explained) -> list[str]:
         f"predicted: {row.predicted} ({row.probability:.2f})",
         f"actual: {row.actual} ({row.actual_probability:.2f})",
     ]
-    return [fitted(text, TILE + GAP / 2, TEXT, 4) for text in texts[: 2 if correct else 3]]
+    return [fit_text(text, TILE + GAP / 2, TEXT, 4) for text in texts[: 2 if correct else 3]]
 
 
 def _row(surface: Axes, y: float, row: Explained, headings: Sequence[str]) -> None:

@@ -12,12 +12,12 @@ from bonexray.figures.canvas.canvas import (
     TEXT,
     VERMILION,
     board,
-    headed,
+    fit_head,
     plot_at,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted_apart, width_of
+from bonexray.figures.canvas.labels import fit_distinct, width_of
 
 LOOKS = ((BLUE, ""), (ORANGE, "////"), (GREEN, "...."), (VERMILION, "xxxx"))  # colour and hatch of a split
 BAR = 0.19  # inches
@@ -31,13 +31,13 @@ def class_counts(splits: Mapping[str, Mapping[str, int]], path: Path) -> None:
         path: the PNG to write.
     """
     classes = list(next(iter(splits.values())))
-    names = fitted_apart(classes, 2.3, TEXT, 2)
+    names = fit_distinct(classes, 2.3, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     block = BAR * len(splits) + 0.14
     most = max(count for counts in splits.values() for count in counts.values())
     total = sum(count for counts in splits.values() for count in counts.values())
     width = left + 3.6 + width_of(f"{most}", SMALL) + 0.1 + PAD
-    head, small, top = headed("Images a class and split", width, f"{total} images")
+    head, small, top = fit_head("Images a class and split", width, f"{total} images")
     drawing, surface = board(width, top + 0.3 + block * len(classes) + 0.35)
     write_head(surface, head, small)
     axis = plot_at(drawing, left, top + 0.3, 3.6, block * len(classes))

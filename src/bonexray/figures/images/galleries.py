@@ -18,11 +18,11 @@ from bonexray.figures.canvas.canvas import (
     VERMILION,
     board,
     draw_image,
-    headed,
+    fit_head,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted, fitted_apart, height_of, width_of
+from bonexray.figures.canvas.labels import fit_distinct, fit_text, height_of, width_of
 
 TILE = 1.9  # inches, side of an image
 GAP = 0.2
@@ -40,7 +40,7 @@ def sample_predictions(images: Sequence[np.ndarray], rows: pd.DataFrame, title: 
     """
     columns = min(4, len(images))
     width = 2 * PAD + max(columns, 2) * (TILE + GAP)
-    head, small, top = headed(title, width)
+    head, small, top = fit_head(title, width)
     answers = [
         _answer(
             f"{'right' if row.label == row.predicted else 'wrong'}: {row.predicted} ({row.probability:.2f})", row.label
@@ -77,7 +77,7 @@ def misclassified(images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, 
     shown = wrong[:ERRORS]
     columns = min(4, max(len(shown), 2))
     width = 2 * PAD + columns * (TILE + GAP)
-    head, small, top = headed(title, width, note)
+    head, small, top = fit_head(title, width, note)
     line = height_of("", SMALL)
     answers = [_answer(f"predicted: {rows['predicted'].iloc[n]}", rows["label"].iloc[n]) for n in shown]
     room = max((height_of(text, SMALL) for text in answers), default=0) + 0.1
@@ -102,11 +102,11 @@ def surest_errors(rows: pd.DataFrame) -> list[int]:
 
 def image_gallery(classes: Mapping[str, Sequence[np.ndarray]], title: str, path: Path) -> None:
     """A row of sample images a class, float (height, width) in [0, 1]."""
-    names = fitted_apart(classes, 1.3, TEXT, 6)
+    names = fit_distinct(classes, 1.3, TEXT, 6)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.1
     columns = max(len(images) for images in classes.values())
     width = max(left + columns * (TILE + 0.06) + PAD, 4.2)
-    head, small, top = headed(title, width)
+    head, small, top = fit_head(title, width)
     drawing, surface = board(width, top + len(classes) * (TILE + 0.06) + PAD)
     write_head(surface, head, small)
     for row, (name, images) in enumerate(zip(names, classes.values(), strict=True)):
@@ -118,12 +118,12 @@ def image_gallery(classes: Mapping[str, Sequence[np.ndarray]], title: str, path:
 
 
 def _answer(said: str, actual: str) -> str:
-    return f"{fitted(said, TILE + 0.08, SMALL, 2)}\n{fitted(f'actual: {actual}', TILE + 0.08, SMALL, 2)}"
+    return f"{fit_text(said, TILE + 0.08, SMALL, 2)}\n{fit_text(f'actual: {actual}', TILE + 0.08, SMALL, 2)}"
 
 
 def _bars(surface: Axes, x: float, y: float, probabilities: Mapping[str, float], actual: str) -> None:
     line, name_width, bar = height_of("", SMALL), 0.5 * TILE, 0.28 * TILE
-    names = fitted_apart([f"• {n}" if n == actual else n for n in probabilities], name_width, SMALL - 1)
+    names = fit_distinct([f"• {n}" if n == actual else n for n in probabilities], name_width, SMALL - 1)
     for place, (name, value) in enumerate(probabilities.items()):
         middle = y + (place + 0.5) * line
         surface.text(x, middle, names[place], size=SMALL - 1, va="center")

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from bonexray.figures.canvas.canvas import GRAY, PAD, SMALL, TEXT, board, headed, ink, save, write_head
-from bonexray.figures.canvas.labels import fitted, fitted_apart, height_of, width_of
+from bonexray.figures.canvas.canvas import GRAY, PAD, SMALL, TEXT, board, fit_head, save, text_colour, write_head
+from bonexray.figures.canvas.labels import fit_distinct, fit_text, height_of, width_of
 
 Counts = Mapping[str, Mapping[str, int]]
 COLOURS = mpl.colormaps["Blues"]
@@ -46,7 +46,7 @@ def confusion_matrix(counts: Counts, title: str, path: Path) -> None:
     """Images by actual and predicted class; the shade is the share of the actual class."""
     plan = _plan([counts], least=2.7)
     width = max(2 * PAD + plan.left_width + plan.side + 0.4, 4.2)
-    head, small, top = headed(title, width, READING)
+    head, small, top = fit_head(title, width, READING)
     drawing, surface = board(width, top + plan.side + plan.below_height + 0.1 + PAD)
     write_head(surface, head, small)
     x = PAD + plan.left_width
@@ -62,8 +62,8 @@ def confusion_grid(models: Mapping[str, Counts], path: Path) -> None:
     columns = min(3 if len(models) <= 9 else 5, len(models))
     rows = -(-len(models) // columns)
     width = max(2 * PAD + plan.left_width + columns * (plan.side + GAP), 4.2)
-    head, small, top = headed("", width, READING)
-    titles = fitted_apart(models, plan.side + GAP - 0.08, TEXT, 3)
+    head, small, top = fit_head("", width, READING)
+    titles = fit_distinct(models, plan.side + GAP - 0.08, TEXT, 3)
     room = max(height_of(title, TEXT) for title in titles) + 0.1
     drawing, surface = board(width, top + rows * (room + plan.side + 0.12) + plan.below_height + PAD)
     write_head(surface, head, small)
@@ -83,14 +83,14 @@ def _plan(matrices: Sequence[Counts], least: float) -> Plan:
     names = list(matrices[0])
     largest = max(count for counts in matrices for row in counts.values() for count in row.values())
     cell = max(0.4, width_of(f"{largest}", TEXT) + 0.14, least / len(names))
-    left = fitted_apart(names, LABEL, SMALL, max(1, int(cell / height_of("", SMALL))))
+    left = fit_distinct(names, LABEL, SMALL, max(1, int(cell / height_of("", SMALL))))
     room = cell - 0.06
     upright = any(
-        width_of(word, SMALL) > room or fitted(name, room, SMALL, 99).count("\n") > 2
+        width_of(word, SMALL) > room or fit_text(name, room, SMALL, 99).count("\n") > 2
         for name in names
         for word in name.split()
     )
-    below = left if upright else fitted_apart(names, room, SMALL, 3)
+    below = left if upright else fit_distinct(names, room, SMALL, 3)
     depth = max(width_of(name, SMALL) if upright else height_of(name, SMALL) for name in below)
     return Plan(
         cell, cell * len(names), left, below, upright, max(width_of(n, SMALL) for n in left) + 0.1, depth + 0.08
@@ -112,7 +112,7 @@ def _matrix(surface: Axes, x: float, y: float, counts: Counts, plan: Plan) -> No
             size=TEXT,
             ha="center",
             va="center",
-            color=ink(COLOURS(share[row, column])),
+            color=text_colour(COLOURS(share[row, column])),
         )
 
 

@@ -19,12 +19,12 @@ from bonexray.figures.canvas.canvas import (
     SMALL,
     TEXT,
     board,
-    headed,
+    fit_head,
     plot_at,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted_apart, height_of
+from bonexray.figures.canvas.labels import fit_distinct, height_of
 
 COLUMNS = 5
 
@@ -39,7 +39,7 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
     """
     best = history.loc[history["val_loss"].idxmin(), "epoch"]
     second = history.loc[history["phase"] != history["phase"].iloc[0], "epoch"].min()
-    head, small, top = headed(title, 8)
+    head, small, top = fit_head(title, 8)
     drawing, surface = board(8, top + 3.2)
     write_head(surface, head, small)
     for x, name in zip((0.7, 4.6), ("accuracy", "loss"), strict=True):
@@ -77,11 +77,11 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     """
     columns = min(COLUMNS, len(histories))
     wide, high = 1.75, 1.05
-    names = fitted_apart([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
+    names = fit_distinct([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
     room = max(height_of(name, SMALL) for name in names) + 0.1
     width = max(0.85 + columns * (wide + 0.25) + PAD, 5.5)
     note = "square: the kept epoch and its loss; gray: all other models; the scale of the loss is logarithmic"
-    head, small, top = headed(
+    head, small, top = fit_head(
         "Validation loss over the epochs", width, note + ("; *: chosen on validation" * bool(chosen))
     )
     rows = -(-len(histories) // columns)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bonexray.figures.canvas.canvas import BLUE, GRAY, ORANGE, SMALL, TEXT, board, headed, plot_at, save, write_head
-from bonexray.figures.canvas.labels import fitted_apart, height_of, width_of
+from bonexray.figures.canvas.canvas import BLUE, GRAY, ORANGE, SMALL, TEXT, board, fit_head, plot_at, save, write_head
+from bonexray.figures.canvas.labels import fit_distinct, height_of, width_of
 
 SIDE = 2.1  # inches
 STEP = SIDE + 0.35
@@ -70,7 +70,7 @@ def reliability_diagram(
     Args:
         before: one row a bin: confidence and accuracy (means, in [0, 1]), low and high of the accuracy, images.
             Bins without images are left out of the drawing.
-        after: the same with the temperature that validation fitted.
+        after: the same with the temperature fitted on validation.
         errors: expected calibration error before and after.
         title: above both panels.
         path: the PNG to write.
@@ -83,7 +83,7 @@ def reliability_diagram(
     left = 0.55 + width_of(f"{most}", TEXT)
     step = SIDE + left
     width = 2 * step + 0.2
-    head, small, top = headed(title, width, note)
+    head, small, top = fit_head(title, width, note)
     drawing, surface = board(width, top + SIDE + 1.85)
     write_head(surface, head, small)
     for place, (when, bins, error) in enumerate(zip(("before", "after"), (before, after), errors, strict=True)):
@@ -120,10 +120,10 @@ def _panels(
     path: Path,
 ) -> None:
     columns = min(3, len(areas))
-    names = fitted_apart(areas, SIDE + 0.2, TEXT, 2)
+    names = fit_distinct(areas, SIDE + 0.2, TEXT, 2)
     room = max(height_of(name, TEXT) for name in names) + 2 * height_of("", SMALL) + 0.1
     width, rows = max(0.75 + columns * STEP, 4.2), -(-len(areas) // columns)
-    head, small, top = headed(words[0], width, words[1])
+    head, small, top = fit_head(words[0], width, words[1])
     drawing, surface = board(width, top + rows * (room + SIDE + 0.1) + 0.45)
     write_head(surface, head, small)
     for place, (label, (name, found)) in enumerate(zip(names, areas.items(), strict=True)):
