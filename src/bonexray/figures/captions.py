@@ -35,7 +35,7 @@ CAPTIONS: dict[str, Words] = {
         "Two line charts of {title}, accuracy and loss of training and validation over the epochs.",
     ),
     "{m}_roc.png": Words(
-        "{title}: ROC curve of each class against the rest, with bootstrap bands over patients.",
+        "{title}: ROC curve of each class against the rest, with bootstrap bands over groups.",
         "ROC curves of {title}, one panel per class, with the area under each curve and the diagonal of chance.",
     ),
     "{m}_precision_recall.png": Words(
@@ -59,7 +59,7 @@ CAPTIONS: dict[str, Words] = {
         "Block diagram of the network {title}, from the image to the probabilities of the classes.",
     ),
     "models_comparison.png": Words(
-        "Balanced accuracy of all models on test with bootstrap intervals over patients.",
+        "Balanced accuracy of all models on test with bootstrap intervals over groups.",
         "Dot chart of balanced accuracy, one row per model, the best at the top, with intervals and the majority baseline.",
     ),
     "models_evaluation_grid.png": Words(

@@ -1,4 +1,4 @@
-"""Curves over the epochs: of one model, and of all."""
+"""Learning curves of one model, and of all models side by side."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,10 +30,10 @@ COLUMNS = 5
 
 
 def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Accuracy and loss of training and validation over the epochs; the kept epoch and a second phase are marked.
+    """Draw accuracy and loss of training and validation over the epochs, with the kept epoch and fine-tuning marked.
 
     Args:
-        history: one row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy.
+        history: one row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy.
         title: above both panels.
         path: the PNG to write.
     """
