@@ -128,10 +128,10 @@ def test_the_gallery_counts_wrong_predictions_and_reads_only_images_it_shows(
 
     pictures = Counting(images(30))
     misclassified(pictures, predictions(30, 3, 20), HEAD, tmp_path / "wrong.png")
-    assert "wrong: 20 of 30 test images, here the 12 surest" in text_of(saved[0])
+    assert "wrong: 20 of 30 test images, here the 12 most confident" in text_of(saved[0])
     assert indices == list(range(12))
     misclassified(pictures, predictions(30, 3, 0), HEAD, tmp_path / "none.png")
-    assert "No test image was answered wrongly, of 30." in text_of(saved[1])
+    assert "All 30 test images are classified correctly." in text_of(saved[1])
 
 
 def test_names_wider_than_a_cell_are_rotated(saved: list[Figure], tmp_path: Path) -> None:

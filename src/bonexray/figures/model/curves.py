@@ -68,12 +68,12 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
 
 
 def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: str | None = None) -> None:
-    """Validation loss of every model over its epochs: a panel a model, with all others behind it in gray.
+    """Draw the validation loss of every model, one panel per model, with all others behind it in gray.
 
     Args:
-        histories: title to history, as `learning_curves` takes it.
+        histories: title to history, see `learning_curves`.
         path: the PNG to write.
-        chosen: title of the model that validation chose.
+        chosen: title of the model chosen on validation.
     """
     columns = min(COLUMNS, len(histories))
     wide, high = 1.75, 1.05
@@ -88,20 +88,23 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     drawing, surface = board(width, top + rows * (room + high + 0.15) + 0.5)
     write_head(surface, head, small)
     lines = [frame[["epoch", "val_loss"]].to_numpy(float) for frame in histories.values()]
-    for place, (title, name) in enumerate(zip(histories, names, strict=True)):
-        x, y = 0.85 + place % columns * (wide + 0.25), top + room + place // columns * (room + high + 0.15)
+    for number, (title, name) in enumerate(zip(histories, names, strict=True)):
+        x, y = 0.85 + number % columns * (wide + 0.25), top + room + number // columns * (room + high + 0.15)
         surface.text(x, y - 0.04, name, size=SMALL, va="bottom", color=BLUE if title == chosen else "black")
         axis = plot_at(drawing, x, y, wide, high)
-        _one_among(axis, lines, place, BLUE if title == chosen else "black")
-        axis.tick_params(labelsize=SMALL, labelleft=place % columns == 0, labelbottom=place + columns >= len(histories))
+        _draw_loss(axis, lines, number, BLUE if title == chosen else "black")
+        axis.tick_params(
+            labelsize=SMALL, labelleft=number % columns == 0, labelbottom=number + columns >= len(histories)
+        )
     surface.text(PAD, top + room + high / 2, "loss", size=TEXT, rotation=90, va="center")
     surface.text(0.85, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
     save(drawing, path)
 
 
-def _one_among(axis: Axes, lines: list[np.ndarray], place: int, colour: str) -> None:
+def _draw_loss(axis: Axes, lines: list[np.ndarray], number: int, colour: str) -> None:
+    """Draw one of the lines, (epochs, 2), before all others."""
     axis.add_collection(LineCollection(lines, colors=PALE, linewidths=0.7))
-    own = lines[place]
+    own = lines[number]
     axis.plot(own[:, 0], own[:, 1], color=colour, linewidth=1.6)
     kept = own[own[:, 1].argmin()]
     axis.plot(*kept, "s", color=colour, markersize=4)
