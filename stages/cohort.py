@@ -1,4 +1,4 @@
-"""Show what the networks will see: images of each class and split counted, and samples of each class."""
+"""Count the images of each class and split, and show samples of each class."""
 
 import numpy as np
 import pandas as pd
@@ -23,21 +23,21 @@ def main(settings: StageSettings) -> None:
     with atomic_folder("reports/cohort") as folder:
         class_counts(count_classes(manifest, classes), folder / "class_counts.png")
         samples = {name: images[first_of(manifest, name)] for name in classes}
-        image_gallery(samples, "Samples of each class, as the networks see them", folder / "sample_gallery.png")
+        image_gallery(samples, "Samples of each class, as the networks get them", folder / "sample_gallery.png")
 
 
 def count_classes(manifest: pd.DataFrame, classes: list[str]) -> dict[str, dict[str, int]]:
-    """Images by split, or of all folds together where there are folds, then by class."""
+    """Return the number of images by split and class; with folds, of all folds together."""
     folds = folds_of(manifest)
-    parts = pd.Series(f"{folds} folds", index=manifest.index) if folds > 1 else manifest["split"]
+    splits = pd.Series(f"{folds} folds", index=manifest.index) if folds > 1 else manifest["split"]
     names = [f"{folds} folds"] if folds > 1 else SPLITS
-    return {part: {c: int(((parts == part) & (manifest["label"] == c)).sum()) for c in classes} for part in names}
+    return {split: {c: int(((splits == split) & (manifest["label"] == c)).sum()) for c in classes} for split in names}
 
 
 def first_of(manifest: pd.DataFrame, label: str) -> np.ndarray:
-    """Rows of the first training images of a class, one a group."""
-    mine = manifest[(manifest["label"] == label) & (manifest["split"] == "train")]
-    return mine.drop_duplicates("group").index[:SAMPLES].to_numpy()
+    """Return the rows of the first training images of a class, one per group."""
+    rows = manifest[(manifest["label"] == label) & (manifest["split"] == "train")]
+    return rows.drop_duplicates("group").index[:SAMPLES].to_numpy()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Settings: what is typed wrong is named in one line before any work is done."""
+"""Settings: their defaults, and one-line errors before any work is done."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from bonexray.composition import compose
+from bonexray.config import Section
 from bonexray.errors import BonexrayError
-from bonexray.study import load_settings, setting_findings
+from bonexray.study import Settings, load_settings, setting_findings
+from bonexray.derived_params import derive_params
 
 ROOT = Path(__file__).resolve().parents[1]
+OPTIONAL = {name: field for name, field in Settings.model_fields.items() if not field.is_required()}
 
-# what is changed, and what the one line has to say of it: name, expected, received, what to do
+# Changes of the settings, and parts of the line that reports them: name, expected, received, what to do.
 WRONG = {
     "unknown key": (
         {"split.subsett": 0.5},
@@ -21,26 +25,34 @@ WRONG = {
     "text for a number": ({"train.epochs": "ten"}, ["train.epochs", "integer", "'ten'", "dvc exp run -S"]),
     "true for a number": ({"train.epochs": True}, ["train.epochs", "integer", "True"]),
     "number for a text": ({"denoise.method": 3}, ["denoise.method", "string", "3"]),
-    "a word outside the choice": ({"prepare.resize": "crop"}, ["prepare.resize", "'pad' or 'stretch'", "'crop'"]),
-    "a value out of range": ({"split.subset": 0}, ["split.subset", "greater than 0", "received 0"]),
-    "no value": ({"split.seed": None}, ["split.seed", "integer", "None"]),
+    "word outside the choice": ({"prepare.resize": "crop"}, ["prepare.resize", "'pad' or 'stretch'", "'crop'"]),
+    "value out of range": ({"split.subset": 0}, ["split.subset", "greater than 0", "received 0"]),
+    "null": ({"split.seed": None}, ["split.seed", "integer", "None"]),
     "ratios that sum to 1.1": (
         {"split.ratios": {"train": 0.7, "val": 0.2, "test": 0.2}},
         ["split.ratios", "sum to 1", "'train': 0.7", "conf/config.yaml"],
     ),
-    "a share of 0": (
+    "share of 0": (
         {"split.ratios": {"train": 0.8, "val": 0.0, "test": 0.2}},
         ["split.ratios", "above 0", "'val': 0.0"],
     ),
-    "a pattern without parenthesis": (
+    "pattern without a group": (
         {"dataset.group_pattern": "p\\d+"},
         ["dataset.group_pattern", "parenthesis", "p"],
     ),
-    "a pattern that is none": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "parenthesis", "'(p'"]),
+    "invalid pattern": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "parenthesis", "'(p'"]),
     "no model": ({"models": {}}, ["models", "at least 1 item", "{}"]),
 }
 
 CHECKED = ["unknown key", "text for a number", "ratios that sum to 1.1"]
+
+
+@pytest.fixture
+def study(study):
+    """A valid study of one small network."""
+    choices = {"model": "compact_cnn", "mode": "frozen", "modes": {}, "fine_tune": {}, "weights": {"files": {}}}
+    study.change({"model": "compact_cnn", **derive_params(choices)})
+    return study
 
 
 def one_line(path: Path) -> str:
@@ -50,8 +62,33 @@ def one_line(path: Path) -> str:
     return str(error.value)
 
 
-def test_the_settings_of_the_repository_are_sound() -> None:
+def test_the_settings_of_the_repository_are_valid() -> None:
     assert setting_findings(ROOT / "params.yaml") == []
+
+
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings that conf/ gives for a data set of one's own; params.yaml may hold those of an experiment."""
+    path = tmp_path_factory.mktemp("composed") / "params.yaml"
+    compose(path, ROOT / "conf", ["dataset=folder"])
+    return load_settings(path)
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_defaults_in_conf_equal_the_defaults_in_the_classes(composed: Settings, name: str) -> None:
+    section, default = getattr(composed, name), OPTIONAL[name].get_default(call_default_factory=True)
+    assert section == default
+    if isinstance(section, Section):
+        unset = set(type(section).model_fields) - section.model_fields_set
+        assert not unset, f"conf/config.yaml lacks {unset}"
+
+
+def test_defaults_of_a_data_set_equal_those_of_its_class(composed: Settings) -> None:
+    fields = type(composed.dataset).model_fields
+    optional = {name: field for name, field in fields.items() if not field.is_required()}
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in optional.items()}
+    assert composed.dataset.model_dump(include=set(defaults)) == defaults
+    assert composed.dataset.model_fields_set == set(fields)
 
 
 def test_settings_are_frozen(study) -> None:
@@ -60,25 +97,32 @@ def test_settings_are_frozen(study) -> None:
         settings.split.subset = 0.1
 
 
-@pytest.mark.parametrize(("changes", "says"), WRONG.values(), ids=WRONG)
-def test_a_wrong_setting_is_named_in_one_line(study, changes: dict, says: list[str]) -> None:
+@pytest.mark.parametrize(("changes", "parts"), WRONG.values(), ids=WRONG)
+def test_a_wrong_setting_is_reported_in_one_line(study, changes: dict, parts: list[str]) -> None:
     study.change(changes)
     line = one_line(study.folder / "params.yaml")
-    assert [part for part in says if part not in line] == []
+    assert [part for part in parts if part not in line] == []
     assert "expected" in line and "received" in line
 
 
-def test_a_missing_key_is_named(study) -> None:
+def test_a_missing_setting_has_its_default(study) -> None:
     path = study.folder / "params.yaml"
-    path.write_text(path.read_text().replace("max_bad_fraction:", "max_bad:"))
-    lines = sorted(str(finding) for finding in setting_findings(path))
-    assert [line.split(": expected")[0].split(": ")[1] for line in lines] == ["split.max_bad", "split.max_bad_fraction"]
+    study.change({"split.max_bad_fraction": 0.9})
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "max_bad_fraction" not in line))
+    assert load_settings(path).split.max_bad_fraction == 0.2
+
+
+def test_a_missing_required_setting_is_reported(study) -> None:
+    study.change({"models.compact_cnn": {"inputs": ["data/features/vgg16"]}})
+    line = one_line(study.folder / "params.yaml")
+    assert "models.compact_cnn.mode: expected a value, received no such key" in line
 
 
 def test_every_wrong_setting_is_one_finding(study) -> None:
     study.change({"train.epochs": 0, "split.seed": -1, "denoise.sigma": 0})
-    found = {finding.what.split(": ")[1] for finding in setting_findings(study.folder / "params.yaml")}
-    assert found == {"train.epochs", "split.seed", "denoise.sigma"}
+    keys = {finding.what.split(": ")[1] for finding in setting_findings(study.folder / "params.yaml")}
+    assert keys == {"train.epochs", "split.seed", "denoise.sigma"}
 
 
 def test_a_number_may_be_written_with_an_exponent(study) -> None:
@@ -98,7 +142,7 @@ def test_a_number_may_be_written_with_an_exponent(study) -> None:
         ("42", "int"),
     ],
 )
-def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, content: str | None, received: str) -> None:
+def test_a_file_without_settings_is_reported(tmp_path: Path, content: str | None, received: str) -> None:
     path = tmp_path / "params.yaml"
     if content is not None:
         path.write_text(content)
@@ -108,23 +152,23 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, content: str | N
     assert "git checkout params.yaml" in line
 
 
-def test_check_says_yes_to_a_sound_study(study) -> None:
+def test_check_accepts_a_valid_study(study) -> None:
     done = study.check()
     assert (done.returncode, done.stderr) == (0, "")
     assert "sound" in done.stdout
 
 
-@pytest.mark.parametrize(("changes", "says"), [WRONG[name] for name in CHECKED], ids=CHECKED)
-def test_check_names_a_wrong_setting_in_one_line(study, changes: dict, says: list[str]) -> None:
+@pytest.mark.parametrize(("changes", "parts"), [WRONG[name] for name in CHECKED], ids=CHECKED)
+def test_check_reports_a_wrong_setting_in_one_line(study, changes: dict, parts: list[str]) -> None:
     study.change(changes)
     done = study.check()
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert [part for part in says if part not in done.stderr] == []
+    assert [part for part in parts if part not in done.stderr] == []
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_check_gives_a_line_to_each_finding(study) -> None:
+def test_check_writes_one_line_for_each_finding(study) -> None:
     study.change({"train.epochs": 0, "split.subsett": 0.5, "prepare.resize": "crop"})
     done = study.check()
     assert done.returncode == 1
@@ -132,7 +176,7 @@ def test_check_gives_a_line_to_each_finding(study) -> None:
     assert all(": expected " in line for line in done.stderr.splitlines())
 
 
-def test_check_without_settings_is_one_line(study) -> None:
+def test_check_without_params_yaml_writes_one_line(study) -> None:
     (study.folder / "params.yaml").unlink()
     done = study.check()
     assert done.returncode == 1
@@ -140,7 +184,7 @@ def test_check_without_settings_is_one_line(study) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_check_imports_no_network_library(study) -> None:
+def test_check_imports_no_heavy_library(study) -> None:
     done = study.run(sys.executable, "-X", "importtime", str(Path(sys.executable).with_name("bonexray")), "check")
     assert done.returncode == 0
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}

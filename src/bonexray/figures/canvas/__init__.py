@@ -1,1 +1,1 @@
-"""What all figures share: size, colours, labels."""
+"""The layout, colours and text of all figures."""

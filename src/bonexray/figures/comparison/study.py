@@ -1,4 +1,4 @@
-"""The figures of a whole study."""
+"""Figures that compare all models of a study."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,16 +23,16 @@ def draw_study(
     chosen: str,
     folder: Path,
 ) -> None:
-    """Draw the panel of models.
+    """Draw all figures that compare models.
 
     Args:
-        table: the comparison, ranked.
-        confusions: of each model, images by actual and predicted class.
-        pairs: every pair of models.
-        ranks: over folds or repeats, where there are any.
-        histories: of each network's first training.
-        chosen: the model that validation chose.
-        folder: is written to.
+        table: the ranked comparison.
+        confusions: model to the number of images by actual and predicted class.
+        pairs: comparison of every pair of models.
+        ranks: over folds or repeats, if there are any.
+        histories: model to the history of its first training.
+        chosen: name of the model chosen on validation.
+        folder: for the files.
     """
     titles = dict(zip(table["model"], table["title"], strict=True))
     alike = set(table.loc[table["not_distinguishable"] == 1, "title"])

@@ -1,6 +1,5 @@
-"""Images with the heat maps of a network laid over them."""
+"""Images overlaid with the heat maps of a network."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,26 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from bonexray.figures.canvas.canvas import BLUE, GRAY, VERMILION, figure, save
+from bonexray.figures.canvas.canvas import (
+    BLUE,
+    GRAY,
+    PAD,
+    SMALL,
+    TEXT,
+    VERMILION,
+    board,
+    draw_image,
+    fit_head,
+    plot_at,
+    save,
+    write_head,
+)
+from bonexray.figures.canvas.labels import fit_text, height_of
 
-COLOURS, OPACITY = "cividis", 0.55  # evenly rising lightness: read in gray print and by colour-blind readers alike
-PANEL, HEAD = 2.3, 0.4  # inches: side of an image, and the titles above it
-TITLE = 32  # characters of a line
+COLOURS, OPACITY = "cividis", 0.55  # lightness rises evenly: readable in gray print and by colour-blind readers
+TILE, GAP = 2.3, 0.2  # inches: side of an image, and between two
+BAR = 0.8  # inches for the colour bar and its numbers
+NOTE = "colour: evidence for the class, as a share of the strongest place; white line: half of it"
 
 
 @dataclass(frozen=True)
@@ -40,59 +54,67 @@ class Explained:
 
 
 def heat_maps(rows: Sequence[Explained], title: str, path: Path) -> None:
-    """A row an image: itself, its map for the predicted class, and for the actual class where that is another.
+    """Draw a row for each image: itself, the map of the predicted class, and that of the actual class if it differs.
 
     Args:
-        rows: what is shown, at least one.
+        rows: the images, at least one.
         title: above all of them.
         path: the PNG to write.
     """
     columns = 3 if any(row.predicted != row.actual for row in rows) else 2
-    drawing, axes = figure(len(rows), columns, width=PANEL * columns + 1.0, height=(PANEL + HEAD) * len(rows) + HEAD)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for line, row in zip(axes, rows, strict=True):
-        right = row.predicted == row.actual
-        _image(
-            line[0], row.image, f"{'right' if right else 'wrong'}\nactual: {row.actual}", BLUE if right else VERMILION
-        )
-        _overlaid(line[1], row.image, row.heat, f"predicted: {row.predicted} ({row.probability:.2f})")
-        if not right:
-            _overlaid(line[2], row.image, row.actual_heat, f"actual: {row.actual} ({row.actual_probability:.2f})")
-    scale = drawing.colorbar(
-        mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), COLOURS),
-        ax=axes,
-        alpha=OPACITY,
-        shrink=0.8 / len(rows) ** 0.5,
-    )
-    scale.set_label("speaks for the class\n(share of the strongest place; line: half of it)")
-    drawing.suptitle(title)
+    right = PAD + columns * (TILE + GAP)
+    head, small, top = fit_head(title, right + BAR, NOTE)
+    headings = [_headings(row) for row in rows]
+    rooms = [max(height_of(text, TEXT) for text in texts) + 0.1 for texts in headings]
+    height = top + sum(rooms) + len(rows) * (TILE + GAP)
+    drawing, surface = board(right + BAR, height)
+    write_head(surface, head, small)
+    y = top
+    for row, texts, room in zip(rows, headings, rooms, strict=True):
+        y += room
+        _row(surface, y, row, texts)
+        y += TILE + GAP
+    bar = plot_at(drawing, right, top + rooms[0], 0.15, TILE)
+    drawing.colorbar(mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 1), COLOURS), cax=bar, alpha=OPACITY)
+    bar.tick_params(labelsize=SMALL)
     save(drawing, path)
 
 
 def verdict(heat: np.ndarray) -> str | None:
-    """What is to be said of a heat map that shows no place, (px, px): that nothing speaks for the class, or all alike."""
+    """Return the text for a heat map (px, px) without contrast: no evidence, or the same everywhere; else None."""
     if np.ptp(heat) > 0:
         return None
     return "every place speaks alike\nfor this class" if heat.flat[0] > 0 else "nothing speaks\nfor this class"
 
 
-def _overlaid(axis: Axes, image: np.ndarray, heat: np.ndarray, title: str) -> None:
-    _image(axis, image, title, GRAY)
-    said = verdict(heat)
-    if said:
+def _headings(row: Explained) -> list[str]:
+    """Return the text above each image of a row."""
+    correct = row.predicted == row.actual
+    texts = [
+        f"{'right' if correct else 'wrong'}\nactual: {row.actual}",
+        f"predicted: {row.predicted} ({row.probability:.2f})",
+        f"actual: {row.actual} ({row.actual_probability:.2f})",
+    ]
+    return [fit_text(text, TILE + GAP / 2, TEXT, 4) for text in texts[: 2 if correct else 3]]
+
+
+def _row(surface: Axes, y: float, row: Explained, headings: Sequence[str]) -> None:
+    frame = BLUE if row.predicted == row.actual else VERMILION
+    for column, heading in enumerate(headings):
+        x = PAD + column * (TILE + GAP)
+        surface.text(x, y - 0.06, heading, size=TEXT, va="bottom")
+        draw_image(surface, x, y, TILE, row.image, GRAY if column else frame)
+        if column:
+            _overlay(surface, x, y, row.heat if column == 1 else row.actual_heat)
+
+
+def _overlay(surface: Axes, x: float, y: float, heat: np.ndarray) -> None:
+    text = verdict(heat)
+    if text:
         box = {"facecolor": "white", "edgecolor": GRAY, "boxstyle": "round"}
-        axis.text(0.5, 0.5, said, transform=axis.transAxes, ha="center", va="center", fontsize=9, bbox=box)
+        surface.text(x + TILE / 2, y + TILE / 2, text, ha="center", va="center", size=TEXT, bbox=box)
         return
-    axis.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=OPACITY)
-    axis.contour(heat, levels=[0.5], colors="white", linewidths=1.2)
-
-
-def _image(axis: Axes, image: np.ndarray, title: str, frame: str) -> None:
-    axis.set_axis_on()
-    axis.imshow(image, cmap="gray", vmin=0, vmax=1)
-    axis.set(xticks=[], yticks=[])
-    wrapped = "\n".join(part for line in title.split("\n") for part in textwrap.wrap(line, TITLE))
-    axis.set_title(wrapped, fontsize=9)
-    for spine in axis.spines.values():
-        spine.set(visible=True, color=frame, linewidth=2.5)
+    extent = (x, x + TILE, y + TILE, y)
+    surface.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=OPACITY, extent=extent, aspect="auto")
+    down, across = ((np.arange(size) + 0.5) * TILE / size for size in heat.shape)
+    surface.contour(x + across, y + down, heat, levels=[0.5], colors="white", linewidths=1.2)

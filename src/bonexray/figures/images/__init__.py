@@ -1,1 +1,1 @@
-"""Galleries of images, and counts of them."""
+"""Galleries and counts of images."""

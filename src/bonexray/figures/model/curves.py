@@ -1,4 +1,4 @@
-"""Curves over the epochs: of one model, and of all."""
+"""Learning curves of one model, and of all models side by side."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,27 +19,27 @@ from bonexray.figures.canvas.canvas import (
     SMALL,
     TEXT,
     board,
-    headed,
+    fit_head,
     plot_at,
     save,
     write_head,
 )
-from bonexray.figures.canvas.labels import fitted_apart, height_of
+from bonexray.figures.canvas.labels import fit_distinct, height_of
 
 COLUMNS = 5
 
 
 def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Accuracy and loss of training and validation over the epochs; the kept epoch and a second phase are marked.
+    """Draw accuracy and loss of training and validation over the epochs, with the kept epoch and fine-tuning marked.
 
     Args:
-        history: one row an epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy.
+        history: one row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy.
         title: above both panels.
         path: the PNG to write.
     """
     best = history.loc[history["val_loss"].idxmin(), "epoch"]
     second = history.loc[history["phase"] != history["phase"].iloc[0], "epoch"].min()
-    head, small, top = headed(title, 8)
+    head, small, top = fit_head(title, 8)
     drawing, surface = board(8, top + 3.2)
     write_head(surface, head, small)
     for x, name in zip((0.7, 4.6), ("accuracy", "loss"), strict=True):
@@ -68,40 +68,43 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
 
 
 def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: str | None = None) -> None:
-    """Validation loss of every model over its epochs: a panel a model, with all others behind it in gray.
+    """Draw the validation loss of every model, one panel per model, with all others behind it in gray.
 
     Args:
-        histories: title to history, as `learning_curves` takes it.
+        histories: title to history, see `learning_curves`.
         path: the PNG to write.
-        chosen: title of the model that validation chose.
+        chosen: title of the model chosen on validation.
     """
     columns = min(COLUMNS, len(histories))
     wide, high = 1.75, 1.05
-    names = fitted_apart([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
+    names = fit_distinct([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
     room = max(height_of(name, SMALL) for name in names) + 0.1
     width = max(0.85 + columns * (wide + 0.25) + PAD, 5.5)
     note = "square: the kept epoch and its loss; gray: all other models; the scale of the loss is logarithmic"
-    head, small, top = headed(
+    head, small, top = fit_head(
         "Validation loss over the epochs", width, note + ("; *: chosen on validation" * bool(chosen))
     )
     rows = -(-len(histories) // columns)
     drawing, surface = board(width, top + rows * (room + high + 0.15) + 0.5)
     write_head(surface, head, small)
     lines = [frame[["epoch", "val_loss"]].to_numpy(float) for frame in histories.values()]
-    for place, (title, name) in enumerate(zip(histories, names, strict=True)):
-        x, y = 0.85 + place % columns * (wide + 0.25), top + room + place // columns * (room + high + 0.15)
+    for number, (title, name) in enumerate(zip(histories, names, strict=True)):
+        x, y = 0.85 + number % columns * (wide + 0.25), top + room + number // columns * (room + high + 0.15)
         surface.text(x, y - 0.04, name, size=SMALL, va="bottom", color=BLUE if title == chosen else "black")
         axis = plot_at(drawing, x, y, wide, high)
-        _one_among(axis, lines, place, BLUE if title == chosen else "black")
-        axis.tick_params(labelsize=SMALL, labelleft=place % columns == 0, labelbottom=place + columns >= len(histories))
+        _draw_loss(axis, lines, number, BLUE if title == chosen else "black")
+        axis.tick_params(
+            labelsize=SMALL, labelleft=number % columns == 0, labelbottom=number + columns >= len(histories)
+        )
     surface.text(PAD, top + room + high / 2, "loss", size=TEXT, rotation=90, va="center")
     surface.text(0.85, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
     save(drawing, path)
 
 
-def _one_among(axis: Axes, lines: list[np.ndarray], place: int, colour: str) -> None:
+def _draw_loss(axis: Axes, lines: list[np.ndarray], number: int, colour: str) -> None:
+    """Draw one of the lines, (epochs, 2), before all others."""
     axis.add_collection(LineCollection(lines, colors=PALE, linewidths=0.7))
-    own = lines[place]
+    own = lines[number]
     axis.plot(own[:, 0], own[:, 1], color=colour, linewidth=1.6)
     kept = own[own[:, 1].argmin()]
     axis.plot(*kept, "s", color=colour, markersize=4)

@@ -1,4 +1,4 @@
-"""Figures and tables of one model's evaluation, of an ensemble as of a network."""
+"""Figures and tables of the evaluation of a model or an ensemble."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,24 +25,24 @@ def draw_evaluation(
     images: ArrayFile,
     folder: Path,
 ) -> None:
-    """Draw everything that answers alone can show, and write the tables that it is drawn from.
+    """Draw all figures that need only predictions and images, and write their tables.
 
     Args:
         evaluation: of the model.
-        name: of the model, with which every file begins.
-        title: as a reader knows it.
-        classes: the class map.
-        confidence: of the bands.
-        images: float32 (images, px, px) in [0, 1], in the manifest's order.
-        folder: is written to.
+        name: of the model; the names of all files begin with it.
+        title: of the model, for readers.
+        classes: names of the classes in the order of the probabilities.
+        confidence: level of the bands.
+        images: float32 (images, px, px) in [0, 1], in the order of the manifest.
+        folder: for the files.
     """
     scores, test = evaluation.scores, evaluation.test
     on_test = f"{title}: {scores['n']} test images"
     confusion.confusion_matrix(scores["confusion"], on_test, folder / f"{name}_confusion_matrix.png")
     rows = _with_probabilities(test, classes)
-    shown = _in_turn(rows)
-    galleries.sample_predictions(images[shown["place"]], shown, on_test, folder / f"{name}_sample_predictions.png")
-    galleries.misclassified(_Lazy(images, rows["place"]), rows, title, folder / f"{name}_misclassified.png")
+    samples = _samples(rows)
+    galleries.sample_predictions(images[samples["place"]], samples, on_test, folder / f"{name}_sample_predictions.png")
+    galleries.misclassified(_ImagesOfRows(images, rows["place"]), rows, title, folder / f"{name}_misclassified.png")
     _draw_curves(evaluation, name, title, classes, confidence, folder)
     _draw_reliability(evaluation, name, title, confidence, folder)
     _results(rows, classes).to_csv(
@@ -50,8 +50,8 @@ def draw_evaluation(
     )
 
 
-class _Lazy:
-    """Images of the rows of a table, read when they are asked for."""
+class _ImagesOfRows:
+    """The images of the rows of a table, each read on access."""
 
     def __init__(self, images: ArrayFile, places: pd.Series) -> None:
         self._images, self._places = images, places.to_numpy()
@@ -59,8 +59,8 @@ class _Lazy:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, number: int) -> np.ndarray:
-        return self._images[int(self._places[number])]
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._images[int(self._places[index])]
 
 
 def _draw_curves(
@@ -108,13 +108,13 @@ def _with_probabilities(test: SplitPredictions, classes: list[str]) -> pd.DataFr
     return pd.concat([rows.reset_index(drop=True), probabilities], axis=1)
 
 
-def _in_turn(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first images of each class in turn, up to `SAMPLES`."""
+def _samples(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the first images of each class in turn, at most `SAMPLES`."""
     return rows.iloc[rows.groupby("label").cumcount().argsort(kind="stable")].head(SAMPLES)
 
 
 def _results(rows: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """Each test image's folder, file, answer, truth and probabilities."""
+    """Return the folder, file, predicted class, actual class and probabilities of each test image."""
     files = [Path(path) for path in rows["path"]]
     return pd.DataFrame(
         {
