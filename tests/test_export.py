@@ -14,8 +14,8 @@ from bonexray.data.predictions import read_predictions
 from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.hashing import sha256_of
-from bonexray.serving.formats import FORMATS, onnx_runner, tflite_runner
 from bonexray.serving.export import LIMITS, export_model
+from bonexray.serving.formats import FORMATS, onnx_runner, tflite_runner
 from bonexray.serving.study import study_bundle
 from bonexray.study import load_settings
 
