@@ -95,8 +95,9 @@ class Repository:
     def study(self, score: float, loss: float, models: int = 1) -> None:
         """Commit a study with this score."""
         headline = {"model": "vgg16", "n": 36, "balanced_accuracy": score, "balanced_accuracy_low": score - 0.1}
-        found = {"headline": headline, "models": {f"m{i}": {"accuracy": score} for i in range(models)}, "data": {}}
-        for name, content in found.items():
+        scores = {f"m{i}": {"accuracy": score} for i in range(models)}
+        contents = {"headline": headline, "models": scores, "ensembles": {}, "data": {}}
+        for name, content in contents.items():
             (self.folder / f"metrics/{name}.json").write_text(json.dumps(content))
         (self.folder / "curve.csv").write_text(f"epoch,loss\n1,{loss}\n")
         (self.folder / "reports/summary.md").write_text(f"## A study that scores {score}\n")
