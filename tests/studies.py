@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from study_figures import draw_figures
 
 from bonexray.files import write_json
 from bonexray.registry import REGISTRY, model_row
@@ -33,23 +33,6 @@ SCORES = (
     "calibrated_log_loss",
 )
 ORDERED = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
-MODEL_FIGURES = (
-    "confusion_matrix",
-    "sample_predictions",
-    "misclassified",
-    "evaluation_figure",
-    "roc",
-    "precision_recall",
-    "reliability",
-)
-STUDY_FIGURES = (
-    "models_comparison",
-    "models_evaluation_grid",
-    "models_confusion_grid",
-    "models_learning_curves",
-    "models_pairs",
-    "models_cost",
-)
 
 
 @dataclass(frozen=True)
@@ -137,7 +120,8 @@ def write_study(root: Path, shape: Shape) -> Choices:
             )
     if len(names) > 1:
         pairs_of(scores, shape.clear).to_csv(root / "metrics/pairs.csv", index=False)
-    if max(shape.folds, shape.repeats) > 1:
+    several = max(shape.folds, shape.repeats) > 1
+    if several:
         ranks = {name: float(index + 1) for index, name in enumerate(names)}
         write_json(
             root / "metrics/ranks.json", {"statistic": 4.2, "p": 0.12, "mean_ranks": ranks, "critical_difference": 1.4}
@@ -150,7 +134,7 @@ def write_study(root: Path, shape: Shape) -> Choices:
             for i, kind in enumerate(shape.filters)
         ]
         pd.DataFrame(grid).to_csv(root / "reports/benchmark_results.csv", index=False)
-    draw_figures(root / "reports", shape)
+    draw_figures(root / "reports", shape.models, shape.ensembles, ranks=several, explained=shape.explained)
     return settings_of(shape)
 
 
@@ -271,39 +255,6 @@ def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def draw_figures(reports: Path, shape: Shape) -> None:
-    """Write all figures of the study as small gray images."""
-    files = [reports / "models" / m / f"{m}_{figure}.png" for m in shape.models for figure in MODEL_FIGURES]
-    ensemble_figures = [f for f in MODEL_FIGURES if f != "evaluation_figure"]  # ensembles have no history
-    files += [
-        reports / "ensembles" / f"ensemble_{kind}" / f"ensemble_{kind}_{figure}.png"
-        for kind in shape.ensembles
-        for figure in ensemble_figures
-    ]
-    files += [
-        reports / "comparison" / f"{name}.png"
-        for name in STUDY_FIGURES
-        if name != "models_pairs" or len(shape.models) > 1
-    ]
-    files += [
-        reports / "audit/pairs.png",
-        reports / "augmentation/views.png",
-        reports / "cohort/class_counts.png",
-        reports / "cohort/sample_gallery.png",
-    ]
-    if max(shape.folds, shape.repeats) > 1:
-        files.append(reports / "comparison/models_critical_difference.png")
-    if shape.explained:
-        files += [
-            reports / "explained" / m / f"{m}_{figure}.png"
-            for m in shape.models
-            for figure in ("gradcam", "architecture")
-        ]
-    for index, file in enumerate(files):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (120, 80), (index % 256,) * 3).save(file)
 
 
 def rewritten(path: Path, **changes: object) -> None:

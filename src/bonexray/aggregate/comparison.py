@@ -34,9 +34,10 @@ def compare_pairs(
 
     Returns:
         A row for each pair, in the order of `models`: one, other; difference of balanced accuracy, one minus other,
-        with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error,
-        groups - 1 degrees of freedom), p_mcnemar (exact, of accuracy), p_delong (of the area under the ROC curve; NaN unless
-        there are two classes with images); and each p after Holm's correction over all pairs, as `<p>_holm`.
+        with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error, with
+        one degree of freedom less than groups), p_mcnemar (exact, of accuracy), p_delong (of the area under the ROC
+        curve; NaN unless there are two classes with images); and each p after Holm's correction over all pairs, as
+        `<p>_holm`.
 
     References:
         McNemar, Psychometrika 12, 1947. DeLong et al., Biometrics 44, 1988. Holm, Scand. J. Statistics 6, 1979.

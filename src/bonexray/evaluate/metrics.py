@@ -32,9 +32,9 @@ def likelihood(sample: Sample) -> Scores:
     """Yield log loss, Brier score and expected calibration error.
 
     The Brier score is the mean over images of the sum over classes of (probability - truth)², in [0, 2] (Brier 1950);
-    for two classes that is twice scikit-learn's. The calibration error is the mean of |accuracy - mean probability| over `BINS`
-    equally wide bins of the predicted class's probability, weighted by the bins' images (Guo 2017). Log loss clips
-    probabilities at the precision of a float, as scikit-learn does.
+    for two classes that is twice scikit-learn's. The calibration error is the mean of |accuracy - mean probability|
+    over `BINS` equally wide bins of the predicted class's probability, weighted by the bins' images (Guo 2017). Log
+    loss clips probabilities at the precision of a float, as scikit-learn does.
     """
     of_truth = sample.probabilities[np.arange(len(sample.labels)), sample.labels]
     tiny = np.finfo(float).eps

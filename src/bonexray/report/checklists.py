@@ -82,7 +82,7 @@ def _of_models(study: Study) -> dict[str, str]:
         if ensembles
         else "None in this study.",
         "output": "A probability for each class; the class with the highest is predicted.",
-        "prediction": "By the network with its stored weights, as evaluated; preprocessing is part of the network.",
+        "prediction": "By the network with its stored weights, as evaluated; preprocessing is fixed by the backbone.",
         "updating": "No model was updated after evaluation.",
     }
 

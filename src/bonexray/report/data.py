@@ -135,12 +135,12 @@ class Study:
 
     @property
     def simulated(self) -> bool:
-        """Whether the images are simulated."""
+        """True if the images are simulated."""
         return bool(self.settings.dataset.simulated)
 
     @property
     def ordered(self) -> bool:
-        """Whether the classes are grades of a scale."""
+        """True if the classes are grades of a scale."""
         return self.has("quadratic_weighted_kappa")
 
     @property

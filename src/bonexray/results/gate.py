@@ -36,7 +36,7 @@ class Results:
 
     @property
     def leaks(self) -> bool:
-        """Whether the audit suspects that the split has copies or patients on both sides."""
+        """True if the audit suspects copies or patients on both sides of the split."""
         return bool(self.headline.get("leak_suspect") or self.data.get("leak_suspect"))
 
     @property
