@@ -178,7 +178,7 @@ def test_an_evaluation_shows_itself_as_the_table(folder):
     assert isinstance(found, Evaluation) and found.report.is_file()
     assert set(found.scores) == set(found.table["model"]) and found.headline["model"] in found.scores
     for text in (repr(found), found._repr_markdown_()):
-        assert "always the majority class" in text and "VGG16" in text and "can be told from it" in text
+        assert "always the majority class" in text and "VGG16" in text and "can be distinguished from it" in text
         assert with_interval(found.table.iloc[0], "balanced_accuracy") in text
         assert str(found.report) in text
 
