@@ -16,7 +16,7 @@ import pandas as pd
 from bonexray.denoise.filters import FILTERS, filter_of
 from bonexray.denoise.quality import psnr_db, ssim
 from bonexray.denoise.settings import Denoise
-from bonexray.figures.canvas.canvas import figure, save
+from bonexray.figures.canvas.grid import image_grid
 from bonexray.files import atomic_file
 from bonexray.images.reading import bounded, read_image
 from bonexray.phantom.simulation import simulate
@@ -112,15 +112,7 @@ def markdown(table: pd.DataFrame, images: str) -> str:
 
 def gallery(samples: dict[str, np.ndarray], title: str, path: Path) -> None:
     """Draw images (height, width) in [0, 1] in two rows."""
-    columns = -(-len(samples) // 2)
-    drawing, axes = figure(2, columns, width=2.1 * columns, height=5.0)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, (name, pixels) in zip(axes.flat, samples.items(), strict=False):
-        axis.imshow(pixels, cmap="gray", vmin=0, vmax=1)
-        axis.set_title(name)
-    drawing.suptitle(title)
-    save(drawing, path)
+    image_grid(list(samples.items()), -(-len(samples) // 2), 2.1, title, path)
 
 
 def write(table: pd.DataFrame, samples: dict[str, np.ndarray], options: argparse.Namespace) -> None:

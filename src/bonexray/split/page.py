@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.figures.canvas.canvas import figure, save
+from bonexray.figures.canvas.grid import image_grid
 
 MAX_PAIRS = 24  # on the page and in the figure
 NO_COPIES = "No two images are copies with different pixels."
@@ -86,20 +86,14 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
 
 def pairs_figure(findings: Sequence[Finding], path: Path) -> None:
     """Draw the worst pairs side by side, with likeness, labels and splits."""
-    worst = findings[:MAX_PAIRS]
-    columns = min(3, len(worst)) or 1
-    rows = -(-len(worst) // columns) or 1
-    drawing, axes = figure(rows, columns, width=4.2 * columns, height=2.5 * rows)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, finding in zip(axes.flat, worst, strict=False):
+    pictures = []
+    for finding in findings[:MAX_PAIRS]:
         gap = np.full((finding.thumbnails[0].shape[0], 4), 255, np.uint8)
-        axis.imshow(np.hstack([finding.thumbnails[0], gap, finding.thumbnails[1]]), cmap="gray", vmin=0, vmax=255)
-        splits = f"   {_both(finding.splits)}" if any(finding.splits) else ""
-        axis.set_title(f"{finding.likeness:.2f}   {_both(finding.labels)}{splits}", fontsize=8)
-    if not worst:
-        axes[0, 0].set_title(NO_COPIES, fontsize=8)
-    save(drawing, path)
+        splits = f"; {_both(finding.splits)}" if any(finding.splits) else ""
+        caption = f"{finding.likeness:.2f}: {_both(finding.labels)}{splits}"
+        pictures.append((caption, np.hstack([finding.thumbnails[0], gap, finding.thumbnails[1]]) / 255))
+    title = "Copies of images" if pictures else NO_COPIES
+    image_grid(pictures, 3, 4.2, title, path)
 
 
 def _both(names: tuple[str, str]) -> str:

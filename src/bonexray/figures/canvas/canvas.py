@@ -20,22 +20,11 @@ STYLE = {
     "axes.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.constrained_layout.use": True,
     "svg.hashsalt": "bonexray",
 }
-INCHES = 2.6  # side of one panel
 DPI = 150
 PAD = 0.12  # inches between the edge of a figure and its content
 HEAD, TEXT, SMALL = 11, 9, 8  # points
-
-
-def figure(
-    rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None
-) -> tuple[Figure, np.ndarray]:
-    """Return a figure laid out by matplotlib and its axes, (rows, columns), with panels of `INCHES` unless sized."""
-    with mpl.rc_context(STYLE):
-        canvas = FigureCanvasAgg(Figure(figsize=(width or INCHES * columns, height or INCHES * rows)))
-        return canvas.figure, canvas.figure.subplots(rows, columns, squeeze=False)
 
 
 def board(width: float, height: float) -> tuple[Figure, Axes]:
