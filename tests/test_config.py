@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from bonexray.composition import compose
 from bonexray.config import Section
+from bonexray.derived_params import derive_params
 from bonexray.errors import BonexrayError
 from bonexray.study import Settings, load_settings, setting_findings
-from bonexray.derived_params import derive_params
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONAL = {name: field for name, field in Settings.model_fields.items() if not field.is_required()}

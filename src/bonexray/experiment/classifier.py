@@ -8,11 +8,11 @@ from pathlib import Path
 from bonexray.check import data_findings
 from bonexray.config import PARAMS
 from bonexray.errors import BonexrayError
+from bonexray.experiment.composing import compose
 from bonexray.experiment.dag import Call, stage_calls
 from bonexray.experiment.evaluation import Evaluation, read_evaluation
 from bonexray.experiment.outputs import read_output
 from bonexray.experiment.process import run_in
-from bonexray.experiment.composing import compose
 
 MARK = "# Written by bonexray.XRayClassifier; the same settings as DVC composes them from conf/.\n"
 RESULTS = ("metrics", "models", "reports")
