@@ -70,7 +70,8 @@ def describe_backbone(name: str, row: Backbone) -> str:
 def _model_params(name: str, choices: Mapping) -> dict[str, object]:
     row = model_row(name)
     if not row.backbones:
-        return {"mode": SCRATCH, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+        mode = choices["modes"].get(name, SCRATCH)  # another one is refused by `bonexray check` and by every stage
+        return {"mode": mode, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
     mode = choices["modes"].get(name, choices["mode"])
     params: dict[str, object] = {"mode": mode, "inputs": [f"data/features/{backbone}" for backbone in row.backbones]}
     if row.head:
