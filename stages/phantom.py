@@ -9,7 +9,7 @@ from bonexray.figures.images.galleries import image_gallery
 from bonexray.files import atomic_folder
 from bonexray.images.reading import write_png16
 from bonexray.phantom.settings import Phantom
-from bonexray.phantom.simulation import CLASSES, Radiograph, simulate
+from bonexray.phantom.simulation import CLASSES, SimulatedRadiograph, simulate
 from bonexray.progress import progress
 from bonexray.stage import run_stage
 
@@ -42,7 +42,7 @@ def main(settings: Settings) -> None:
         )
 
 
-def write_radiograph(folder: Path, image: Radiograph) -> dict[str, object]:
+def write_radiograph(folder: Path, image: SimulatedRadiograph) -> dict[str, object]:
     """Write an image and its clean original; return its row of truth.csv."""
     path = Path(image.label, f"{image.patient}_{image.view}.png")
     for kind, pixels in (("noisy", image.noisy), ("clean", image.clean)):
@@ -59,7 +59,7 @@ def write_radiograph(folder: Path, image: Radiograph) -> dict[str, object]:
 
 
 def _by_patient(cohort):
-    patient: list[Radiograph] = []
+    patient: list[SimulatedRadiograph] = []
     for image in cohort:
         if patient and image.patient != patient[0].patient:
             yield patient

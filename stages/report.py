@@ -5,7 +5,7 @@ import logging
 from bonexray.config import StageSettings
 from bonexray.files import atomic_file, atomic_folder
 from bonexray.report.contents import report_page, summary_page
-from bonexray.report.data import Choices, read_study
+from bonexray.report.data import ReportSettings, read_study
 from bonexray.report.model_card import model_card_page
 from bonexray.report.provenance import provenance
 from bonexray.stage import run_stage
@@ -32,7 +32,7 @@ class Settings(StageSettings):
 
 def main(settings: Settings) -> None:
     """Write reports/report.html, reports/summary.md and reports/cards/."""
-    study = read_study(Choices(settings.model_dump()))
+    study = read_study(ReportSettings(settings.model_dump()))
     with atomic_folder(CARDS) as folder:
         for name, card in study.cards.items():
             text = model_card_page(name, study.titles[name], card, study.scores[name], study.data, study.settings)

@@ -11,7 +11,7 @@ from study_figures import draw_figures
 
 from bonexray.files import write_json
 from bonexray.registry import REGISTRY, model_row
-from bonexray.report.data import Choices
+from bonexray.report.data import ReportSettings
 from bonexray.study import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,17 +70,17 @@ SHAPES = {
 }
 
 
-def settings_of(shape: Shape) -> Choices:
+def settings_of(shape: Shape) -> ReportSettings:
     """Return this repository's settings with the study's data set and weights, as the report reads them."""
     settings = load_settings(ROOT / "params.yaml")
     data = {"name": "trial", "simulated": {"cohort": "data/phantom"} if shape.simulated else {}}
     data |= {} if shape.simulated else {"reference": None, "group_pattern": None}
     weights = settings.weights.model_copy(update={"source": "imagenet" if shape.imagenet else "random"})
     changed = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
-    return Choices(changed.model_dump())
+    return ReportSettings(changed.model_dump())
 
 
-def write_study(root: Path, shape: Shape) -> Choices:
+def write_study(root: Path, shape: Shape) -> ReportSettings:
     """Write all files of a finished study, and return its settings."""
     names = [*shape.models, *(f"ensemble_{kind}" for kind in shape.ensembles)]
     scores = {name: scores_of(shape, name, index) for index, name in enumerate(names)}

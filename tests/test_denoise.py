@@ -15,7 +15,7 @@ from bonexray.denoise.quality import added_noise_quality, phantom_quality, psnr_
 from bonexray.denoise.settings import Denoise
 from bonexray.errors import BonexrayError
 from bonexray.images.reading import bounded, read_image, write_png16
-from bonexray.phantom.simulation import Radiograph, simulate
+from bonexray.phantom.simulation import SimulatedRadiograph, simulate
 
 LOCAL = Compute(backend="local", scheduler=None)
 
@@ -46,7 +46,7 @@ def random_image(seed: int, height: int, width: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def phantom() -> Radiograph:
+def phantom() -> SimulatedRadiograph:
     return next(simulate(1, 64, 120.0, 2.0, 7))
 
 
@@ -66,13 +66,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 # The filters
 
 
-def test_bm3d_improves_a_phantom_by_more_than_3_db(phantom: Radiograph) -> None:
+def test_bm3d_improves_a_phantom_by_more_than_3_db(phantom: SimulatedRadiograph) -> None:
     smooth = bm3d(phantom.noisy, None)
     assert psnr_db(phantom.clean, smooth) > psnr_db(phantom.clean, phantom.noisy) + 3
     assert ssim(phantom.clean, smooth) > ssim(phantom.clean, phantom.noisy)
 
 
-def test_bm3d_uses_the_given_sigma(phantom: Radiograph) -> None:
+def test_bm3d_uses_the_given_sigma(phantom: SimulatedRadiograph) -> None:
     little, much = (bm3d(phantom.noisy, sigma) for sigma in (0.001, 0.3))
     assert np.abs(little - phantom.noisy).mean() < 0.005 < np.abs(much - phantom.noisy).mean()
 
@@ -84,7 +84,9 @@ def test_bm3d_does_not_change_an_image_without_noise() -> None:
 
 
 @pytest.mark.parametrize("method", FILTERS)
-def test_a_filter_keeps_shape_and_range_and_gives_the_same_bytes_again(method: str, phantom: Radiograph) -> None:
+def test_a_filter_keeps_shape_and_range_and_gives_the_same_bytes_again(
+    method: str, phantom: SimulatedRadiograph
+) -> None:
     pixels = phantom.noisy[:32, :40]
     before = pixels.copy()
     one, other = (FILTERS[method](pixels, 0.08) for _ in range(2))
@@ -106,7 +108,7 @@ def test_a_filter_keeps_shape_and_range_and_gives_the_same_bytes_again(method: s
         ("bilateral", 3),
     ],
 )
-def test_a_denoiser_improves_a_phantom(method: str, gain_db: float, phantom: Radiograph) -> None:
+def test_a_denoiser_improves_a_phantom(method: str, gain_db: float, phantom: SimulatedRadiograph) -> None:
     after = filter_of(denoise(method=method))(phantom.noisy)
     assert psnr_db(phantom.clean, after) > psnr_db(phantom.clean, phantom.noisy) + gain_db
 
@@ -126,7 +128,7 @@ def test_a_bilateral_filter_keeps_an_edge_that_is_higher_than_its_range() -> Non
     assert sharp[16, 15] < 0.01 < 0.3 < soft[16, 15]
 
 
-def test_clahe_raises_local_contrast_up_to_its_clip(phantom: Radiograph) -> None:
+def test_clahe_raises_local_contrast_up_to_its_clip(phantom: SimulatedRadiograph) -> None:
     def contrast(clip: float) -> float:
         """Mean standard deviation of blocks of 8 x 8 pixels."""
         after = filter_of(denoise(method="clahe", options={"clip": clip, "tiles": 2}))(phantom.clean)
@@ -135,7 +137,7 @@ def test_clahe_raises_local_contrast_up_to_its_clip(phantom: Radiograph) -> None
     assert contrast(1.0) < contrast(2.0) < contrast(8.0)
 
 
-def test_every_profile_of_bm3d_denoises(phantom: Radiograph) -> None:
+def test_every_profile_of_bm3d_denoises(phantom: SimulatedRadiograph) -> None:
     found = {
         profile: psnr_db(phantom.clean[:48, :48], bm3d(phantom.noisy[:48, :48], None, profile=profile))
         for profile in ("np", "lc", "vn", "high")
@@ -144,7 +146,7 @@ def test_every_profile_of_bm3d_denoises(phantom: Radiograph) -> None:
     assert len(set(found.values())) == 4
 
 
-def test_none_does_not_change_the_image(phantom: Radiograph) -> None:
+def test_none_does_not_change_the_image(phantom: SimulatedRadiograph) -> None:
     np.testing.assert_array_equal(unfiltered(phantom.noisy, 0.1), phantom.noisy)
 
 

@@ -15,8 +15,8 @@ from bonexray.data.paths import COMPARISON, DENOISE, ENSEMBLES, HEADLINE, MODELS
 from bonexray.errors import BonexrayError
 from bonexray.experiment import classifier
 from bonexray.experiment.dag import stage_calls
-from bonexray.experiment.evaluation import Evaluation, read_evaluation
 from bonexray.experiment.outputs import READERS
+from bonexray.experiment.results import StudyResults, read_results
 from bonexray.results.wording import with_interval
 from bonexray.study import load_settings
 from bonexray.tracking.store import git_commit
@@ -64,7 +64,7 @@ def test_images_may_be_in_the_folder(study):
 
 def test_earlier_results_do_not_stand_beside_new_ones(folder, monkeypatch):
     monkeypatch.setattr(classifier, "run_in", lambda *_, **__: None)
-    monkeypatch.setattr(classifier, "read_evaluation", lambda place: place)
+    monkeypatch.setattr(classifier, "read_results", lambda place: place)
     study = XRayClassifier(TINY, folder)
     study.write_settings()
     for name in (
@@ -174,8 +174,8 @@ def write_results(folder: Path) -> None:
 
 def test_an_evaluation_shows_itself_as_the_table(folder):
     write_results(folder)
-    found = read_evaluation(folder)
-    assert isinstance(found, Evaluation) and found.report.is_file()
+    found = read_results(folder)
+    assert isinstance(found, StudyResults) and found.report.is_file()
     assert set(found.scores) == set(found.table["model"]) and found.headline["model"] in found.scores
     for text in (repr(found), found._repr_markdown_()):
         assert "always the majority class" in text and "VGG16" in text and "can be distinguished from it" in text
@@ -187,7 +187,7 @@ def test_an_unfinished_study_has_no_evaluation(folder):
     write_results(folder)
     (folder / HEADLINE).unlink()
     with pytest.raises(BonexrayError, match=r"no metrics/headline\.json"):
-        read_evaluation(folder)
+        read_results(folder)
 
 
 def test_asking_for_a_study_loads_no_network_library():

@@ -5,21 +5,23 @@ import math
 import numpy as np
 import pytest
 
-from bonexray.phantom.simulation import CLASSES, Radiograph, simulate, who_label
+from bonexray.phantom.simulation import CLASSES, SimulatedRadiograph, simulate, who_label
 
 PX = 32
 
 
-def cohort(patients: int = 4, photons: float = 120.0, readout_sigma: float = 2.0, seed: int = 7) -> list[Radiograph]:
+def cohort(
+    patients: int = 4, photons: float = 120.0, readout_sigma: float = 2.0, seed: int = 7
+) -> list[SimulatedRadiograph]:
     return list(simulate(patients, PX, photons, readout_sigma, seed))
 
 
 @pytest.fixture(scope="module")
-def thirty() -> list[Radiograph]:
+def thirty() -> list[SimulatedRadiograph]:
     return cohort(30)
 
 
-def same(one: Radiograph, other: Radiograph) -> bool:
+def same(one: SimulatedRadiograph, other: SimulatedRadiograph) -> bool:
     facts = ("patient", "view", "label", "t_score", "volume_fraction", "cortical_mm")
     return (
         all(getattr(one, fact) == getattr(other, fact) for fact in facts)
@@ -28,7 +30,7 @@ def same(one: Radiograph, other: Radiograph) -> bool:
     )
 
 
-def psnr(image: Radiograph) -> float:
+def psnr(image: SimulatedRadiograph) -> float:
     return -10 * math.log10(float(np.mean((image.clean - image.noisy) ** 2)))
 
 
@@ -42,7 +44,7 @@ def test_another_seed_gives_other_patients_and_images() -> None:
     assert not np.array_equal(one.clean, other.clean)
 
 
-def test_more_patients_leave_the_first_ones_unchanged(thirty: list[Radiograph]) -> None:
+def test_more_patients_leave_the_first_ones_unchanged(thirty: list[SimulatedRadiograph]) -> None:
     few = cohort(4)
     assert all(same(a, b) for a, b in zip(few, thirty[: len(few)], strict=True))
     assert thirty[len(few)].patient == "p0004"
@@ -55,7 +57,7 @@ def test_the_image_size_does_not_change_the_patient() -> None:
     assert small.cortical_mm == large.cortical_mm
 
 
-def test_images_are_square_float32_within_0_and_1(thirty: list[Radiograph]) -> None:
+def test_images_are_square_float32_within_0_and_1(thirty: list[SimulatedRadiograph]) -> None:
     for image in thirty:
         for pixels in (image.clean, image.noisy):
             assert pixels.shape == (PX, PX)
@@ -84,13 +86,13 @@ def test_a_t_score_that_is_not_finite_is_refused(t_score: float) -> None:
         who_label(t_score)
 
 
-def test_a_cohort_of_thirty_has_every_class(thirty: list[Radiograph]) -> None:
+def test_a_cohort_of_thirty_has_every_class(thirty: list[SimulatedRadiograph]) -> None:
     assert {image.label for image in thirty} == set(CLASSES)
     assert all(image.label == who_label(image.t_score) for image in thirty)
 
 
-def test_a_patient_has_one_or_two_views_of_the_same_bone(thirty: list[Radiograph]) -> None:
-    views: dict[str, list[Radiograph]] = {}
+def test_a_patient_has_one_or_two_views_of_the_same_bone(thirty: list[SimulatedRadiograph]) -> None:
+    views: dict[str, list[SimulatedRadiograph]] = {}
     for image in thirty:
         views.setdefault(image.patient, []).append(image)
     assert len(views) == 30
@@ -115,13 +117,13 @@ def test_readout_noise_adds_to_photon_noise() -> None:
 
 
 @pytest.mark.parametrize("fact", ["volume_fraction", "cortical_mm"])
-def test_bone_is_lost_as_the_t_score_falls(thirty: list[Radiograph], fact: str) -> None:
+def test_bone_is_lost_as_the_t_score_falls(thirty: list[SimulatedRadiograph], fact: str) -> None:
     t_scores = [image.t_score for image in thirty]
     values = [getattr(image, fact) for image in thirty]
     assert 0.8 < np.corrcoef(t_scores, values)[0, 1] < 1
 
 
-def test_lost_bone_shows_in_the_image(thirty: list[Radiograph]) -> None:
+def test_lost_bone_shows_in_the_image(thirty: list[SimulatedRadiograph]) -> None:
     def edge_strength(label: str) -> float:
         detail = [np.diff(image.clean).std() for image in thirty if image.label == label]
         return float(np.mean(detail))

@@ -18,7 +18,7 @@ from studies import ROOT, SHAPES, Shape, card_of, data_of, rewritten, scores_of,
 from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.report.contents import model_details, report_page, summary_page
-from bonexray.report.data import Choices, Study, read_study
+from bonexray.report.data import ReportSettings, Study, read_study
 from bonexray.report.images import MAX_WIDTH_PX, picture
 from bonexray.report.model_card import model_card_page
 from bonexray.report.provenance import Provenance
@@ -48,7 +48,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory):
 
 def with_setting(study: Study, section: str, **changes: object) -> Study:
     """Return the study with some settings of a section changed."""
-    settings = Choices(study.settings | {section: study.settings[section] | changes})
+    settings = ReportSettings(study.settings | {section: study.settings[section] | changes})
     return dataclasses.replace(study, settings=settings)
 
 

@@ -23,7 +23,7 @@ from bonexray.study import Settings
 from bonexray.tracking import live
 from bonexray.tracking import sync as sync_module
 from bonexray.tracking.live import live_run, start_run
-from bonexray.tracking.store import CLIENT_DEFAULTS, Store, open_store, without_secret
+from bonexray.tracking.store import CLIENT_DEFAULTS, TrackingStore, open_store, without_secret
 from bonexray.tracking.sync import sync, try_to_sync
 
 WHOLE = {"trainings": 2, "evaluations": 2, "ensembles": 0, "studies": 1}
@@ -267,7 +267,7 @@ def test_two_syncs_at_once_in_one_repository_create_every_run_once(
 
 
 def test_a_sync_keeps_others_of_its_repository_waiting(root: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    def opened_behind_a_lock(experiment: str) -> Store:
+    def opened_behind_a_lock(experiment: str) -> TrackingStore:
         with pytest.raises(Timeout):
             FileLock(root / ".bonexray/sync.lock", timeout=0).acquire()
         return open_store(experiment)
@@ -282,7 +282,7 @@ def test_two_machines_that_sync_at_once_to_one_store_create_every_run_once(
     """The other machine, which shares no lock, creates each run at the same time and finishes first."""
     other_machine, make = [], sync_module._training_from_files
 
-    def slower(store: Store, *what: object) -> str:
+    def slower(store: TrackingStore, *what: object) -> str:
         other_machine.append(make(store, *what))
         time.sleep(0.002)
         return make(store, *what)

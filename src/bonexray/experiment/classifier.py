@@ -10,9 +10,9 @@ from bonexray.config import PARAMS
 from bonexray.errors import BonexrayError
 from bonexray.experiment.composing import compose
 from bonexray.experiment.dag import Call, stage_calls
-from bonexray.experiment.evaluation import Evaluation, read_evaluation
 from bonexray.experiment.outputs import read_output
 from bonexray.experiment.process import run_in
+from bonexray.experiment.results import StudyResults, read_results
 
 MARK = "# Written by bonexray.XRayClassifier; the same settings as DVC composes them from conf/.\n"
 RESULTS = ("metrics", "models", "reports")
@@ -74,7 +74,7 @@ class XRayClassifier:
         target.write_text(MARK + self._params, encoding="utf-8")
         return target
 
-    def run_experiment(self, *, explain: bool = True, verbose: bool = True) -> Evaluation:
+    def run_experiment(self, *, explain: bool = True, verbose: bool = True) -> StudyResults:
         """Run every stage, each in its own process, and return the results.
 
         The scores are those of `dvc repro` with the same settings. Results of an earlier experiment in the folder are
@@ -96,7 +96,7 @@ class XRayClassifier:
             if verbose:
                 print(f"[{number}/{len(calls)}] {'@'.join(call)}", file=sys.stderr, flush=True)
             run_in(self.folder, *call, verbose=verbose)
-        return read_evaluation(self.folder)
+        return read_results(self.folder)
 
     def plan(self, *, explain: bool = True) -> list[Call]:
         """Return every call of the study in order, as dvc.yaml defines it.

@@ -19,7 +19,7 @@ from bonexray.data.paths import (
     features_folder,
     model_folder,
 )
-from bonexray.experiment.evaluation import REPORT
+from bonexray.experiment.results import REPORT
 from bonexray.files import read_json
 
 # Each reader takes the study's folder and the further parts of the call; `read_output` says what they return.

@@ -26,7 +26,7 @@ WINDOW = (0.20, 0.75)
 
 
 @dataclass(frozen=True)
-class Radiograph:
+class SimulatedRadiograph:
     """A simulated image of a patient.
 
     Attributes:
@@ -99,7 +99,9 @@ def who_label(t_score: float) -> str:
     return "osteoporosis" if t_score <= -2.5 else "osteopenia"
 
 
-def simulate(patients: int, img_px: int, photons: float, readout_sigma: float, seed: int) -> Iterator[Radiograph]:
+def simulate(
+    patients: int, img_px: int, photons: float, readout_sigma: float, seed: int
+) -> Iterator[SimulatedRadiograph]:
     """Yield a cohort with one or two radiographs of each patient, patient by patient.
 
     T-scores are uniform from -4 to 0.5, a third in each class. From 0.5 to -4, BV/TV falls from about 0.30 to 0.10 and the
@@ -132,7 +134,9 @@ def _require(holds: bool, argument: str, expected: str, received: object) -> Non
         raise ValueError(f"{argument}: expected {expected}. Received: {received!r}")
 
 
-def _patient(number: int, img_px: int, photons: float, readout_sigma: float, seed: int) -> Iterator[Radiograph]:
+def _patient(
+    number: int, img_px: int, photons: float, readout_sigma: float, seed: int
+) -> Iterator[SimulatedRadiograph]:
     # Separate generators, so that the image size does not change the patient.
     patient_rng, *view_rngs = map(np.random.default_rng, np.random.SeedSequence([seed, number]).spawn(3))
     anatomy = _draw_anatomy(patient_rng)
@@ -140,7 +144,7 @@ def _patient(number: int, img_px: int, photons: float, readout_sigma: float, see
         rng = view_rngs[view]
         signal = _expected_signal(anatomy, _draw_view(rng), img_px, rng)
         counts = rng.poisson(photons * signal) + rng.normal(0.0, readout_sigma, signal.shape)
-        yield Radiograph(
+        yield SimulatedRadiograph(
             patient=f"p{number:04d}",
             view=view,
             label=who_label(anatomy.t_score),

@@ -44,13 +44,13 @@ REQUIRED = {
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
 
 
-class Choices(dict):
+class ReportSettings(dict):
     """Sections of params.yaml with settings as attributes; a missing one is None."""
 
     def __getattr__(self, name: str) -> object:
         """Return a setting, or a section."""
         value = self.get(name)
-        return Choices(value) if isinstance(value, dict) else value
+        return ReportSettings(value) if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Study:
         root: the study's folder, with its figures.
     """
 
-    settings: Choices
+    settings: ReportSettings
     headline: dict
     scores: dict[str, dict]
     table: pd.DataFrame
@@ -153,7 +153,7 @@ class Study:
         return any(scores.get(score) is not None for scores in self.scores.values())
 
 
-def read_study(settings: Choices, root: Path | str = ".") -> Study:
+def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
     """Read the files of a study.
 
     Args:

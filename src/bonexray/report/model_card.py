@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bonexray.report.data import Choices
+from bonexray.report.data import ReportSettings
 from bonexray.report.pages import page
 from bonexray.results.wording import percent
 
@@ -28,7 +28,7 @@ def model_card_page(
     card: Mapping[str, object],
     scores: Mapping[str, object],
     data: Mapping[str, object],
-    settings: Choices,
+    settings: ReportSettings,
 ) -> str:
     """Return a model card in Markdown.
 

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 
 @dataclass(frozen=True)
-class Source:
+class PublishedSystem:
     """A published system and its reported accuracies.
 
     Attributes:
@@ -27,14 +27,14 @@ class Source:
     caveat: str
 
 
-def _read_source(source: dict) -> Source:
-    return Source(**source | {"accuracies": tuple(source["accuracies"].items())})
+def _read_source(source: dict) -> PublishedSystem:
+    return PublishedSystem(**source | {"accuracies": tuple(source["accuracies"].items())})
 
 
 SOURCES = tuple(map(_read_source, YAML(typ="safe").load(Path(__file__).with_name("sources.yaml"))))
 
 
-def reported() -> Iterator[tuple[Source, str, float, tuple[float, float] | None]]:
+def reported() -> Iterator[tuple[PublishedSystem, str, float, tuple[float, float] | None]]:
     """Yield source, network, accuracy and the 95 % interval that `n` implies; None if `n` is unknown."""
     for source in SOURCES:
         for network, accuracy in source.accuracies:

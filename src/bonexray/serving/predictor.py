@@ -12,7 +12,7 @@ from bonexray.explain.gradcam import heat_maps
 from bonexray.networks.heads import class_probabilities
 from bonexray.serving.bundle import Bundle, open_bundle
 from bonexray.serving.prefetch import ahead, in_batches, workers
-from bonexray.serving.reading import Reading, Source
+from bonexray.serving.reading import Reading, XRay
 
 BATCH_IMAGES = 32  # larger batches use more memory and are hardly faster on CPUs
 
@@ -63,11 +63,11 @@ class Predictor:
         """
         return cls(open_bundle(Path(folder)))
 
-    def predict(self, sources: Sequence[Source], *, seen: bool = False, heat: bool = False) -> list[Answer]:
+    def predict(self, sources: Sequence[XRay], *, seen: bool = False, heat: bool = False) -> list[Answer]:
         """Return one prediction per X-ray, in order; see `answers` for the arguments."""
         return list(self.answers(sources, seen=seen, heat=heat))
 
-    def answers(self, sources: Sequence[Source], *, seen: bool = False, heat: bool = False) -> Iterator[Answer]:
+    def answers(self, sources: Sequence[XRay], *, seen: bool = False, heat: bool = False) -> Iterator[Answer]:
         """Yield one prediction per X-ray; only a few are in memory at a time.
 
         Args:

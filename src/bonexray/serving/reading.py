@@ -18,7 +18,7 @@ from bonexray.images.reading import bounded, read_image
 from bonexray.prepare.resizing import prepare_image
 from bonexray.prepare.settings import Prepare
 
-Source = Path | str | bytes | np.ndarray
+XRay = Path | str | bytes | np.ndarray
 
 
 class Reading:
@@ -33,7 +33,7 @@ class Reading:
         self._working_px, self._prepare = denoise.working_px, prepare
         self._filter = filter_of(denoise)  # once, because it checks its options
 
-    def prepared(self, source: Source) -> np.ndarray:
+    def prepared(self, source: XRay) -> np.ndarray:
         """Return the network's input for an X-ray.
 
         Args:
@@ -53,7 +53,7 @@ class Reading:
             raise UnreadableImage("the filter leaves no contrast")
         return prepare_image(filtered, self._prepare)
 
-    def __call__(self, source: Source) -> np.ndarray | str:
+    def __call__(self, source: XRay) -> np.ndarray | str:
         """Return what `prepared` returns, or the reason why the X-ray is unreadable."""
         try:
             return self.prepared(source)
@@ -61,7 +61,7 @@ class Reading:
             return str(error)
 
 
-def _pixels(source: Source) -> np.ndarray:
+def _pixels(source: XRay) -> np.ndarray:
     if isinstance(source, np.ndarray):
         return _checked(source) if source.dtype.kind == "f" else _from_bytes(_png_of(source))
     if isinstance(source, bytes | bytearray | memoryview):

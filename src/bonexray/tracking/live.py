@@ -17,7 +17,7 @@ from bonexray.tracking.store import (
     FINISHED,
     LEAK,
     STAGE,
-    Store,
+    TrackingStore,
     create_run,
     finished_runs,
     flat,
@@ -129,7 +129,7 @@ def training_fingerprint(card: Mapping[str, object], run: Run) -> str:
     return fingerprint if run == FIRST else digest({"model": fingerprint, **asdict(run)})
 
 
-def start_run(store: Store, settings: Settings, card: Mapping[str, object], run: Run) -> str:
+def start_run(store: TrackingStore, settings: Settings, card: Mapping[str, object], run: Run) -> str:
     """Start the run of a training with its tags, parameters and dataset, and return its id."""
     tags = {
         "model": card["model"],

@@ -21,7 +21,7 @@ from bonexray.errors import BonexrayError
 from bonexray.files import read_json
 from bonexray.hashing import digest, sha256_of
 from bonexray.study import Settings
-from bonexray.tracking.store import Store, tracking_uri, without_secret
+from bonexray.tracking.store import TrackingStore, tracking_uri, without_secret
 
 if TYPE_CHECKING:
     from bonexray.serving.bundle import Bundle, BundleCard
@@ -31,7 +31,7 @@ ALIAS, DIGEST, REGISTERED, FOLDER = "champion", "digest", "registered", "model"
 SCRIPT = Path(__file__).with_name("pyfunc_model.py")
 
 
-def register_chosen(store: Store, run_id: str, settings: Settings, name: str) -> bool:
+def register_chosen(store: TrackingStore, run_id: str, settings: Settings, name: str) -> bool:
     """Register the chosen model as the champion, unless the same version is already registered.
 
     Args:

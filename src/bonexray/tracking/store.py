@@ -33,7 +33,7 @@ CLIENT_DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class Store:
+class TrackingStore:
     """An open tracking store and the study's experiment in it."""
 
     client: MlflowClient
@@ -53,7 +53,7 @@ def without_secret(text: str) -> str:
     return re.sub(r"//[^/\s]*@", "//", text.replace(own[1], "") if own else text)
 
 
-def open_store(experiment: str) -> Store:
+def open_store(experiment: str) -> TrackingStore:
     """Open the store and create what is missing; one process at a time, because two break a new database."""
     for name, value in CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -63,8 +63,8 @@ def open_store(experiment: str) -> Store:
         existing = client.get_experiment_by_name(experiment)
         if existing is None:
             location = (main_repository() / "mlartifacts").as_uri() if local else None
-            return Store(client, client.create_experiment(experiment, artifact_location=location))
-        return Store(client, existing.experiment_id)
+            return TrackingStore(client, client.create_experiment(experiment, artifact_location=location))
+        return TrackingStore(client, existing.experiment_id)
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def reason_of(error: Exception) -> str:
     return without_secret(" ".join(f"{error}".split()) or type(error).__name__)[:200]
 
 
-def create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
+def create_run(store: TrackingStore, name: str, tags: Mapping[str, object]) -> str:
     """Start a run and return its id; tags without a value are omitted.
 
     Raises:
@@ -103,13 +103,13 @@ def create_run(store: Store, name: str, tags: Mapping[str, object]) -> str:
     return run_id
 
 
-def runs_of(store: Store, fingerprint: str) -> list[Run]:
+def runs_of(store: TrackingStore, fingerprint: str) -> list[Run]:
     """Return the runs with a fingerprint, in any state, newest first."""
     query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
     return list(store.client.search_runs([store.experiment_id], query, order_by=["attributes.start_time DESC"]))
 
 
-def finished_runs(store: Store, fingerprint: str) -> list[str]:
+def finished_runs(store: TrackingStore, fingerprint: str) -> list[str]:
     """Return the ids of the finished runs with a fingerprint, newest first."""
     return [run.info.run_id for run in runs_of(store, fingerprint) if run.info.status == FINISHED]
 

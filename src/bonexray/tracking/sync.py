@@ -35,7 +35,7 @@ from bonexray.tracking.store import (
     FINISHED,
     LEAK,
     STAGE,
-    Store,
+    TrackingStore,
     create_run,
     flat,
     git_commit,
@@ -105,7 +105,7 @@ def _sync(settings: Settings) -> dict[str, int]:
     return added
 
 
-def _once(store: Store, fingerprint: str, create: Callable[[], str]) -> tuple[str, bool]:
+def _once(store: TrackingStore, fingerprint: str, create: Callable[[], str]) -> tuple[str, bool]:
     """Return the id of the one finished run with a fingerprint, created if missing, and whether it was created.
 
     Unfinished runs that were started before it, by a process or server that died, are deleted, and so are duplicates.
@@ -125,12 +125,12 @@ def _once(store: Store, fingerprint: str, create: Callable[[], str]) -> tuple[st
     return first, first == created
 
 
-def _delete(store: Store, runs: list[LoggedRun]) -> None:
+def _delete(store: TrackingStore, runs: list[LoggedRun]) -> None:
     for run in runs:
         store.client.delete_run(run.info.run_id)
 
 
-def _add_trainings(store: Store, settings: Settings, name: str) -> tuple[str, int]:
+def _add_trainings(store: TrackingStore, settings: Settings, name: str) -> tuple[str, int]:
     """Add a model's trainings; return the id of the first, which gets the evaluation, and the number added."""
     folder, ids, added = model_folder(name), {}, 0
     card = read_json(folder / MODEL_CARD)
@@ -142,7 +142,9 @@ def _add_trainings(store: Store, settings: Settings, name: str) -> tuple[str, in
     return ids[FIRST], added
 
 
-def _training_from_files(store: Store, settings: Settings, card: Mapping[str, object], run: Run, folder: Path) -> str:
+def _training_from_files(
+    store: TrackingStore, settings: Settings, card: Mapping[str, object], run: Run, folder: Path
+) -> str:
     run_id = start_run(store, settings, card, run)
     for row in pd.read_csv(folder / HISTORY).to_dict("records"):
         epoch = int(row.pop("epoch"))
@@ -151,7 +153,7 @@ def _training_from_files(store: Store, settings: Settings, card: Mapping[str, ob
     return run_id
 
 
-def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
+def _add_evaluation(store: TrackingStore, run_id: str, model: str) -> bool:
     """Add test scores, figures and heat maps to a training's run, unless it has the same ones; return whether it did."""
     scores = read_json(MODELS).get(model) if MODELS.exists() else None
     if scores is None:
@@ -170,7 +172,7 @@ def _add_evaluation(store: Store, run_id: str, model: str) -> bool:
     return True
 
 
-def _add_ensembles(store: Store, settings: Settings) -> int:
+def _add_ensembles(store: TrackingStore, settings: Settings) -> int:
     """Add one run per ensemble; return the number added."""
     added = 0
     for name, ensemble in (read_json(ENSEMBLES) if ENSEMBLES.exists() else {}).items():
@@ -181,7 +183,7 @@ def _add_ensembles(store: Store, settings: Settings) -> int:
 
 
 def _ensemble_from_files(
-    store: Store, settings: Settings, name: str, ensemble: Mapping[str, Mapping], version: str
+    store: TrackingStore, settings: Settings, name: str, ensemble: Mapping[str, Mapping], version: str
 ) -> str:
     """Create the run of an ensemble: its fitted parameters, test scores and figures."""
     scores = ensemble["scores"]
@@ -202,7 +204,7 @@ def _ensemble_from_files(
     return run_id
 
 
-def _add_study(store: Store, settings: Settings) -> tuple[str | None, bool]:
+def _add_study(store: TrackingStore, settings: Settings) -> tuple[str | None, bool]:
     """Add one run for the whole study, with the newest report; return its id and whether it is new."""
     if not HEADLINE.exists():
         return None, False
@@ -214,7 +216,11 @@ def _add_study(store: Store, settings: Settings) -> tuple[str | None, bool]:
 
 
 def _study_from_files(
-    store: Store, settings: Settings, headline: Mapping[str, object], models: Mapping[str, Mapping], version: str
+    store: TrackingStore,
+    settings: Settings,
+    headline: Mapping[str, object],
+    models: Mapping[str, Mapping],
+    version: str,
 ) -> str:
     tags = {
         STAGE: "aggregate",
@@ -233,7 +239,7 @@ def _study_from_files(
     return run_id
 
 
-def _add_report(store: Store, run_id: str) -> None:
+def _add_report(store: TrackingStore, run_id: str) -> None:
     report = Path("reports/report.html")
     if not report.exists() or store.client.get_run(run_id).data.tags.get(REPORT) == (version := sha256_of(report)):
         return

@@ -44,7 +44,7 @@ class SearchTarget:
 
 
 @dataclass(frozen=True)
-class Choices:
+class Categories:
     """Unordered values."""
 
     values: tuple[Value, ...]
@@ -118,19 +118,19 @@ class Dimension:
 
     setting: str
     modes: tuple[str, ...]
-    values: Choices | Steps | Magnitudes
+    values: Categories | Steps | Magnitudes
     applies: Callable[[SearchTarget, Changes], bool] = _always
 
 
 HEADED, FROM_FEATURES, FROM_IMAGES = (FROZEN, FINE_TUNE, FULL), (FROZEN, FINE_TUNE), (SCRATCH, FINE_TUNE, FULL)
 SPACE = (
-    Dimension("train.head", HEADED, Choices(("standard", "bare")), _head_is_free),
+    Dimension("train.head", HEADED, Categories(("standard", "bare")), _head_is_free),
     Dimension("train.learning_rate", (SCRATCH, FROZEN, FINE_TUNE), Magnitudes(1e-4, 1e-2)),
     Dimension("train.learning_rate", (FULL,), Magnitudes(1e-5, 1e-3)),
     Dimension("fine_tune.learning_rate", (FINE_TUNE,), Magnitudes(1e-5, 1e-3)),
     Dimension("train.dropout", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout")),
     Dimension("train.dropout_2", HEADED, Steps(0.0, 0.7, 0.05), _head_drops_out("dropout_2")),
-    Dimension("features.copies", FROM_FEATURES, Choices((0,)), _has_copies),  # none, or all that are on disk
+    Dimension("features.copies", FROM_FEATURES, Categories((0,)), _has_copies),  # none, or all that are on disk
     Dimension("augment.rotation_deg", FROM_IMAGES, Steps(0.0, 15.0, 2.5), _draws_views_itself),
     Dimension("augment.shift", FROM_IMAGES, Steps(0.0, 0.1, 0.01), _draws_views_itself),
     Dimension("augment.zoom", FROM_IMAGES, Steps(0.0, 0.2, 0.02), _draws_views_itself),

@@ -18,7 +18,7 @@ COLUMNS = 120  # width of the table as text
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Evaluation:
+class StudyResults:
     """The results of a finished study; its representation is the ranked table with intervals.
 
     Attributes:
@@ -47,7 +47,7 @@ class Evaluation:
         return f"{markdown_table(self.table, self.headline, self.quality)}\n\nReport: `{self.report}`"
 
 
-def read_evaluation(folder: Path | str) -> Evaluation:
+def read_results(folder: Path | str) -> StudyResults:
     """Read the results of a finished study.
 
     Args:
@@ -64,7 +64,7 @@ def read_evaluation(folder: Path | str) -> Evaluation:
         raise BonexrayError(
             str(folder), expected="a finished study", received=f"no {missing[0]}", do="run the study to the end"
         )
-    return Evaluation(
+    return StudyResults(
         folder=folder,
         table=pd.read_csv(folder / COMPARISON),
         headline=read_json(folder / HEADLINE),
