@@ -116,5 +116,5 @@ class Predictor:
         return Answer(self.classes[int(probabilities.argmax())], probabilities, None, image, heat)
 
     def _heat(self, images: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        maps = self._split_network.below(images[..., None])
+        maps = self._split_network.feature_maps(images[..., None])
         return heat_maps(self._split_network, maps, probabilities.argmax(axis=1), self.card.img_px)
