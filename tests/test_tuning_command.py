@@ -88,7 +88,7 @@ def test_an_interrupt_is_one_line_and_the_same_command_goes_on(root: Path, monke
         stopped = tune("--model", MODEL, "--trials", "4")
     assert stopped.exit_code == 130 and "tune: interrupted; the same command goes on" in stopped.output
     assert not override_of(MODEL).exists()
-    assert "2 trials are there; going on to 4" in tune("--model", MODEL, "--trials", "4").output
+    assert "continuing after 2 trials, up to 4" in tune("--model", MODEL, "--trials", "4").output
 
 
 @pytest.mark.parametrize(
