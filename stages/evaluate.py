@@ -1,12 +1,11 @@
 """Score every model from its predictions and draw its figures."""
 
 import logging
-import os
 import shutil
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 
 from bonexray.config import StageSettings
 from bonexray.data.arrays import ArrayFile
@@ -53,7 +52,7 @@ def main(settings: Settings) -> None:
     """
     names = list(settings.models)
     with atomic_folder(MODEL_REPORTS) as reports, atomic_folder(EVALUATED) as evaluated:
-        work = Parallel(n_jobs=min(len(names), os.cpu_count() or 1), return_as="generator")
+        work = Parallel(n_jobs=min(len(names), cpu_count()), return_as="generator")
         calls = (delayed(evaluate_model)(name, settings, reports / name, evaluated / name) for name in names)
         scores = dict(zip(names, progress(work(calls), "evaluating", len(names)), strict=True))
         write_plots(names, reports, evaluated)

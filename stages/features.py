@@ -38,8 +38,9 @@ def main(settings: Settings, backbone: str) -> None:
         settings: of the stage; views.npy is written only if `features.copies` is not 0.
         backbone: a key of `BACKBONES`.
     """
-    write_weights(settings.weights, backbone)
+    row = settings.backbones[backbone].row
     prepare_runtime(seed=0, deterministic=True)
+    write_weights(settings.weights, backbone)
     start_anew(seed=0)
     images, batch, copies = ArrayFile(IMAGES), settings.features.batch_images, settings.features.copies
     encoder = build_encoder(backbone, images.shape[1])
@@ -52,7 +53,7 @@ def main(settings: Settings, backbone: str) -> None:
         weights = weights_path(backbone)
         card = {
             "backbone": backbone,
-            "row": settings.backbones[backbone].row,
+            "row": row,
             "starts_from": origin(backbone, settings.weights),
             "weights_sha256": sha256_of(weights),
             "weights_bytes": weights.stat().st_size,

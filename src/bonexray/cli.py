@@ -121,6 +121,9 @@ def registry(
     if names:
         typer.echo("\n".join(REGISTRY))
         return
+    if not Path("dvc.yaml").is_file():
+        do = "run this from the repository's root"
+        raise BonexrayError("dvc.yaml", expected="a checkout of bonexray", received="no such file", do=do)
     files = registry_files(Path.cwd())
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")

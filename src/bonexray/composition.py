@@ -1,5 +1,6 @@
 """Composition of conf/ into params.yaml by Hydra, as DVC does it."""
 
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,9 +21,12 @@ def compose(target: Path, conf: Path, overrides: Sequence[str] = ()) -> None:
         BonexrayError: the overrides choose a model that does not exist.
     """
     from dvc.utils.hydra import compose_and_dump  # here, because DVC is slow to import
+    from omegaconf import OmegaConf
     from omegaconf.errors import InterpolationResolutionError
 
     conf = conf.resolve()
+    if not OmegaConf.has_resolver("bonexray"):  # Hydra searches for plugins only once in a process
+        runpy.run_path(str(conf / PLUGINS / "hydra_plugins" / "bonexray_models.py"))
     try:
         compose_and_dump(str(target), str(conf), None, "config", str(conf / PLUGINS), list(overrides))
     except InterpolationResolutionError as error:

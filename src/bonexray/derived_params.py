@@ -7,11 +7,14 @@ that read all models need it because DVC takes a path, but no list, as a depende
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from bonexray.errors import BonexrayError
+from bonexray.hashing import digest, sha256_of
 from bonexray.registry import BACKBONES, FINE_TUNE, REGISTRY, SCRATCH, Backbone, model_row
 
 ALL = "all"
+BUILDERS = Path(__file__).with_name("builders")
 ENCODER = "src/bonexray/backbones/encoder.py"
 
 
@@ -28,7 +31,7 @@ def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
     backbones = dict.fromkeys(backbone for name in names for backbone in REGISTRY[name].backbones)
     return {
         "models": {name: _model_params(name, choices) for name in names},
-        "backbones": {name: _backbone_params(name, choices["weights"]["files"]) for name in backbones},
+        "backbones": {name: _backbone_params(name, choices["weights"]["files"] or {}) for name in backbones},
         "panel": {name: name if name in names else names[0] for name in REGISTRY},
     }
 
@@ -42,7 +45,7 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
     Raises:
         BonexrayError: a name is unknown, or none is given.
     """
-    names = list(dict.fromkeys([value] if isinstance(value, str) else value))
+    names = list(dict.fromkeys([value] if isinstance(value, str) else value or []))
     if ALL in names:
         return list(REGISTRY)
     if not names:
@@ -61,18 +64,21 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
 
 def describe_backbone(name: str, row: Backbone) -> str:
     """Return the facts of a backbone that decide its features and heat maps, in words."""
-    facts = [row.builder or name, row.convention, f"heat maps from {row.heat_map}"]
-    if row.published and row.published.hash:
-        facts.append(f"weights {row.published.hash[:8]}")
+    builder = f"{row.builder} of {row.module}" if row.builder else name
+    facts = [builder, row.convention, f"heat maps from {row.heat_map}"]
+    if row.multiple_of > 1:
+        facts.append(f"stored at {row.stored_px} px")
+    if row.published:
+        facts.append(f"weights {row.published.hash[:8] if row.published.hash else digest({'url': row.published.url})[:8]}")
     return ", ".join(facts)
 
 
 def _model_params(name: str, choices: Mapping) -> dict[str, object]:
     row = model_row(name)
     if not row.backbones:
-        mode = choices["modes"].get(name, SCRATCH)  # another one is refused by `bonexray check` and by every stage
+        mode = (choices["modes"] or {}).get(name, SCRATCH)  # every other mode is refused by `bonexray check`
         return {"mode": mode, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
-    mode = choices["modes"].get(name, choices["mode"])
+    mode = (choices["modes"] or {}).get(name, choices["mode"])
     params: dict[str, object] = {"mode": mode, "inputs": [f"data/features/{backbone}" for backbone in row.backbones]}
     if row.head:
         params["head"] = row.head
@@ -83,9 +89,13 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
 
 
 def _backbone_params(name: str, files: Mapping[str, str]) -> dict[str, str]:
-    row = BACKBONES[name]
+    row, facts = BACKBONES[name], describe_backbone(name, BACKBONES[name])
     code = ENCODER if row.builder else _builder_path(name)
-    return {"row": describe_backbone(name, row), "watch": files.get(name, code)}
+    if name not in files:
+        return {"row": facts, "watch": code}
+    if not row.builder:  # DVC watches the weights, so the code is a fact
+        facts += f", built by {sha256_of(BUILDERS / f"{name}.py")[:8]}"
+    return {"row": facts, "watch": files[name]}
 
 
 def _builder_path(name: str) -> str:

@@ -1,5 +1,7 @@
 """The error that is shown to users."""
 
+from functools import partial
+
 
 class BonexrayError(Exception):
     """An error that the user can fix; shown as one line, without a traceback.
@@ -14,3 +16,8 @@ class BonexrayError(Exception):
     def __init__(self, what: str, *, expected: str, received: object, do: str) -> None:
         self.what, self.expected, self.received, self.do = what, expected, received, do
         super().__init__(f"{what}: expected {expected}, received {received}; {do}")
+
+    def __reduce__(self) -> tuple:
+        """Return what a worker process sends back; exceptions with keyword arguments need it."""
+        build = partial(type(self), expected=self.expected, received=self.received, do=self.do)
+        return build, (self.what,), self.__dict__

@@ -1,7 +1,7 @@
 """The settings of a whole study, `params.yaml`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ from bonexray.prepare.settings import Prepare
 from bonexray.split.settings import Audit, Split
 from bonexray.tracking.settings import Track
 from bonexray.train.settings import FineTune, ModelRow, Train
+
+DERIVED = ("models", "backbones", "panel")  # sections that follow from others, see derived_params.py
 
 
 class Settings(Section):
@@ -41,8 +43,8 @@ class Settings(Section):
     compute: Compute = Compute()
     track: Track = Track()
     model: str | list[str] = "all"
-    mode: str = "frozen"
-    modes: dict[str, str] = Field(default_factory=dict)
+    mode: Literal["frozen", "fine_tune", "full"] = "frozen"
+    modes: dict[str, Literal["frozen", "fine_tune", "full"]] = Field(default_factory=dict)
     models: Annotated[dict[str, ModelRow], Field(min_length=1)]
     backbones: dict[str, BackboneRow]
     panel: dict[str, str]
@@ -59,8 +61,11 @@ def load_settings(path: Path | str = PARAMS) -> Settings:
 
 
 def setting_findings(path: Path | str = PARAMS) -> list[BonexrayError]:
-    """Return every problem of the settings file itself as an error."""
+    """Return every problem of the settings file itself as an error; what follows from a wrong choice is no other one."""
     try:
-        return findings_in(read_params(path), Settings, path)
+        findings = findings_in(read_params(path), Settings, path)
     except BonexrayError as error:
         return [error]
+    derived = tuple(f"{path}: {section}." for section in DERIVED)
+    choices = [finding for finding in findings if not finding.what.startswith(derived)]
+    return choices or findings

@@ -57,6 +57,9 @@ def head_settings(card: Mapping[str, object]) -> HeadSettings:
 
 def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
     path = weights_path(backbone)
+    if not path.is_file():
+        do = f"run `dvc pull {path}` or `dvc repro features@{backbone}`"
+        raise BonexrayError(str(path), expected=f"the weights of {name}", received="no such file", do=do)
     digest = sha256_of(path)
     if digest != trained_on:
         raise BonexrayError(

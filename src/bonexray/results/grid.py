@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bonexray.aggregate.panel import PREFIX
+
 FILTERS = Path("reports/benchmark_results.csv")
 SCORES = {
     "Accuracy": "accuracy",
@@ -33,7 +35,10 @@ def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
         if experiment.get("State") in UNFINISHED:
             continue
         for key, value in experiment.items():
-            if (match := _MODEL_ACCURACY.fullmatch(key)) and isinstance(value, int | float) and experiment.get(METHOD):
+            match = _MODEL_ACCURACY.fullmatch(key)
+            if not match or match[1].startswith(PREFIX):  # ensembles stood among the models before 0.2.0
+                continue
+            if isinstance(value, int | float) and experiment.get(METHOD):
                 prefix = key.removesuffix("accuracy")
                 scores = {name: experiment[f"{prefix}{score}"] for name, score in SCORES.items()}
                 rows.append({"Model": match[1], "Filter": experiment[METHOD], **scores})

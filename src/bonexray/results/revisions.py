@@ -34,9 +34,8 @@ def results_at(revision: str) -> Results:
 
 
 def _results(name: str, read: Callable[[Path], str | None]) -> Results:
-    headline, models, ensembles, data = (
-        _parsed(name, path, read(path)) for path in (HEADLINE, MODELS, ENSEMBLES, DATA)
-    )
+    headline, models, data = (_parsed(name, path, read(path)) for path in (HEADLINE, MODELS, DATA))
+    ensembles = _parsed(name, ENSEMBLES, read(ENSEMBLES) or "{}")
     lock = read(LOCK)
     scores = all_scores(models, ensembles)
     return Results(name, headline, scores, data, split_sha=_split_in(lock) if lock else None)

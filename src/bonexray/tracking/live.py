@@ -72,12 +72,13 @@ class Patience:
 class LiveRun:
     """The MLflow run of a training in progress. If the store fails, it warns once and training continues without it."""
 
-    def __init__(self, settings: Settings, card: Mapping[str, object], run: Run) -> None:
+    def __init__(self, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
         self._patience = Patience("this training")
         if tracking_uri() in given_up:
             return
         with one_failure():
+            settings = load_settings()
             self._store = open_store(settings.track.experiment)
             self._run_id = start_run(self._store, settings, card, run)
 
@@ -114,7 +115,7 @@ def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
 @contextmanager
 def live_run(card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
     """Yield a run, which is finished when the block ends and failed when it raises; reads params.yaml."""
-    live = LiveRun(load_settings(), card, run)
+    live = LiveRun(card, run)
     try:
         yield live
     except BaseException:

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from bonexray.errors import BonexrayError
 from bonexray.repository import main_repository
 
 log = logging.getLogger("bonexray")
@@ -81,7 +82,7 @@ def one_warning(completed_by: str = "`bonexray sync`") -> Iterator[None]:
     """Turn a failure of the store in the block into a warning that names the command that completes the record."""
     try:
         yield
-    except FAILURES as error:  # such as a damaged file, a full disk, a missing driver, another web page
+    except (*FAILURES, BonexrayError) as error:  # such as a damaged file, a full disk, a missing driver, another web page
         log.warning("MLflow: %s; nothing is lost, %s completes the record", reason_of(error), completed_by)
 
 

@@ -176,6 +176,8 @@ def _add_ensembles(store: TrackingStore, settings: Settings) -> int:
     """Add one run per ensemble; return the number added."""
     added = 0
     for name, ensemble in (read_json(ENSEMBLES) if ENSEMBLES.exists() else {}).items():
+        if "scores" not in ensemble:  # written by 0.1.0
+            continue
         version = digest({"ensemble": name, **ensemble})
         create = partial(_ensemble_from_files, store, settings, name, ensemble, version)
         added += _once(store, version, create)[1]
