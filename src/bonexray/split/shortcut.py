@@ -18,7 +18,7 @@ FOLDS, TREES, SEED = 5, 100, 7
 def shortcut_balanced_accuracy(usable: Sequence[AuditedImage], groups: np.ndarray) -> float | None:
     """Cross-validate a random forest on size, bytes, format, mode and mean brightness.
 
-    A model of about the same score may have learnt how the images were acquired and nothing about the bones.
+    A model of about the same score may have learned how the images were acquired and nothing about the bones.
 
     Args:
         usable: images that can be used.
