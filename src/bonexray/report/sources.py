@@ -17,7 +17,7 @@ class PublishedSystem:
         data: description of its test data.
         n: number of test images; None if unknown here.
         accuracies: pairs of network and accuracy; a network has its name in the registry if it has one.
-        caveat: what to know before using these numbers.
+        caveat: warning about the use of these numbers.
     """
 
     name: str

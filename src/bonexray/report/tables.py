@@ -72,7 +72,7 @@ class Table:
         rows: cells by row.
         foot: rows that stay below when the table is sorted.
         text_columns: indices of left-aligned columns.
-        sortable: whether a click on a heading sorts the table.
+        sortable: True if a click on a heading sorts the table.
     """
 
     name: str
