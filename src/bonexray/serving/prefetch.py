@@ -28,7 +28,7 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], pool: Execu
         function: must be importable by name if the workers are processes.
         items: consumed lazily, at most `most` ahead of the reader.
         pool: the workers.
-        most: largest number of items in work or waiting for the reader.
+        most: largest number of items in progress or waiting for the reader.
     """
     pending: deque = deque()
     try:

@@ -115,7 +115,7 @@ def finished_runs(store: TrackingStore, fingerprint: str) -> list[str]:
 
 
 def metrics_of(values: Mapping[str, object], step: int) -> list[Metric]:
-    """Return the numbers among some values as MLflow metrics, with characters that MLflow refuses replaced in names."""
+    """Return the numbers among some values as MLflow metrics; characters that it refuses in names are replaced."""
     now = int(time.time() * 1000)
     numbers = ((key, value) for key, value in values.items() if isinstance(value, int | float))
     return [Metric(re.sub(r"[^\w\-. /:]", "_", key), float(value), now, step) for key, value in numbers]
