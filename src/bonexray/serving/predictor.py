@@ -90,9 +90,8 @@ class Predictor:
         Returns:
             float32 (images, classes).
         """
-        short = (
-            self._batch_images - len(images) if len(images) > 1 else 0
-        )  # pads, so that at most two shapes are compiled
+        # Padded, so that at most two shapes are compiled.
+        short = self._batch_images - len(images) if len(images) > 1 else 0
         filler = np.zeros((max(short, 0), *images.shape[1:]), np.float32)
         outputs = self.network.predict_on_batch(np.concatenate([images, filler])[..., None])
         return class_probabilities(outputs[: len(images)])

@@ -22,8 +22,8 @@ log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"
 FINISHED = "FINISHED"
 FAILURES = (MlflowException, SQLAlchemyError, ImportError, OSError, ParseError)
-# MLflow retries for minutes while training waits. With these values, a server that is down costs 5 seconds, once, and one
-# that hangs 50. MLflow would also print the address of each run, which may contain a password.
+# By default, MLflow retries for minutes while training waits. With these values, a server that is down costs 5 seconds,
+# once, and an unresponsive one 50. MLflow would also print the address of each run, which may contain a password.
 CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -47,9 +47,8 @@ def tracking_uri() -> str:
 
 def without_secret(text: str) -> str:
     """Return a text without the user name and password of any address in it."""
-    own = re.match(
-        r"[\w+.-]+://(.+@)", os.environ.get("MLFLOW_TRACKING_URI", "")
-    )  # the password may contain any character
+    # The password may contain any character.
+    own = re.match(r"[\w+.-]+://(.+@)", os.environ.get("MLFLOW_TRACKING_URI", ""))
     return re.sub(r"//[^/\s]*@", "//", text.replace(own[1], "") if own else text)
 
 
