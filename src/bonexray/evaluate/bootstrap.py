@@ -161,5 +161,5 @@ def _percentiles(estimate: float, resampled: np.ndarray, left_out: np.ndarray, q
     spread = (influence**2).sum()
     acceleration = (influence**3).sum() / (6 * spread**1.5) if spread > tolerance**2 else 0.0
     shifted = bias + np.array([-quantile, quantile])
-    denominator = np.maximum(1 - acceleration * shifted, 1e-6)  # beyond the pole: the most extreme resample
+    denominator = np.maximum(1 - acceleration * shifted, 1e-6)  # beyond the pole, take the most extreme resample
     return ndtr(bias + shifted / denominator)

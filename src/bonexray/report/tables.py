@@ -144,7 +144,7 @@ def score_table(
 
 
 def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
-    """Return the cell of a size or count, with a unit prefix; scores as elsewhere."""
+    """Return the cell of a size or count, with a unit prefix; a score has the cell of other tables."""
     value = scores.get(score)
     return (
         Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value))

@@ -18,7 +18,7 @@ def with_section(text: str, name: str, content: str) -> str:
     """Return a Markdown document with the lines between `<!-- name: ... -->` and `<!-- end of name -->` replaced.
 
     Args:
-        text: the document; after the colon it may say which command writes the section.
+        text: the document; its first marker may name the command that writes the section after the colon.
         name: name of the section.
         content: the new lines, without the markers.
 

@@ -59,7 +59,8 @@ def export_model(bundle: Bundle, kind: str, folder: Path, most_different: float 
         The comparison. Times are not in export.json, because they differ between machines.
 
     Raises:
-        BonexrayError: there are no prepared images here, the converter is not installed, or predictions differ by more.
+        BonexrayError: there are no prepared images here, the converter is not installed, or a probability
+            differs by more.
     """
     calibration, validation = study_images(bundle.card.img_px)
     limit = LIMITS[kind] if most_different is None else most_different

@@ -16,7 +16,7 @@ def workers(*, processes: bool) -> Executor:
     """Return an executor with one worker per core, to be closed after use.
 
     Args:
-        processes: use processes, for work that holds the GIL; they take a second to start. Otherwise threads.
+        processes: True uses processes, for work that holds the GIL; they take a second to start. False uses threads.
     """
     return (ProcessPoolExecutor if processes else ThreadPoolExecutor)(cpu_count())
 

@@ -22,7 +22,7 @@ def shortcut_balanced_accuracy(usable: Sequence[AuditedImage], groups: np.ndarra
 
     Args:
         usable: images that can be used.
-        groups: int (images,), kept in one fold.
+        groups: int (images,), equal for images that are kept in one fold.
 
     Returns:
         The balanced accuracy; None if a class has too few groups for cross-validation.
