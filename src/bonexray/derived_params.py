@@ -69,7 +69,9 @@ def describe_backbone(name: str, row: Backbone) -> str:
     if row.multiple_of > 1:
         facts.append(f"stored at {row.stored_px} px")
     if row.published:
-        facts.append(f"weights {row.published.hash[:8] if row.published.hash else digest({'url': row.published.url})[:8]}")
+        facts.append(
+            f"weights {row.published.hash[:8] if row.published.hash else digest({'url': row.published.url})[:8]}"
+        )
     return ", ".join(facts)
 
 
@@ -94,7 +96,7 @@ def _backbone_params(name: str, files: Mapping[str, str]) -> dict[str, str]:
     if name not in files:
         return {"row": facts, "watch": code}
     if not row.builder:  # DVC watches the weights, so the code is a fact
-        facts += f", built by {sha256_of(BUILDERS / f"{name}.py")[:8]}"
+        facts += f", built by {sha256_of(BUILDERS / f'{name}.py')[:8]}"
     return {"row": facts, "watch": files[name]}
 
 

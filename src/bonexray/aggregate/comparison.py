@@ -35,9 +35,9 @@ def compare_pairs(
     Returns:
         A row for each pair, in the order of `models`: one, other; difference of balanced accuracy, one minus other,
         with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error, with
-        one degree of freedom less than groups), p_mcnemar (exact, of accuracy), p_delong (of the area under the ROC
-        curve; NaN unless there are two classes with images); and each p after Holm's correction over all pairs, as
-        `<p>_holm`.
+        one degree of freedom fewer than there are groups), p_mcnemar (exact, of accuracy), p_delong (of the area under
+        the ROC curve; NaN unless there are two classes with images); and each p after Holm's correction over all pairs,
+        as `<p>_holm`.
 
     References:
         McNemar, Psychometrika 12, 1947. DeLong et al., Biometrics 44, 1988. Holm, Scand. J. Statistics 6, 1979.
@@ -74,11 +74,12 @@ def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> 
 
 
 def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """Return float (rows, models) from bool `right` (models, images): the mean recall over the classes in a row."""
+    """Return the mean recall over the classes in each row, float (rows, models), from bool `right` (models, images)."""
+    # In float32, counts are exact up to 2**24.
     weights, truth = (
         weights.astype(np.float32),
         np.eye(classes, dtype=np.float32)[labels],
-    )  # counts are exact up to 2**24
+    )
     total = (weights @ truth).astype(float)
     hits = weights @ (truth[:, None] * right.T[:, :, None]).reshape(len(labels), -1)
     recall = ratio(hits.reshape(len(weights), len(right), classes), total[:, None], otherwise=0.0)
@@ -88,9 +89,9 @@ def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: 
 def bootstrap_p(difference: np.ndarray, draws: Draws) -> np.ndarray:
     """Return the two-sided p of differences (rows of the draws, ...) by Student's t on their bootstrap error.
 
-    The share of resamples beyond 0 cannot be below 1 / draws, which no correction for many pairs would leave
-    significant. If the resamples do not vary, p is 1 for a difference of 0, and otherwise that of a sign-flip test over
-    the groups, 2^(1 - groups).
+    The share of resamples beyond 0 would not do: its smallest positive value, 1 / draws, is too large to remain
+    significant after a correction for many pairs. If the resamples do not vary, p is 1 for a difference of 0, and
+    otherwise that of a sign-flip test over the groups, 2^(1 - groups).
     """
     estimate, error = difference[0], standard_error(difference, draws)
     constant = error < 1e-9

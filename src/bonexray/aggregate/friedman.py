@@ -18,7 +18,7 @@ class Ranks:
         statistic: Friedman's chi square.
         p: p value of the hypothesis that all models are equal.
         mean_ranks: model to mean rank, the best (1) first.
-        critical_difference: smallest significant difference of two mean ranks.
+        critical_difference: smallest significant difference between two mean ranks.
         cliques: maximal sets of two or more models that do not differ significantly, best first.
     """
 

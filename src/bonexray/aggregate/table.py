@@ -61,8 +61,8 @@ OPTIONAL = [
     "parameters",
     "multiply_adds",
     "file_mb",
-]  # only with repeats, for ordered classes, or for networks
-VALIDATION = ["val_balanced_accuracy", "val_log_loss"]  # void for ensembles, which are fitted on validation
+]  # present only with repeats, for ordered classes, or for networks
+VALIDATION = ["val_balanced_accuracy", "val_log_loss"]  # left empty for ensembles, which are fitted on validation
 HEADLINES = (
     "balanced_accuracy",
     "balanced_accuracy_low",

@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from bonexray.evaluate.metrics import METRICS, Metric, scores_of
 from bonexray.evaluate.sample import Sample
 
-CHUNK = 1_000_000  # weights held as floats at a time, which bounds memory for any number of images
+CHUNK = 1_000_000  # weights in memory as floats at a time, however many images there are
 BLOCKS = 200  # jackknife blocks of groups; more would not estimate the skewness better
 
 
@@ -79,7 +79,7 @@ def resampled_metrics(
         probabilities: float (images, classes).
         draws: draws of these images' groups.
         classes: names of the classes.
-        ordered: whether the classes are grades, from lowest to highest.
+        ordered: True if the classes are grades, listed from lowest to highest.
         metrics: functions that compute the scores.
 
     Returns:
@@ -104,7 +104,7 @@ def intervals(resampled: dict[str, np.ndarray], draws: Draws, confidence: float)
 
 
 def bounds(values: np.ndarray, draws: Draws, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return a bias-corrected and accelerated (BCa) interval, expanded for few groups.
+    """Return a bias-corrected and accelerated (BCa) interval, widened if there are few groups.
 
     Percentile intervals are too narrow for few groups and lie too high near 1, where good models score. BCa
     corrects for skewness; quantiles of Student's t instead of the normal distribution correct for few groups.
@@ -161,5 +161,5 @@ def _percentiles(estimate: float, resampled: np.ndarray, left_out: np.ndarray, q
     spread = (influence**2).sum()
     acceleration = (influence**3).sum() / (6 * spread**1.5) if spread > tolerance**2 else 0.0
     shifted = bias + np.array([-quantile, quantile])
-    denominator = np.maximum(1 - acceleration * shifted, 1e-6)  # beyond the pole: the most extreme resample
+    denominator = np.maximum(1 - acceleration * shifted, 1e-6)  # beyond the pole, take the most extreme resample
     return ndtr(bias + shifted / denominator)

@@ -47,17 +47,17 @@ def at_bound(temperature: float) -> bool:
 
 
 def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities (images, classes) with their logits divided by `temperature`; the order of classes stays."""
+    """Return probabilities (images, classes) with their logits divided by `temperature`; their order stays the same."""
     return softmax(_logits(probabilities) / temperature, axis=1)
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Return the accuracy of predictions by their probability.
+    """Return the accuracy of predictions in bins of their probability.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        bins: number of equally wide bins of (0, 1]; a bin includes its upper bound.
+        bins: number of bins of (0, 1], which have equal width and include their upper bound.
 
     Returns:
         A row for each bin: bin (from 0), confidence (mean probability of the predicted class), accuracy, images. Both

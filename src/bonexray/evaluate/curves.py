@@ -47,7 +47,8 @@ def precision_recall_curves(
 ) -> pd.DataFrame:
     """Return precision by recall: each class against the rest, and the mean over classes.
 
-    Precision is taken at the highest threshold that reaches the recall: steps whose area is the average precision.
+    Precision is taken at the highest threshold that reaches the recall. The area under these steps is the average
+    precision.
 
     Args:
         labels: int (images,).

@@ -20,7 +20,7 @@ class Evaluation:
     """The scores of a model, and the predictions that its figures show.
 
     Args:
-        scores: name to number; `confusion` maps the actual to the predicted class to the number of test images.
+        scores: name to number; `confusion` has the number of test images by actual, then predicted class.
         test: predictions for the test images.
         calibrated: the same predictions at the temperature fitted on validation.
         draws: bootstrap draws over the test images' groups.
@@ -42,11 +42,11 @@ def evaluate(
     the first repeat, and `_mean` and `_sd` are over all repeats.
 
     Args:
-        rows: rows of `read_predictions`: all images of every training, with their split in it.
+        rows: rows of `read_predictions`: all images of every training, with the split of each image in that training.
         probabilities: float (rows, classes).
         classes: names of the classes.
         settings: bootstrap resamples, confidence and seed.
-        ordered: whether the classes are grades, from lowest to highest.
+        ordered: True if the classes are grades, listed from lowest to highest.
     """
     val, test = (predictions_in(rows, probabilities, classes, split) for split in ("val", "test"))
     by_fold = temperatures(val)

@@ -1,10 +1,10 @@
 """Scores of a model on a split, from labels and probabilities.
 
-Every score is computed for weighted images: weights of 1 give the score itself, bootstrap weights give its resamples.
-Undefined scores are NaN: the recall of a class without images; the precision of a class without images that is never
-predicted; the ROC area and average precision of a class without positive or negative images; kappa when all images
-and predictions are of one class. The precision of a class that has images but is never predicted is 0. Means over
-classes include the classes with images; the mean ROC area and average precision need images of every class.
+Every score is computed for weighted images: weights of 1 give the score itself, and bootstrap weights give its value in
+each resample. Undefined scores are NaN: the recall of a class without images; the precision of a class without images
+that is never predicted; the ROC area and average precision of a class without positive or negative images; kappa when
+all images and predictions are of one class. The precision of a class that has images but is never predicted is 0. Means
+over classes include the classes with images; the mean ROC area and average precision need images of every class.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from bonexray.evaluate.sample import Sample, ratio
 
 Scores = Iterator[tuple[str, np.ndarray]]
 Metric = Callable[[Sample], Scores]
-BINS = 15  # equally wide bins of the predicted class's probability
+BINS = 15  # of equal width, for the predicted class's probability
 
 
 def overall(sample: Sample) -> Scores:
@@ -33,8 +33,8 @@ def likelihood(sample: Sample) -> Scores:
 
     The Brier score is the mean over images of the sum over classes of (probability - truth)², in [0, 2] (Brier 1950);
     for two classes that is twice scikit-learn's. The calibration error is the mean of |accuracy - mean probability|
-    over `BINS` equally wide bins of the predicted class's probability, weighted by the bins' images (Guo 2017). Log
-    loss clips probabilities at the precision of a float, as scikit-learn does.
+    over `BINS` bins of equal width for the predicted class's probability, weighted by the number of images in each (Guo
+    2017). Log loss clips probabilities at the precision of a float, as scikit-learn does.
     """
     of_truth = sample.probabilities[np.arange(len(sample.labels)), sample.labels]
     tiny = np.finfo(float).eps
@@ -47,7 +47,7 @@ def likelihood(sample: Sample) -> Scores:
 
 
 def averages(sample: Sample) -> Scores:
-    """Yield precision, recall, F1 and specificity, averaged over classes, unweighted and weighted by their images."""
+    """Yield precision, recall, F1 and specificity, averaged over classes, unweighted and weighted by class size."""
     share = sample.confusion.sum(axis=2) / sample.total[:, None]
     for name, values in _rates(sample).items():
         yield f"macro_{name}", _mean_of_present(values, sample)
@@ -55,11 +55,11 @@ def averages(sample: Sample) -> Scores:
 
 
 def agreement(sample: Sample) -> Scores:
-    """Yield Cohen's kappa and Matthews' correlation (Gorodkin 2004), and for ordered classes the error in grades.
+    """Yield Cohen's kappa, Matthews' correlation (Gorodkin 2004) and, for ordered classes, errors in grades.
 
-    Predicting one class for every image has a kappa and a correlation of 0. If all images are of one class, the
-    correlation is NaN; if all predictions are that class too, so is kappa. Quadratic kappa weights an error by the
-    square of its distance in grades.
+    Predicting one class for every image gives a kappa and a correlation of 0. If all images are of one class, the
+    correlation is NaN; kappa is NaN only if every prediction is of that class too. Quadratic kappa weights an error by
+    the square of its distance in grades.
     """
     grades = np.arange(len(sample.classes))
     distance = np.abs(grades[:, None] - grades)
@@ -97,9 +97,9 @@ def all_metrics(
 
     Args:
         labels: int (images,), indices of the class map; at least one image.
-        probabilities: float (images, classes), rows sum to 1.
+        probabilities: float (images, classes); each row sums to 1.
         classes: names of the classes.
-        ordered: whether the classes are grades, from lowest to highest.
+        ordered: True if the classes are grades, listed from lowest to highest.
     """
     sample = Sample(labels, probabilities, classes, ordered, np.ones((1, len(labels))))
     support = np.bincount(labels, minlength=len(classes))
@@ -110,12 +110,12 @@ def all_metrics(
 
 
 def scores_of(sample: Sample, metrics: Sequence[Metric] = METRICS) -> dict[str, np.ndarray]:
-    """Return name to float (draws,) of every score."""
+    """Return every score by name, each float (draws,)."""
     return {name: values for metric in metrics for name, values in metric(sample)}
 
 
 def bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """Return the index of each probability's bin; equally wide bins of (0, 1] include their upper bound."""
+    """Return the index of the bin of each probability; the bins divide (0, 1] equally and include their upper bound."""
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
 
 

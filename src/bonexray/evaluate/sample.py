@@ -12,9 +12,9 @@ class Sample:
 
     Args:
         labels: int (images,), indices of the class map.
-        probabilities: float (images, classes), rows sum to 1.
+        probabilities: float (images, classes); each row sums to 1.
         classes: names of the classes.
-        ordered: whether the classes are grades, from lowest to highest.
+        ordered: True if the classes are grades, listed from lowest to highest.
         weights: float (draws, images), the weight of each image in each draw; a row of ones is the sample itself.
     """
 

@@ -33,10 +33,10 @@ class XRayClassifier:
     """A comparison of networks on X-rays: the stages of the pipeline in a folder, without DVC and Git.
 
     Args:
-        config: what differs from conf/config.yaml. Short names: `img_size` (pixels), `batch_size` (images), `epochs`,
-            `learning_rate`, `dropout_rate`, `use_subset` (a share of the patients; True means 0.02, None and False mean
-            all), `patience` (epochs), `lr_factor`, `min_lr`, and `models` (one name, several, or "all", the default).
-            Any other setting has its full name, `"train.loss": "focal"`, or stands in its section,
+        config: settings that differ from conf/config.yaml. Short names: `img_size` (pixels), `batch_size` (images),
+            `epochs`, `learning_rate`, `dropout_rate`, `use_subset` (a share of the patients; True means 0.02, None and
+            False mean all), `patience` (epochs), `lr_factor`, `min_lr`, and `models` (one name, several, or "all", the
+            default). Any other setting has its full name, `"train.loss": "focal"`, or is nested in its section,
             `{"train": {"loss": "focal"}}`. `dataset` and `preset` choose a file of conf/dataset and conf/preset.
             Relative paths are relative to Python's working directory.
         folder: the folder for everything that is written, params.yaml included.
@@ -110,7 +110,7 @@ class XRayClassifier:
         return [call for call in stage_calls(self.settings) if explain or call[0] != "explain"]
 
     def run_stage(self, stage: str, *names: str, verbose: bool = True) -> object:
-        """Run one stage and return what it found; see `bonexray.experiment.outputs.read_output`.
+        """Run one stage and return its main output; see `bonexray.experiment.outputs.read_output`.
 
         The stages before it must have run in the folder with the same settings.
 

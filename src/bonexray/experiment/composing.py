@@ -1,4 +1,4 @@
-"""Composition of a config and conf/ into settings, by Hydra as DVC composes params.yaml."""
+"""Composition of settings from conf/ and a config, with Hydra, just as DVC composes params.yaml."""
 
 import re
 import tempfile
@@ -46,7 +46,7 @@ def compose(config: Mapping[str, object]) -> tuple[str, Settings]:
 
 
 def override(name: str, value: object) -> str:
-    """Return a setting in the syntax of Hydra's command line; `++` adds a key that conf/ lacks to an open mapping."""
+    """Return an override in the syntax of Hydra's command line; its `++` allows new keys in the open mappings."""
     new = "++" if name.startswith(tuple(f"{mapping}." for mapping in OPEN)) else ""
     if name == "model":
         return f"model=[{','.join(value)}]"
@@ -67,12 +67,12 @@ def _literal(name: str, value: object) -> str:
         return "{}"
     raise BonexrayError(
         f"config: {with_short_name(name)}",
-        expected="a number, a text, a list or None",
+        expected="a number, a string, a list or None",
         received=repr(value)[:120],
         do=DO,
     )
 
 
 def _escaped(text: str) -> str:
-    """Escape a text for double quotes: quotes get a backslash, and backslashes before a quote are doubled."""
+    """Escape quotes with a backslash, and double the backslashes before a quote or at the end of the text."""
     return re.sub(r'(\\*)("|\Z)', lambda match: match[1] * 2 + ('\\"' if match[2] else ""), text)

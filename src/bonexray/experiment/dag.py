@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from bonexray.resources import resource_path
 from bonexray.study import Settings
 
-Call = tuple[str, ...]  # a stage and, where it runs once for each, the model or backbone: ("train", "vgg16")
+Call = tuple[str, ...]  # a stage, and its model or backbone if it runs once for each: ("train", "vgg16")
 PLACEHOLDER = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -23,14 +23,14 @@ class _Node:
     outs: frozenset[PurePosixPath]
 
     def needs(self, other: "_Node") -> bool:
-        """Return whether a dependency is an output of the other node, lies in one, or is a folder of one."""
+        """Return whether a dependency is an output of the other node, or lies in one, or contains one."""
         return not (
             other.outs.isdisjoint(self.deps | _folders(self.deps)) and self.deps.isdisjoint(_folders(other.outs))
         )
 
 
 def stage_calls(settings: Settings) -> list[Call]:
-    """Return every call of a study, each after those whose outputs it reads, otherwise in the order of dvc.yaml.
+    """Return every call of a study: each after the calls whose outputs it reads, otherwise in the order of dvc.yaml.
 
     Args:
         settings: the settings that `foreach` and `${...}` in dvc.yaml refer to.

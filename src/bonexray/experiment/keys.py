@@ -24,9 +24,9 @@ SHORT = {
     "min_lr": "train.min_lr",
     "models": "model",
 }
-CHOSEN = ("dataset", "preset")  # each names a file in the folder of conf/ of that name
-TOP_LEVEL = ("model", "mode", "modes")  # settings outside sections; models, backbones and panel follow from them
-QUICK = 0.02  # the share of the patients with use_subset=True
+CHOSEN = ("dataset", "preset")  # each selects a file from the folder in conf/ with its name
+TOP_LEVEL = ("model", "mode", "modes")  # settings outside sections; models, backbones and panel are derived from them
+QUICK = 0.02  # the share of the patients that use_subset=True selects
 PATHS = ("dataset.root", "dataset.csv", "dataset.reference", "weights.mirror")
 
 
@@ -39,7 +39,7 @@ def _names(section: type[Section], prefix: str = "") -> Iterator[tuple[str, bool
             yield name, str(kind).startswith("dict")
 
 
-KNOWN = dict(_names(Settings))  # full name to whether it is a mapping that takes keys of the user's choice
+KNOWN = dict(_names(Settings))  # full name to True if the user may choose the keys of its mapping
 OPEN = tuple(name for name, is_mapping in KNOWN.items() if is_mapping)
 SECTIONS = {name.rsplit(".", 1)[0] for name in KNOWN if "." in name}
 
@@ -48,7 +48,8 @@ def full_names(config: Mapping[str, object]) -> dict[str, object]:
     """Return a config with every key replaced by its full name and every value converted for that setting.
 
     Args:
-        config: keys of `SHORT`, full names such as `train.loss`, sections as mappings, and `dataset` and `preset` by name.
+        config: short names (the keys of `SHORT`), full names such as `train.loss`, sections as mappings, and the names
+            of a `dataset` and a `preset`.
 
     Raises:
         BonexrayError: a key is unknown or is given twice, or there is no model, dataset or preset of that name.
@@ -63,7 +64,7 @@ def full_names(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def with_short_name(name: str) -> str:
-    """Return a setting's name followed by its short name: `prepare.img_px (img_size)`."""
+    """Return a setting's name followed by its short name, if any: `prepare.img_px (img_size)`."""
     short = [key for key, full in SHORT.items() if full == name]
     return f"{name} ({short[0]})" if short else name
 
@@ -85,13 +86,15 @@ def _require_known(key: str) -> None:
         raise _refused(key, f"{RENAMED[key]!r}, its new name", "an unknown key", "rename it")
     if key in SECTIONS:
         raise _refused(
-            key, "a mapping of settings", "something else", f"as {{'{key}': {{...}}}}, or a setting by its name"
+            key, "a mapping of settings", "something else", f"write {{'{key}': {{...}}}}, or the full name of a setting"
         )
-    near = difflib.get_close_matches(key, [*SHORT, *CHOSEN, *KNOWN], n=1)
+    similar = difflib.get_close_matches(key, [*SHORT, *CHOSEN, *KNOWN], n=1)
     expected = (
-        f"{near[0]!r}, perhaps" if near else f"one of {', '.join(SHORT)}, or a setting's full name such as `train.loss`"
+        f"{similar[0]!r}, perhaps"
+        if similar
+        else f"one of {', '.join(SHORT)}, or a setting's full name such as `train.loss`"
     )
-    raise _refused(key, expected, "an unknown key", "every setting is explained in conf/config.yaml")
+    raise _refused(key, expected, "an unknown key", "see conf/config.yaml, which explains every setting")
 
 
 def _value(key: str, name: str, value: object) -> object:
@@ -111,7 +114,7 @@ def _value(key: str, name: str, value: object) -> object:
 
 
 def model_names(value: object) -> list[str]:
-    """Return the registry's names of models given by name or title, such as `VGG16` or `InceptionV3`, or `all`.
+    """Return the registry's names of models that are given by name, by title such as `InceptionV3`, or as `all`.
 
     Args:
         value: one name, or several.
@@ -121,7 +124,7 @@ def model_names(value: object) -> list[str]:
     """
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names:
-        raise _refused("models", "a name or a list of names", repr(value), "name at least one, or 'all'")
+        raise _refused("models", "a name or a list of names", repr(value), "give at least one name, or 'all'")
     known = {"all": "all"} | {_letters(row.title): name for name, row in REGISTRY.items()}
     known |= {_letters(name): name for name in REGISTRY}
     return list(dict.fromkeys(_one_of("models", _letters(name), known, name) for name in names))
@@ -134,9 +137,9 @@ def _letters(name: object) -> str:
 def _one_of(key: str, value: object, known: Mapping[str, str], received: object = None) -> str:
     if str(value) in known:
         return known[str(value)]
-    near = difflib.get_close_matches(str(value), list(known), n=1)
+    similar = difflib.get_close_matches(str(value), list(known), n=1)
     names = ", ".join(dict.fromkeys(known.values()))
-    expected = f"{known[near[0]]!r}, perhaps, or another of {names}" if near else f"one of {names}"
+    expected = f"{known[similar[0]]!r}, perhaps, or another of {names}" if similar else f"one of {names}"
     raise _refused(key, expected, repr(value if received is None else received), "correct the name")
 
 

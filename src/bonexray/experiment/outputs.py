@@ -22,7 +22,7 @@ from bonexray.data.paths import (
 from bonexray.experiment.results import REPORT
 from bonexray.files import read_json
 
-# Each reader takes the study's folder and the further parts of the call; `read_output` says what they return.
+# Each reader takes the study's folder and the rest of the call; `read_output` lists the return values.
 READERS: dict[str, Callable[..., object]] = {
     "phantom": lambda folder: pd.read_csv(folder / "data/phantom/truth.csv"),
     "split": lambda folder: read_manifest(folder / MANIFEST),
@@ -40,7 +40,7 @@ READERS: dict[str, Callable[..., object]] = {
 
 
 def read_output(folder: Path, stage: str, *names: str) -> object:
-    """Return what a finished stage found.
+    """Return the main output of a finished stage.
 
     Args:
         folder: the study's folder.
@@ -55,7 +55,7 @@ def read_output(folder: Path, stage: str, *names: str) -> object:
         cohort, augment, explain: the folder of figures.
         features: a frozen backbone's output, float32 (images, width), in the manifest's order.
         train: a data frame, one row per epoch: losses, accuracies and learning rate.
-        evaluate: by model, score to value, with `_low` and `_high` for its interval.
+        evaluate: model to its scores by name, with `_low` and `_high` for the interval of each.
         aggregate: the ranked table, a data frame, one row per model and ensemble.
         report: the path of the page.
     """

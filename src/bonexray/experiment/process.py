@@ -1,4 +1,4 @@
-"""Stages in processes of their own, as DVC runs them, so that threads and seeds are the same."""
+"""Stages, each in its own process as under DVC, so that threads and seeds are the same."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from bonexray.errors import BonexrayError
 from bonexray.resources import PACKAGE, resource_path
 from bonexray.stage import ERROR_FILE
 
-REPOSITORY_VARIABLES = ("DVC_ROOT", "DVC_EXP_NAME")  # would send logs and runs to the repository around Python
-# Notes on the machine that TensorFlow prints at every start, whatever its log level.
+REPOSITORY_VARIABLES = ("DVC_ROOT", "DVC_EXP_NAME")  # of an enclosing DVC run, whose repository would get logs and runs
+# Notes about the machine, which TensorFlow prints at every start, whatever its log level.
 STARTUP_NOTES = re.compile(
     r"[IWE]\d{4} [\d:. ]+(port|cudart_stub|cuda_platform)\.cc:|WARNING: All log messages before absl"
 )
-SECONDS_TO_END, LINES = 10, 40  # after an interrupt; lines kept for an error
+SECONDS_TO_END, LINES = 10, 40  # allowed after an interrupt; last lines kept for an error
 
 
 def run_in(folder: Path, stage: str, *names: str, verbose: bool = True) -> None:
@@ -63,13 +63,13 @@ def _call(command: list[str], folder: Path, env: dict[str, str], verbose: bool) 
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a stage: with this very package, and logging to the folder's own store."""
+    """Return the environment of a stage, which imports this package and logs to the store of its own folder."""
     kept = {key: value for key, value in os.environ.items() if key not in REPOSITORY_VARIABLES}
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))}
 
 
 def end(process: subprocess.Popen) -> None:
-    """Interrupt a stage as a terminal does, so that its workers end too; kill it if it does not end."""
+    """Interrupt a stage as a terminal does, so that its workers end too; kill it if it does not end in time."""
     process.send_signal(signal.SIGINT)
     try:
         process.communicate(timeout=SECONDS_TO_END)
@@ -83,7 +83,7 @@ def stage_failure(title: str, code: int, output: list[str]) -> BonexrayError:
     Args:
         title: the stage, such as `train@vgg16`.
         code: its exit code.
-        output: its last lines.
+        output: the last lines of its output.
     """
     lines = [line for line in output if line.strip()] or [""]
     error = BonexrayError(

@@ -14,18 +14,18 @@ from bonexray.files import read_json
 from bonexray.results.tables import markdown_table, terminal_table
 
 REPORT = Path("reports/report.html")
-COLUMNS = 120  # width of the table as text
+COLUMNS = 120  # width of the printed table, in characters
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StudyResults:
-    """The results of a finished study; its representation is the ranked table with intervals.
+    """The results of a finished study; `repr` shows the ranked table with intervals.
 
     Attributes:
         folder: the study's folder, with models, figures and reports.
         table: one row per model and ensemble, highest balanced accuracy on test first (metrics/comparison.csv).
-        headline: the model chosen on validation, its scores, and the models not distinguishable from the best.
-        scores: by model and ensemble, score to value; None where a score is undefined.
+        headline: the model chosen on validation, its scores, and the models that cannot be distinguished from the best.
+        scores: model or ensemble to its scores by name; None for an undefined score.
         quality: PSNR and SSIM before and after the filter (metrics/denoise.json).
         report: path of the report.
     """

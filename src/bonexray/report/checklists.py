@@ -17,7 +17,7 @@ class Item:
 
     Attributes:
         number: number in the published list.
-        topic: what the item asks for, in short.
+        topic: subject of the item, in short.
         statement: key of the study's statement; None for an item that is left to the authors.
     """
 
@@ -64,7 +64,7 @@ def _of_data(study: Study) -> dict[str, str]:
         "predictors": "The pixels of one image; no clinical variable.",
         "imbalance": f"Class weights: {settings.train.class_weights}; loss {settings.train.loss}; balanced accuracy is the main score.",
         "flow": f"{count(data['images'] + data['quarantined'] + data['outside_subset'], 'file')} read, {data['quarantined']} excluded, {data['outside_subset']} outside the subset, {data['images']} used: {sizes}.",
-        "balance": "See Split for images by class and split; the software does not know age, sex and scanner.",
+        "balance": "See Split for images by class and split; the software does not know age, sex or scanner.",
     }
 
 
@@ -105,7 +105,7 @@ def _of_evaluation(study: Study) -> dict[str, str]:
         "external": "None.",
         "performance": f"Balanced accuracy of the chosen model {with_interval(head, 'balanced_accuracy')}; all scores are under Results.",
         "failures": "See Models for confusion matrices and the most confident errors of each model.",
-        "limits": "See Limitations for those that the software can know.",
+        "limits": "See Limitations for those that the software can identify.",
         "protocol": "All settings are in params.yaml, all steps in dvc.yaml, all hashes in dvc.lock.",
         "code": "bonexray; dvc.lock has the hash of the code of every stage.",
     }

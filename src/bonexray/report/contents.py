@@ -129,7 +129,7 @@ def _tables(study: Study) -> Mapping[str, object]:
         "split": split_table(study),
         "further": score_table(study, "further", "Further scores on the test images", FURTHER),
         "calibration": score_table(study, "calibration", after, CALIBRATION),
-        "costs": score_table(study, "costs", "Size, work for one image and score", costs, cost_cell)
+        "costs": score_table(study, "costs", "Size, computing cost for one image, and score", costs, cost_cell)
         if any(study.has(score) for score in COST)
         else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,

@@ -130,8 +130,8 @@ class Study:
 
     @property
     def rounds(self) -> list[str]:
-        """`repeats` and `folds`, as far as each model was trained over several."""
-        return [name for name, many in (("repeats", self.repeats), ("folds", self.folds)) if many > 1]
+        """The words `repeats` and `folds`, each only if the study has more than one."""
+        return [name for name, number in (("repeats", self.repeats), ("folds", self.folds)) if number > 1]
 
     @property
     def simulated(self) -> bool:
@@ -145,7 +145,7 @@ class Study:
 
     @property
     def alike(self) -> list[str]:
-        """Models that do not differ significantly from the one with the highest test score, without that one."""
+        """Models that do not differ significantly from the one with the highest test score, which is left out."""
         return [name for name in self.headline["not_distinguishable"] if name != self.headline["best"]]
 
     def has(self, score: str) -> bool:

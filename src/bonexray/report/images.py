@@ -32,8 +32,8 @@ class Picture:
 
     Attributes:
         source: `data:` URL.
-        width: in pixels.
-        height: in pixels.
+        width: width in pixels.
+        height: height in pixels.
         caption: text below the figure.
         alt: alternative text.
     """
@@ -50,7 +50,7 @@ def picture(path: Path, model: str = "", title: str = "") -> Picture | None:
 
     Args:
         path: path of the PNG.
-        model: name of the model, with which the file name begins; empty for a figure of the study.
+        model: name of the model, which starts the file name; empty for a figure of the study.
         title: title of the model.
     """
     if not path.exists():

@@ -17,7 +17,7 @@ class Question:
     Attributes:
         title: the question.
         answers: paragraphs of the answer; none if the study does not address the question.
-        command: command that runs a study which addresses it, or addresses it further; empty if there is none.
+        command: command for a study that addresses the question, or adds to the answer; empty if there is none.
     """
 
     title: str
@@ -31,7 +31,7 @@ def questions(study: Study) -> list[Question]:
 
 
 def transfer(study: Study) -> Question:
-    """Compare networks with ImageNet weights and networks trained from scratch, each by its best on validation."""
+    """Compare ImageNet weights with training from scratch, by the best network of each on validation."""
     pretrained = [name for name in study.networks if "imagenet" in study.starts[name]]
     scratch = [name for name in study.networks if study.cards[name]["mode"] == "scratch"]
     title = "Does transfer learning help with so few images?"
@@ -121,17 +121,19 @@ def _score(study: Study, name: str) -> str:
 
 def _range(study: Study, names: list[str], kind: str) -> str:
     values = sorted(study.scores[name]["balanced_accuracy"] for name in names)
-    reach = number(values[0]) if len(values) == 1 else f"{number(values[0])} to {number(values[-1])}"
-    return f"{count(len(names), 'network')} {kind}: balanced accuracy {reach} on test."
+    scores = number(values[0]) if len(values) == 1 else f"{number(values[0])} to {number(values[-1])}"
+    return f"{count(len(names), 'network')} {kind}: balanced accuracy {scores} on test."
 
 
 def _verdict(study: Study, one: str, other: str) -> str:
     """Return the result of the paired comparison of two models."""
     pair = pair_of(study, one, other)
     low, high = pair["difference_low"], pair["difference_high"]
-    reach = f"{signed(low)} to {signed(high)}"
-    facts = f"difference {signed(pair['difference'])} ({reach}), Holm-corrected p {p_value(pair['p_bootstrap_holm'])}"
-    if not pair["p_bootstrap_holm"] < ALPHA:  # nor does an undefined p decide
+    interval = f"{signed(low)} to {signed(high)}"
+    facts = (
+        f"difference {signed(pair['difference'])} ({interval}), Holm-corrected p {p_value(pair['p_bootstrap_holm'])}"
+    )
+    if not pair["p_bootstrap_holm"] < ALPHA:  # an undefined p decides nothing either
         return f"The study does not decide it: {facts}."
     return f"{'Yes' if pair['difference'] > 0 else 'No, the opposite'}, in this study: {facts}."
 

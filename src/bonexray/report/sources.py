@@ -16,8 +16,8 @@ class PublishedSystem:
         name: short description of the system.
         data: description of its test data.
         n: number of test images; None if unknown here.
-        accuracies: pairs of network and accuracy; a network has its name in the registry if it has one.
-        caveat: what to know before using these numbers.
+        accuracies: pairs of network and accuracy; the network has its name in the registry, if any.
+        caveat: warning about the use of these numbers.
     """
 
     name: str

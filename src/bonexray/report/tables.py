@@ -72,7 +72,7 @@ class Table:
         rows: cells by row.
         foot: rows that stay below when the table is sorted.
         text_columns: indices of left-aligned columns.
-        sortable: whether a click on a heading sorts the table.
+        sortable: True if a click on a heading sorts the table.
     """
 
     name: str
@@ -144,7 +144,7 @@ def score_table(
 
 
 def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
-    """Return the cell of a size or count, with a unit prefix; scores as elsewhere."""
+    """Return the cell of a size or count, with a unit prefix; a score has the cell of other tables."""
     value = scores.get(score)
     return (
         Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value))

@@ -23,7 +23,7 @@ def answer(study: Study) -> list[str]:
 
 
 def study_warnings(study: Study) -> list[str]:
-    """Return what a reader must know before using a number of this study."""
+    """Return warnings that a reader needs before using a number of this study."""
     warnings = warnings_of(study.headline)
     collapsed = [study.titles[name] for name in study.titles if study.scores[name].get("collapsed")]
     if collapsed:
@@ -31,7 +31,7 @@ def study_warnings(study: Study) -> list[str]:
     chosen, baseline = study.headline.get("balanced_accuracy_low"), study.headline["baseline_balanced_accuracy"]
     if not missing(chosen) and chosen <= baseline:
         warnings.append(
-            f"The chosen model's interval begins at {number(chosen)}, not above the {number(baseline)} of always "
+            f"The chosen model's interval begins at {number(chosen)}, not above {number(baseline)}, the score of always "
             "predicting the majority class: the study does not show that it learned anything."
         )
     return warnings
@@ -47,7 +47,7 @@ def limitations(study: Study) -> list[str]:
         "the intervals are accordingly wide, and small differences cannot be detected."
     )
     if study.folds == 1:
-        limits.append("One split. Another test set would give other scores; the intervals cover that only in part.")
+        limits.append("One split. Another test set would give other scores; the intervals reflect this only in part.")
     else:
         limits.append(
             "Each image is in the test set of one fold and in the validation set of another, so scores of a model chosen "
@@ -55,7 +55,7 @@ def limitations(study: Study) -> list[str]:
         )
     if study.repeats == 1:
         limits.append("Each network was trained once. The variation over seeds was not measured.")
-    limits.append("No images of another hospital, scanner or year were tested; external validity is unknown.")
+    limits.append("No images from another hospital, scanner or year were tested; external validity is unknown.")
     if len(study.table) > 1:
         limits.append(
             "The highest test score is the maximum of several and therefore too high on average; quote the model chosen on "

@@ -21,7 +21,7 @@ class Results:
     """The metrics of a study at one revision or in the working tree.
 
     Args:
-        name: name of the revision, as a reader knows it.
+        name: name of the revision, as shown to the reader.
         headline: content of metrics/headline.json.
         models: model or ensemble to its scores.
         data: content of metrics/data.json, the findings of the audit.
@@ -59,14 +59,14 @@ def judge(here: Results, other: Results, tolerance: float | None = None) -> Verd
     Args:
         here: proposed metrics.
         other: metrics that they would replace.
-        tolerance: largest fall of balanced accuracy, in [0, 1]; None allows one to the lower end of the other's
-            interval.
+        tolerance: largest accepted fall in balanced accuracy, in [0, 1]; None accepts a fall to the lower end of the
+            other's interval.
 
     Raises:
         BonexrayError: the tolerance is outside [0, 1].
     """
     if tolerance is not None and not 0 <= tolerance <= 1:
-        do = "give the largest fall of balanced accuracy to allow, such as 0.02"
+        do = "give the largest fall in balanced accuracy to accept, such as 0.02"
         raise BonexrayError("--tolerance", expected="a number from 0 to 1", received=tolerance, do=do)
     failures = (*_falls(here, other, tolerance), *_collapses(here, other), *_leaks(here, other))
     return Verdict(failures, tuple(_notes(here, other, tolerance)))

@@ -10,7 +10,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
 
 def markdown_text(value: object) -> object:
-    """Return a value that Markdown shows literally, on one line, also in a table; `Markup` and numbers stay."""
+    """Return a value escaped for Markdown, on one line, also for tables; `Markup` and numbers are left as they are."""
     return value if isinstance(value, Markup | int) else SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 
@@ -18,9 +18,9 @@ def with_section(text: str, name: str, content: str) -> str:
     """Return a Markdown document with the lines between `<!-- name: ... -->` and `<!-- end of name -->` replaced.
 
     Args:
-        text: the document; after the colon it may say which command writes the section.
-        name: of the section.
-        content: without the markers.
+        text: the document; its first marker may name the command that writes the section after the colon.
+        name: name of the section.
+        content: the new lines, without the markers.
 
     Raises:
         BonexrayError: the document does not have these markers exactly once.

@@ -1,7 +1,7 @@
 """The metrics of a study in the working tree or at a Git revision.
 
-Metrics are stored in Git, not in DVC's cache, so `git show` reads them: without a remote, a checkout or a dvc.yaml that
-is valid at that revision.
+Metrics are stored in Git, not in DVC's cache, so `git show` can read them. This needs no remote, no checkout, and no
+valid dvc.yaml at that revision.
 """
 
 import json

@@ -29,7 +29,7 @@ def with_interval(row: Mapping[str, object], score: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in per cent, `95 %`."""
+    """Return a share, from 0 to 1, in per cent: `95 %`."""
     return f"{100 * share:g} %"
 
 

@@ -19,7 +19,7 @@ from bonexray.serving import formats
 from bonexray.serving.bundle import Bundle
 
 CALIBRATION_IMAGES, TIMED = 100, 30  # training images for quantisation; forward passes timed
-# Largest difference of a probability from the original: rounding of 32 bits, and the loss of 8 bits.
+# Largest accepted difference of a probability from the original: the rounding error of 32 bits, and of 8 bits.
 LIMITS = {"onnx": 1e-4, "tflite": 1e-4, "tflite-int8": 0.1}
 
 
@@ -30,7 +30,7 @@ class Parity:
     Attributes:
         images: number of images compared.
         agreement: share of images with the same label.
-        largest_difference: of a probability.
+        largest_difference: largest difference of a probability.
         bytes: size of the exported file.
         original_bytes: size of the original's weights.
         latency_ms: median time for one image.
@@ -59,7 +59,8 @@ def export_model(bundle: Bundle, kind: str, folder: Path, most_different: float 
         The comparison. Times are not in export.json, because they differ between machines.
 
     Raises:
-        BonexrayError: there are no prepared images here, the converter is not installed, or predictions differ by more.
+        BonexrayError: there are no prepared images here, the converter is not installed, or a probability
+            differs by more.
     """
     calibration, validation = study_images(bundle.card.img_px)
     limit = LIMITS[kind] if most_different is None else most_different
@@ -102,8 +103,8 @@ def compare(bundle: Bundle, run: formats.Runner, images: np.ndarray, size: int, 
         bundle: the original.
         run: the exported model, images (batch, px, px, 1) to probabilities.
         images: float32 (images, px, px) in [0, 1].
-        size: of the exported file, in bytes.
-        original_size: of the original's weights, in bytes.
+        size: size of the exported file, in bytes.
+        original_size: size of the original's weights, in bytes.
     """
     inputs = images[..., None]
 

@@ -24,7 +24,7 @@ class Answer:
     Attributes:
         label: the most probable class; None if the X-ray could not be read.
         probabilities: float32 (classes,), in the order of the class map; None if the X-ray could not be read.
-        reason: why the X-ray could not be read, else None.
+        reason: reason that the X-ray could not be read, else None.
         image: float32 (px, px) in [0, 1], the network's input, if requested.
         heat: float (px, px) in [0, 1], the heat map for the label, if requested.
     """
@@ -90,9 +90,8 @@ class Predictor:
         Returns:
             float32 (images, classes).
         """
-        short = (
-            self._batch_images - len(images) if len(images) > 1 else 0
-        )  # pads, so that at most two shapes are compiled
+        # Padded, so that at most two shapes are compiled.
+        short = self._batch_images - len(images) if len(images) > 1 else 0
         filler = np.zeros((max(short, 0), *images.shape[1:]), np.float32)
         outputs = self.network.predict_on_batch(np.concatenate([images, filler])[..., None])
         return class_probabilities(outputs[: len(images)])

@@ -16,7 +16,7 @@ def workers(*, processes: bool) -> Executor:
     """Return an executor with one worker per core, to be closed after use.
 
     Args:
-        processes: use processes, for work that holds the GIL; they take a second to start. Otherwise threads.
+        processes: True uses processes, for work that holds the GIL; they take a second to start. False uses threads.
     """
     return (ProcessPoolExecutor if processes else ThreadPoolExecutor)(cpu_count())
 
@@ -28,7 +28,7 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], pool: Execu
         function: must be importable by name if the workers are processes.
         items: consumed lazily, at most `most` ahead of the reader.
         pool: the workers.
-        most: largest number of items in work or waiting for the reader.
+        most: largest number of items in progress or waiting for the reader.
     """
     pending: deque = deque()
     try:

@@ -38,7 +38,7 @@ class Reading:
 
         Args:
             source: a file's path, a file's bytes, or pixels: uint8 or uint16 (height, width), uint8 (height, width, 3 or
-                4) as a file of these would hold them, or float (height, width) in [0, 1].
+                4) with the levels that a file would store, or float (height, width) in [0, 1].
 
         Returns:
             float32 (img_px, img_px) in [0, 1].
@@ -46,9 +46,8 @@ class Reading:
         Raises:
             UnreadableImage: the study would have quarantined it; the message is the reason.
         """
-        filtered = as_stored(
-            self._filter(bounded(_pixels(source), self._working_px))
-        )  # rounded to 16 bits, as between the stages
+        # Rounded to 16 bits, as between the stages.
+        filtered = as_stored(self._filter(bounded(_pixels(source), self._working_px)))
         if filtered.min() == filtered.max():
             raise UnreadableImage("the filter leaves no contrast")
         return prepare_image(filtered, self._prepare)

@@ -19,9 +19,9 @@ def build_manifest(
 ) -> pd.DataFrame:
     """Build the manifest.
 
-    Splits of the dataset are kept, except for groups that cross them; splits that it lacks are taken from training.
-    Without any, whole groups are assigned by `settings.ratios`. With `settings.folds`, each group gets a fold, and the
-    splits are those of the first training, which tests fold 1.
+    Splits of the dataset are kept, except for groups that cross them; a missing split is taken from its training
+    images. If it has no splits, whole groups are assigned by `settings.ratios`. With `settings.folds`, each group gets
+    a fold, and the splits are those of the first training, which tests fold 1.
 
     Args:
         usable: images that can be used.
@@ -67,7 +67,7 @@ def build_manifest(
 
 
 def require_disjoint(rows: pd.DataFrame) -> None:
-    """Refuse a manifest in which a group, or the bytes of an image, are in two splits or folds."""
+    """Refuse a manifest that has a group, or the bytes of an image, in two splits or folds."""
     for key, part in product(("group", "sha256"), ("split", "fold")):
         splits = rows.groupby(key)[part].nunique()
         if (splits > 1).any():
@@ -94,7 +94,7 @@ def _one_split(original: pd.Series) -> str | None:
 
 
 def _require_complete(rows: pd.DataFrame, classes: list[str]) -> None:
-    """Refuse a split of the dataset that lacks a split or a class that training needs."""
+    """Refuse splits of the dataset if one of them is empty, or if a class is missing from training."""
     missing = [name for name in SPLITS if not (rows["split"] == name).any()]
     unseen = sorted(set(classes) - set(rows.loc[rows["split"] == "train", "label"]))
     if missing or unseen:
@@ -153,7 +153,7 @@ def _assign(counts: pd.DataFrame, ratios, seed: int, complete=None) -> np.ndarra
         scarce = (present > 0).sum().idxmin()
         raise BonexrayError(
             "the splits",
-            expected="a patient or unrelated image of every class in each",
+            expected="a patient or unrelated image of every class in each split",
             received=f"too few of {scarce!r}",
             do="add images of this class, or change the split",
         ) from None

@@ -1,4 +1,4 @@
-"""Audit the files of a dataset before they are split: which cannot be used and why, and what identifies copies."""
+"""Audit the files of a dataset before the split: find unusable files, with the reason, and describe the others."""
 
 import hashlib
 import math
@@ -24,13 +24,13 @@ class AuditedImage:
 
     Attributes:
         source: the image as the dataset lists it; its path is escaped if it cannot be printed.
-        sha256: of the file's bytes; empty if they cannot be read.
-        reason: why the image cannot be used; None if it can.
-        pixels_sha256: of size and pixels, so that lossless copies share it.
+        sha256: hash of the file's bytes; empty if they cannot be read.
+        reason: reason that the image cannot be used; None if it can.
+        pixels_sha256: hash of size and pixels, so that lossless copies share it.
         thumbnail: uint8 (128, 128), compared with those of other images.
         patient: key shared by the images of a patient, valid in this run only; never written to a file or log.
-        height: rows of pixels; this and the facts below are empty, 0 or NaN if the image cannot be read.
-        width: columns of pixels.
+        height: number of rows of pixels; this and the facts below are empty, 0 or NaN if the image cannot be read.
+        width: number of columns of pixels.
         file_format: such as PNG or DICOM.
         mode: pixel format in the file, as in `Radiograph`.
         file_bytes: size of the file.

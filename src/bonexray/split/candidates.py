@@ -19,10 +19,10 @@ from bonexray.compute import Compute, parallel_map
 from bonexray.split.thumbnails import ORIENTATIONS, UPRIGHT, VIEWS, body, local_contrast, viewed
 
 HASH_PX, HASH_TERMS = 32, 8
-MAX_BITS = 20  # of 64 that differ: beyond, the images are not similar
+MAX_BITS = 20  # of 64; images are not similar if more bits of their hashes differ
 HASH_FACTOR = 4  # candidates from the hash for each candidate that is kept
 STRUCTURE_PX, STRUCTURE_SIGMA_PX = 64, 3.0
-MAX_SHIFT_PX = 10  # of these 64, caused by a crop
+MAX_SHIFT_PX = 10  # largest shift, caused by a crop, out of STRUCTURE_PX
 LOCAL = Compute(backend="local", scheduler=None)  # the spectra are shared by all threads
 KEY = (MAX_BITS + 1, 2**32, len(VIEWS))  # distance, row of the other image and view, as one number that sorts
 NONE = math.prod(KEY)
@@ -91,7 +91,7 @@ def perceptual_hashes(small: np.ndarray, view: int = UPRIGHT) -> np.ndarray:
 
 @cache
 def _frequencies(view: int) -> np.ndarray:
-    """Return float32 (1024, 64): the matrix from pixels to the low frequencies of a view, which are linear in them."""
+    """Return float32 (1024, 64): the matrix that maps pixels linearly to the low frequencies of a view."""
     pixels = np.eye(HASH_PX**2, dtype=np.float32).reshape(-1, HASH_PX, HASH_PX)
     low = dctn(viewed(pixels, view), axes=(1, 2), norm="ortho")[:, :HASH_TERMS, :HASH_TERMS]
     return low.reshape(HASH_PX**2, -1)
@@ -164,7 +164,7 @@ def _peaks_of_one(thumb: np.ndarray, views: np.ndarray, others: np.ndarray, spec
 
 
 def _is_prominent(near: pd.DataFrame, side: str, neighbours: int) -> pd.Series:
-    """Return bool by pair: whether it is among the best of its image on one side, and stands out if there are many."""
+    """Return bool by pair: True if it is among the best of its image on one side, and stands out if there are many."""
     peaks = near.groupby(side)["peak"]
     above = near["peak"] - peaks.transform("median")
     deviation = above.abs().groupby(near[side]).transform("median")

@@ -26,7 +26,7 @@ def find_copies(usable: list[AuditedImage], settings: Audit, compute: Compute) -
 
 
 def groups_of(usable: Sequence[AuditedImage], pairs: Sequence[Pair] = ()) -> np.ndarray:
-    """Number the groups.
+    """Return the number of the group of each image.
 
     Args:
         usable: images that can be used.
@@ -66,7 +66,7 @@ def count_crossing(usable: Sequence[AuditedImage], groups: np.ndarray) -> int:
 
 
 def crosses_splits(rows: pd.DataFrame) -> pd.Series:
-    """Return bool by row: whether the group of the image is in several splits of the dataset."""
+    """Return bool by row: True if the group of the image is in several splits of the dataset."""
     return rows.groupby("group")["split"].transform("nunique") > 1
 
 

@@ -1,9 +1,9 @@
 """Find images that are copies of each other although their pixels differ.
 
-A copy that was re-encoded, resized, cropped, flipped, rotated or brightened has other pixels and the same content. A
-search by hash and fine structure finds a few candidates for every image, in any orientation; registration then decides.
-Radiographs of different patients have similar outlines but not the same fine structure, so fine structure is compared
-once two images are registered.
+A copy that was re-encoded, resized, cropped, flipped, rotated or brightened has different pixels but the same content.
+A search by hash and fine structure finds a few candidates for every image, in any orientation; registration then
+decides. Radiographs of different patients have similar outlines but not the same fine structure, so fine structure is
+compared once two images are registered.
 """
 
 import math
@@ -41,7 +41,7 @@ def find_lookalikes(thumbnails: np.ndarray, settings: Audit, compute: Compute) -
     Args:
         thumbnails: uint8 (images, 128, 128).
         settings: number of neighbours that each image is compared with, and the minimum likeness.
-        compute: where the work runs.
+        compute: settings of the backend that runs the work.
     """
     with one_thread_per_caller():
         candidates = find_candidates(thumbnails, settings.neighbours)

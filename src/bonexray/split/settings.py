@@ -23,7 +23,7 @@ class Ratios(Section):
 
 
 class Split(Section):
-    """How images are split into training, validation and test."""
+    """Assignment of images to training, validation and test."""
 
     ratios: Ratios = Ratios()
     subset: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -34,7 +34,7 @@ class Split(Section):
 
 
 class Audit(Section):
-    """How copies of images are found, and the policy for groups that cross the splits of the dataset."""
+    """Search for copies of images, and the policy for groups that cross the splits of the dataset."""
 
     neighbours: Annotated[int, Field(ge=0)] = 8
     likeness: Annotated[float, Field(gt=0, le=1)] = 0.7

@@ -18,11 +18,11 @@ FOLDS, TREES, SEED = 5, 100, 7
 def shortcut_balanced_accuracy(usable: Sequence[AuditedImage], groups: np.ndarray) -> float | None:
     """Cross-validate a random forest on size, bytes, format, mode and mean brightness.
 
-    A model of about the same score may have learnt how the images were acquired and nothing about the bones.
+    A model of about the same score may have learned how the images were acquired and nothing about the bones.
 
     Args:
         usable: images that can be used.
-        groups: int (images,), kept in one fold.
+        groups: int (images,), equal for images that are kept in one fold.
 
     Returns:
         The balanced accuracy; None if a class has too few groups for cross-validation.

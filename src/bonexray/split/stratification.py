@@ -12,14 +12,14 @@ def assign_groups(
 ) -> np.ndarray:
     """Assign groups to parts so that each part has its share of the images of each class.
 
-    First, every part that must be complete gets one small group of each class, beginning with the class of the fewest
+    First, every part that must be complete gets one small group of each class, beginning with the class with the fewest
     groups. Then each remaining group, the largest first, goes to the part whose class shares are furthest behind (as in
     scikit-learn's StratifiedGroupKFold, for parts of unequal size).
 
     Args:
         counts: int (groups, classes), images of each class in each group.
         ratios: share of the images of each part; they sum to 1.
-        seed: of the order of groups of equal size.
+        seed: seed of the order of groups of equal size.
         complete: parts that must hold every class; all by default.
 
     Returns:

@@ -39,7 +39,7 @@ def rotation_matrix(side_px: int, degrees: float, scale: float) -> np.ndarray:
 
 
 def body(thumb: np.ndarray, margin_px: int = 7) -> np.ndarray:
-    """Return uint8, 1 on the body, away from the edges of field and image; same shape as the thumbnail."""
+    """Return a uint8 mask of the thumbnail's shape: 1 on the body, away from the edges of field and image."""
     foreground = (cv2.GaussianBlur(thumb, (0, 0), 1.0) > BLACK).astype(np.uint8)
     return cv2.erode(foreground, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (margin_px, margin_px)), borderValue=0)
 

@@ -40,9 +40,9 @@ LOGGED_SECTIONS = (
     "fine_tune",
     "evaluate",
 )
-# A store may delay a training by so many seconds, or by this share of its time, whichever is more.
+# A store may delay a training by this many seconds or by this share of its time, whichever is more.
 PATIENCE_S, PATIENCE_SHARE = 60, 0.1
-given_up: set[str] = set()  # stores that failed in this process, so that not every fold waits for them again
+given_up: set[str] = set()  # stores that failed in this process; later folds do not wait for them again
 
 
 class Patience:
@@ -66,7 +66,7 @@ class Patience:
         yield
         self._waited_s += time.monotonic() - started
         if self._waited_s > max(PATIENCE_S, PATIENCE_SHARE * (time.monotonic() - self._began)):
-            raise TimeoutError(f"the store is slow, {self._waiter} has waited {self._waited_s:.0f} s for it")
+            raise TimeoutError(f"the store is slow: {self._waiter} has waited {self._waited_s:.0f} s for it")
 
 
 class LiveRun:
@@ -84,7 +84,7 @@ class LiveRun:
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
         """Log an epoch's metrics, with the epoch as the step."""
-        run_id, self._run_id = self._run_id, None  # forgotten if this fails, so that it warns once
+        run_id, self._run_id = self._run_id, None  # stays None after a failure, so that there is one warning
         with one_failure():
             if run_id:
                 with self._patience.waiting():
@@ -103,7 +103,7 @@ class LiveRun:
 
 @contextmanager
 def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
-    """Turn a failure of the store in the block into a warning; this process does not use the store again."""
+    """Turn a failure of the store in the block into a warning, and stop using the store in this process."""
     with one_warning(completed_by):
         try:
             yield
@@ -114,7 +114,7 @@ def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
 
 @contextmanager
 def live_run(card: Mapping[str, object], run: Run = FIRST) -> Iterator[LiveRun]:
-    """Yield a run, which is finished when the block ends and failed when it raises; reads params.yaml."""
+    """Yield a run, marked as finished when the block ends and as failed when it raises; read params.yaml."""
     live = LiveRun(card, run)
     try:
         yield live

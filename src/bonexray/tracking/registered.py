@@ -41,7 +41,7 @@ def register_chosen(store: TrackingStore, run_id: str, settings: Settings, name:
         name: the chosen model.
 
     Returns:
-        True if it was registered now.
+        True if this call registered it.
     """
     folder = Path("models") / name
     version = digest(

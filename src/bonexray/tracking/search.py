@@ -25,13 +25,13 @@ from bonexray.tracking.store import (
 from bonexray.tuning.trials import PRUNED, Trial, best_of
 
 SEARCH, TRIAL, NUMBER, STATE = "tune", "trial", "trial", "state"  # two values of the tag `stage`, and two tags
-STATUS = {PRUNED: "KILLED"}  # MLflow's status by state; all others are finished
+STATUS = {PRUNED: "KILLED"}  # trial's state to MLflow's status; all other states are finished
 AGAIN = "the same `bonexray tune`"
-MAX_RUNS, BATCH = 50_000, 1000  # MLflow's limits of runs and metrics per request
+MAX_RUNS, BATCH = 50_000, 1000  # MLflow's limits on runs and metrics per request
 
 
 class SearchRun:
-    """The MLflow run of a search. If the store fails, it warns once; the same search completes the record later.
+    """The MLflow run of a search. If the store fails, it warns once; running the search again completes the record.
 
     Args:
         settings: the settings of the study.
@@ -52,7 +52,7 @@ class SearchRun:
 
     def trial(self, trial: Trial) -> None:
         """Log a finished trial, unless it is already logged."""
-        run_id, self._run_id = self._run_id, None  # forgotten if this fails, so that it warns once
+        run_id, self._run_id = self._run_id, None  # stays None after a failure, so that there is one warning
         if run_id is None:
             return
         with one_failure(AGAIN), self._patience.waiting():
@@ -131,7 +131,7 @@ def _metrics(trial: Trial) -> list[Metric]:
 
 @contextmanager
 def search_run(settings: Settings, model: str, fingerprint: str) -> Iterator[SearchRun]:
-    """Yield a run, which is finished when the block ends, killed when it is interrupted, failed when it raises."""
+    """Yield a run, marked as finished when the block ends, killed on an interrupt, and failed on an error."""
     run = SearchRun(settings, model, fingerprint)
     try:
         yield run

@@ -6,7 +6,7 @@ from bonexray.config import Section
 
 
 class Track(Section):
-    """The experiment in MLflow, and whether the chosen model is registered."""
+    """The experiment in MLflow, and the registration of the chosen model."""
 
     experiment: str = "bonexray"
     registered: bool = Field(default=False, alias="register")  # a pydantic model has a method of that name

@@ -23,8 +23,8 @@ log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"
 FINISHED = "FINISHED"
 FAILURES = (MlflowException, SQLAlchemyError, ImportError, OSError, ParseError)
-# MLflow retries for minutes while training waits. With these values, a server that is down costs 5 seconds, once, and one
-# that hangs 50. MLflow would also print the address of each run, which may contain a password.
+# By default, MLflow retries for minutes while training waits. With these values, a server that is down costs 5 seconds,
+# once, and an unresponsive one 50. MLflow would also print the address of each run, which may contain a password.
 CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -48,9 +48,8 @@ def tracking_uri() -> str:
 
 def without_secret(text: str) -> str:
     """Return a text without the user name and password of any address in it."""
-    own = re.match(
-        r"[\w+.-]+://(.+@)", os.environ.get("MLFLOW_TRACKING_URI", "")
-    )  # the password may contain any character
+    # The password may contain any character.
+    own = re.match(r"[\w+.-]+://(.+@)", os.environ.get("MLFLOW_TRACKING_URI", ""))
     return re.sub(r"//[^/\s]*@", "//", text.replace(own[1], "") if own else text)
 
 
@@ -82,7 +81,10 @@ def one_warning(completed_by: str = "`bonexray sync`") -> Iterator[None]:
     """Turn a failure of the store in the block into a warning that names the command that completes the record."""
     try:
         yield
-    except (*FAILURES, BonexrayError) as error:  # such as a damaged file, a full disk, a missing driver, another web page
+    except (
+        *FAILURES,
+        BonexrayError,
+    ) as error:  # such as a damaged file, a full disk, a missing driver, another web page
         log.warning("MLflow: %s; nothing is lost, %s completes the record", reason_of(error), completed_by)
 
 
@@ -116,7 +118,7 @@ def finished_runs(store: TrackingStore, fingerprint: str) -> list[str]:
 
 
 def metrics_of(values: Mapping[str, object], step: int) -> list[Metric]:
-    """Return the numbers among some values as MLflow metrics, with characters that MLflow refuses replaced in names."""
+    """Return the numbers among some values as MLflow metrics; characters that it refuses in names are replaced."""
     now = int(time.time() * 1000)
     numbers = ((key, value) for key, value in values.items() if isinstance(value, int | float))
     return [Metric(re.sub(r"[^\w\-. /:]", "_", key), float(value), now, step) for key, value in numbers]

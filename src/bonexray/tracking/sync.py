@@ -56,11 +56,11 @@ EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of the content add
 def sync(settings: Settings) -> dict[str, int]:
     """Create every missing run of the study from its files, each once.
 
-    Waits for another sync of this repository. If two machines sync the same study to one server at the same moment,
-    duplicates are removed, at the latest by the next sync.
+    It waits until no other sync of this repository is running. If two machines sync the same study to one server at the
+    same moment, duplicates are removed, at the latest by the next sync.
 
     Returns:
-        The number of trainings, evaluations, ensembles and studies added, and with `track.register` of champions.
+        The number of trainings, evaluations, ensembles and studies added and, with `track.register`, of champions.
 
     Raises:
         BonexrayError: the store failed; the runs added so far remain, and the next sync continues.
