@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.comparison import not_distinguishable
-from bonexray.aggregate.panel import PREFIX, Panel, ensemble, pairs_of, panel_of, ranks_of
+from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
+from bonexray.data.scores import PREFIX
 from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
 from bonexray.config import StageSettings

@@ -1,5 +1,6 @@
 """Test the sections of params.yaml that follow from the choice of models, and the refusal of unknown models."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ruamel.yaml import YAML
 from bonexray.composition import PLUGINS, compose
 from bonexray.derived_params import chosen_models, derive_params, describe_backbone
 from bonexray.errors import BonexrayError
-from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, REGISTRY, SCRATCH, model_row
+from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, REGISTRY, SCRATCH, Published, model_row
 
 CONF = Path(__file__).parents[1] / "conf"
 every_model = pytest.mark.parametrize("name", REGISTRY)
@@ -105,3 +106,26 @@ def test_dvc_prints_the_refusal_of_an_unknown_model_once(tmp_path: Path) -> None
     with pytest.raises(DvcException, match=r"^model: expected all, .*'vgg19'") as refusal:
         compose_and_dump(str(tmp_path / "params.yaml"), *options)
     assert refusal.value.__cause__ is None  # DVC prints each cause, and calls other errors unexpected
+
+
+CHANGED_FACTS = {
+    "builder": "ResNet101",
+    "module": "resnet_v2",
+    "convention": "torch",
+    "heat_map": "conv5_block2_out",
+    "published": Published("https://example.org/other.h5", None, "MIT"),
+    "multiple_of": 32,
+}
+
+
+@pytest.mark.parametrize("fact", CHANGED_FACTS)
+def test_every_fact_that_decides_features_is_in_the_row(fact: str) -> None:
+    row = BACKBONES["resnet50"]
+    assert describe_backbone("resnet50", replace(row, **{fact: CHANGED_FACTS[fact]})) != describe_backbone("resnet50", row)
+
+
+def test_own_weights_of_a_network_with_a_builder_of_its_own_name_the_builder() -> None:
+    params = derive_params(choices(model="resnet18", weights={"files": {"resnet18": "own.h5"}}))
+    row = params["backbones"]["resnet18"]
+    assert row["watch"] == "own.h5"
+    assert "built by " in row["row"]

@@ -281,6 +281,12 @@ def test_sync_puts_the_evaluation_onto_the_live_run(root: Path, settings: Settin
     assert after.data.metrics["test/accuracy"] == 0.5
 
 
+def test_ensembles_of_0_1_0_without_scores_are_left_out(root: Path, settings: Settings) -> None:
+    write_study(root)
+    write_json(root / "metrics/ensembles.json", {"ensemble_mean": {"members": ["a", "b"], "fitted": {}}})
+    assert sync(settings)["ensembles"] == 0
+
+
 def test_a_new_evaluation_is_added_to_the_same_run(root: Path, settings: Settings) -> None:
     write_study(root)
     sync(settings)

@@ -10,7 +10,6 @@ import numpy as np
 
 from bonexray.config import PARAMS
 from bonexray.data.manifest import SPLITS
-from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
@@ -53,7 +52,6 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _raised(options_of, settings.denoise)
     if settings.dataset.classes:
         yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
-    yield from _raised(_require_watched, settings.dataset)
     derivation = list(_raised(_require_derived, settings))
     yield from derivation
     for name, model in () if derivation else settings.models.items():
@@ -77,19 +75,6 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
         action(*arguments)
     except BonexrayError as error:
         yield error
-
-
-def _require_watched(dataset: Dataset) -> None:
-    """Refuse a dataset outside the places that DVC watches: `dataset.inputs` edited by hand, or left behind."""
-    inputs = [Path(path) for path in dataset.inputs]
-    for key, path in (("root", dataset.root), ("csv", dataset.csv)):
-        if path and not any(Path(path).is_relative_to(watched) for watched in inputs):
-            raise BonexrayError(
-                "dataset.inputs",
-                expected=f"dataset.{key}, {path}, or a folder that contains it",
-                received=", ".join(dataset.inputs),
-                do=f"set dataset.{key} with `dvc exp run -S`, which sets both",
-            )
 
 
 def _require_derived(settings: Settings) -> None:

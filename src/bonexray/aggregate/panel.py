@@ -10,13 +10,13 @@ from bonexray.aggregate.comparison import compare_pairs
 from bonexray.aggregate.ensembles import fit_ensemble
 from bonexray.aggregate.friedman import Ranks, compare_ranks
 from bonexray.data.manifest import class_numbers
+from bonexray.data.scores import PREFIX
 from bonexray.errors import BonexrayError
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import scores_of_trainings
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import predictions_in
 
-PREFIX = "ensemble_"
 KEYS = ["repeat", "fold", "id", "split", "label"]
 
 

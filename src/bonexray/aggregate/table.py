@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from bonexray.aggregate.panel import PREFIX
+from bonexray.data.scores import PREFIX
 from bonexray.registry import model_row
 
 COLUMNS = [

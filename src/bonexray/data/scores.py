@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+PREFIX = "ensemble_"  # of the name of an ensemble
+
 
 def all_scores(models: Mapping[str, Mapping], ensembles: Mapping[str, Mapping]) -> dict[str, dict]:
     """Return the scores of every model and ensemble, by name.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bonexray.aggregate.panel import PREFIX
+from bonexray.data.scores import PREFIX
 from bonexray.aggregate.table import title_of
 from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY

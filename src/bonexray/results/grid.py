@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.aggregate.panel import PREFIX
+from bonexray.data.scores import PREFIX
 
 FILTERS = Path("reports/benchmark_results.csv")
 SCORES = {
