@@ -9,7 +9,6 @@ import pandas as pd
 
 from bonexray.aggregate.comparison import not_distinguishable
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
-from bonexray.data.scores import PREFIX
 from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
 from bonexray.config import StageSettings
@@ -32,6 +31,7 @@ from bonexray.data.paths import (
     RANKS,
 )
 from bonexray.data.predictions import read_predictions
+from bonexray.data.scores import PREFIX
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate

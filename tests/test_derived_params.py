@@ -121,7 +121,9 @@ CHANGED_FACTS = {
 @pytest.mark.parametrize("fact", CHANGED_FACTS)
 def test_every_fact_that_decides_features_is_in_the_row(fact: str) -> None:
     row = BACKBONES["resnet50"]
-    assert describe_backbone("resnet50", replace(row, **{fact: CHANGED_FACTS[fact]})) != describe_backbone("resnet50", row)
+    assert describe_backbone("resnet50", replace(row, **{fact: CHANGED_FACTS[fact]})) != describe_backbone(
+        "resnet50", row
+    )
 
 
 def test_own_weights_of_a_network_with_a_builder_of_its_own_name_the_builder() -> None:

@@ -10,7 +10,6 @@ from bonexray.aggregate.comparison import compare_pairs
 from bonexray.aggregate.ensembles import fit_ensemble
 from bonexray.aggregate.friedman import Ranks, compare_ranks
 from bonexray.data.manifest import class_numbers
-from bonexray.data.scores import PREFIX
 from bonexray.errors import BonexrayError
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import scores_of_trainings

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bonexray.data.scores import PREFIX
 from bonexray.aggregate.table import title_of
+from bonexray.data.scores import PREFIX
 from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY
 from bonexray.results.markdown import markdown_text
