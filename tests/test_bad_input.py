@@ -119,7 +119,7 @@ CASES = {
     ),
     "unknown filter": Case(changed(denoise__method="mean"), ["denoise.method", "none, bm3d", "'mean'"], ("denoise",)),
     "unknown model": Case(
-        changed(model="lenet"), ["model", "another of all, vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
+        changed(model="lenet"), ["model", "all, or names among vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
     ),
     "too small for a model": Case(
         choosing("xception", prepare__img_px=64),

@@ -38,9 +38,9 @@ WRONG = {
     ),
     "pattern without a group": (
         {"dataset.group_pattern": "p\\d+"},
-        ["dataset.group_pattern", "parenthesis", "p"],
+        ["dataset.group_pattern", "in parentheses", "p"],
     ),
-    "invalid pattern": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "parenthesis", "'(p'"]),
+    "invalid pattern": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "in parentheses", "'(p'"]),
     "no model": ({"models": {}}, ["models", "at least 1 item", "{}"]),
 }
 
@@ -155,7 +155,7 @@ def test_a_file_without_settings_is_reported(tmp_path: Path, content: str | None
 def test_check_accepts_a_valid_study(study) -> None:
     done = study.check()
     assert (done.returncode, done.stderr) == (0, "")
-    assert "sound" in done.stdout
+    assert "no problems" in done.stdout
 
 
 @pytest.mark.parametrize(("changes", "parts"), [WRONG[name] for name in CHECKED], ids=CHECKED)
