@@ -133,7 +133,7 @@ CASES = {
     ),
     "a model with backbones from scratch": Case(
         choosing("mobilenet_v2", "scratch"),
-        ["models.mobilenet_v2.mode", "one of frozen, fine_tune, full", "'scratch'"],
+        ["params.yaml: mode: ", "'frozen', 'fine_tune' or 'full'", "'scratch'"],
         ("prepare",),
     ),
     "rows that do not follow from the choice": Case(
