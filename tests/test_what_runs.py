@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import networkx
@@ -67,17 +67,30 @@ def changed(folder: Path) -> set[str]:
             stage.name
             for stage in repo.index.stages
             for dependency in stage.deps
-            if (str(dependency).startswith(("src/", "stages/", "params.yaml"))) and dependency.status()
+            if str(dependency).startswith(("src/", "stages/", "params.yaml")) and dependency.status()
         }
 
 
-def downstream(folder: Path, stages: set[str]) -> set[str]:
-    """Return the kinds of stages that may run after some stages, these included, if every output changes."""
-    with Repo(str(folder)) as repo:
+@pytest.fixture(scope="module")
+def later_stages(repository: Path) -> dict[str, set[str]]:
+    """Return for each stage the stages that may run after it, itself included, if every output changes."""
+    with Repo(str(repository)) as repo:
         graph = repo.index.graph
-        first = [stage for stage in graph if stage.name in stages]
-        later = {stage for one in first for stage in networkx.ancestors(graph, one)}
-        return {kind(stage.name) for stage in {*first, *later}}
+        return {stage.name: {later.name for later in {stage, *networkx.ancestors(graph, stage)}} for stage in graph}
+
+
+@pytest.fixture
+def edited_copy(repository: Path) -> Iterator[Path]:
+    """Yield the copy, and undo what the test edits in it."""
+    files = {path: path.read_bytes() for path in repository.rglob("*") if editable(path.relative_to(repository))}
+    yield repository
+    for path, content in files.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def editable(path: Path) -> bool:
+    return path.parts[0] in ("src", "params.yaml") and path.suffix in (".py", ".html", ".yaml")
 
 
 def kind(stage: str) -> str:
@@ -167,23 +180,21 @@ EDITS = {
 }
 
 
+def test_the_lock_is_from_this_code(repository: Path) -> None:
+    assert not changed(repository), "run `dvc repro` and commit dvc.lock"
+
+
 @pytest.mark.parametrize("edited", EDITS)
-def test_only_what_an_edit_changes_runs(edited: str, repository: Path, tmp_path: Path) -> None:
+def test_only_what_an_edit_changes_runs(edited: str, edited_copy: Path, later_stages: dict[str, set[str]]) -> None:
     edit, expected, may_run = EDITS[edited]
-    folder = tmp_path / "edited"
-    shutil.copytree(repository, folder)
-    assert not changed(folder), "dvc.lock is older than the code: run `dvc repro`"
-    edit(folder)
-    stages = changed(folder)
+    edit(edited_copy)
+    stages = changed(edited_copy)
     assert stages == expected
     if may_run is not None:
-        assert downstream(folder, stages) == may_run
+        assert {kind(later) for stage in stages for later in later_stages[stage]} == may_run
 
 
-def test_a_changed_backbone_reaches_the_models_on_it_and_no_others(repository: Path) -> None:
-    with Repo(str(repository)) as repo:
-        graph = repo.index.graph
-        features = next(stage for stage in graph if stage.name == "features@xception")
-        later = {stage.name for stage in networkx.ancestors(graph, features)}
+def test_a_changed_backbone_reaches_the_models_on_it_and_no_others(later_stages: dict[str, set[str]]) -> None:
+    later = later_stages["features@xception"]
     assert {name for name in later if kind(name) == "train"} == models_on("xception", "train")
     assert {name for name in later if kind(name) == "explain"} == models_on("xception", "explain")
