@@ -176,7 +176,7 @@ def test_classes_are_not_weighted_where_that_is_not_asked_for(name: str, mode: s
 
 
 def stored_weights() -> dict[str, np.ndarray]:
-    body = encoder.build_body(BODY, PX)
+    body = encoder.build_backbone(BODY, PX)
     load_starting_weights(body, BODY)
     return weights_of(body)
 
@@ -245,7 +245,7 @@ def forbid_backbones(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise AssertionError(f"{name} is being built")
 
     monkeypatch.setattr(trainable, "build_encoder", refused)
-    monkeypatch.setattr(encoder, "build_body", refused)
+    monkeypatch.setattr(encoder, "build_backbone", refused)
     for name, row in BACKBONES.items():
         module, function = (keras.applications, row.builder) if row.builder else (builder_of(name), "build")
         monkeypatch.setattr(module, function, lambda *_, name=name, **__: refused(name))
