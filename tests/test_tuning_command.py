@@ -65,7 +65,7 @@ def test_the_readmes_command_writes_the_winner_and_says_how_to_use_it(root: Path
     written = override_of(MODEL).read_text(encoding="utf-8")
     assert set(YAML_FILE.load(written)["train"]) >= {"head", "learning_rate", "dropout"}
     again = tune("--model", MODEL, "--trials", COMMAND[4])
-    assert f"{COMMAND[4]} trials are there" in again.output
+    assert f"continuing after {COMMAND[4]} trials" in again.output
     assert override_of(MODEL).read_text(encoding="utf-8") == written
 
 
@@ -86,7 +86,7 @@ def test_an_interrupt_is_one_line_and_the_same_command_goes_on(root: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(search, "attempt", interrupted)
         stopped = tune("--model", MODEL, "--trials", "4")
-    assert stopped.exit_code == 130 and "tune: interrupted; the same command goes on" in stopped.output
+    assert stopped.exit_code == 130 and "tune: interrupted; run the same command" in stopped.output
     assert not override_of(MODEL).exists()
     assert "continuing after 2 trials, up to 4" in tune("--model", MODEL, "--trials", "4").output
 
