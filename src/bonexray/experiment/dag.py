@@ -56,7 +56,7 @@ def _nodes(stages: Mapping[str, Mapping], params: Mapping[str, object]) -> Itera
 
 
 def _node(stage: Mapping, params: Mapping[str, object]) -> _Node:
-    outs = [*stage.get("outs", []), *stage.get("metrics", [])]
+    outs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
     paths = [next(iter(out)) if isinstance(out, Mapping) else out for out in outs]  # {path: {cache: false}}
     return _Node(_call(_text(stage["cmd"], params)), _paths(stage["deps"], params), _paths(paths, params))
 
