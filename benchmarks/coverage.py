@@ -16,9 +16,9 @@ import pandas as pd
 from scipy import stats
 
 from bonexray.aggregate.comparison import compare_pairs
+from bonexray.base.files import atomic_file
 from bonexray.evaluate.bootstrap import draw, intervals, resampled_metrics
 from bonexray.evaluate.metrics import overall
-from bonexray.files import atomic_file
 from bonexray.progress import progress
 
 CONFIDENCE, ALPHA = 0.95, 0.05

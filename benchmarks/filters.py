@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bonexray.base.files import atomic_file
 from bonexray.denoise.filters import FILTERS, filter_of
 from bonexray.denoise.quality import psnr_db, ssim
 from bonexray.denoise.settings import Denoise
 from bonexray.figures.canvas.grid import image_grid
-from bonexray.files import atomic_file
 from bonexray.images.reading import bounded, read_image
 from bonexray.phantom.simulation import simulate
 from bonexray.progress import progress

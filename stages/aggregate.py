@@ -11,7 +11,8 @@ from bonexray.aggregate.comparison import not_distinguishable
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_file, atomic_folder, read_json, write_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
 from bonexray.data.paths import (
@@ -37,7 +38,6 @@ from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate
 from bonexray.figures.comparison.study import draw_study
 from bonexray.figures.model.evaluation import draw_evaluation
-from bonexray.files import atomic_file, atomic_folder, read_json, write_json
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")

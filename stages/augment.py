@@ -2,12 +2,12 @@
 
 from bonexray.augment.settings import Augment
 from bonexray.augment.views import EPOCH, random_view
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes, read_manifest
 from bonexray.data.paths import IMAGES
 from bonexray.figures.images.galleries import image_gallery
-from bonexray.files import atomic_folder
 from bonexray.stage import run_stage
 
 VIEWS = 6

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.folds import folds_of
 from bonexray.data.manifest import SPLITS, read_classes, read_manifest
 from bonexray.data.paths import IMAGES
 from bonexray.figures.images.cohort import class_counts
 from bonexray.figures.images.galleries import image_gallery
-from bonexray.files import atomic_folder
 from bonexray.stage import run_stage
 
 SAMPLES = 6

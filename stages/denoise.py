@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder, write_json
 from bonexray.compute import Compute
-from bonexray.config import StageSettings
 from bonexray.data.manifest import read_manifest
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import dataset_root
@@ -12,7 +13,6 @@ from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.quality import added_noise_quality, phantom_quality
 from bonexray.denoise.settings import Denoise
 from bonexray.denoise.store import store_folder, trim
-from bonexray.files import atomic_folder, write_json
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")

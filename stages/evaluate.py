@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder, read_json, write_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes, read_leak_suspect
 from bonexray.data.paths import (
@@ -27,7 +28,6 @@ from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate
 from bonexray.figures.model.curves import learning_curves
 from bonexray.figures.model.evaluation import draw_evaluation
-from bonexray.files import atomic_folder, read_json, write_json
 from bonexray.progress import progress
 from bonexray.registry import model_row
 from bonexray.stage import run_stage

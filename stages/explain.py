@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder, write_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes
 from bonexray.data.paths import IMAGES, PREDICTIONS
@@ -16,7 +17,6 @@ from bonexray.explain.explanation import Explanation, choose, explain
 from bonexray.explain.settings import Explain
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
-from bonexray.files import atomic_folder, write_json
 from bonexray.networks.trained import trained_network
 from bonexray.runtime import prepare_runtime
 from bonexray.stage import run_stage

@@ -6,7 +6,9 @@ from bonexray.augment.settings import Augment
 from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.encoder import build_encoder
 from bonexray.backbones.weights import load_starting_weights
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_file, atomic_folder
+from bonexray.base.hashing import sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import write_features_card
 from bonexray.data.folds import learners
@@ -16,8 +18,6 @@ from bonexray.features.extraction import extract_features, extract_views
 from bonexray.features.published import origin
 from bonexray.features.settings import BackboneRow, Features, Weights
 from bonexray.features.starting_weights import starting_backbone
-from bonexray.files import atomic_file, atomic_folder
-from bonexray.hashing import sha256_of
 from bonexray.runtime import prepare_runtime, start_anew
 from bonexray.stage import run_stage
 

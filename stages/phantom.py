@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder
 from bonexray.figures.images.galleries import image_gallery
-from bonexray.files import atomic_folder
 from bonexray.images.reading import write_png16
 from bonexray.phantom.settings import Phantom
 from bonexray.phantom.simulation import CLASSES, SimulatedRadiograph, simulate

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder
 from bonexray.compute import Compute
-from bonexray.config import StageSettings
 from bonexray.data.manifest import read_manifest
-from bonexray.files import atomic_folder
 from bonexray.prepare.resizing import prepare_images
 from bonexray.prepare.settings import Prepare
 from bonexray.stage import run_stage

@@ -2,8 +2,8 @@
 
 import logging
 
-from bonexray.config import StageSettings
-from bonexray.files import atomic_file, atomic_folder
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_file, atomic_folder
 from bonexray.report.contents import report_page, summary_page
 from bonexray.report.data import ReportSettings, read_study
 from bonexray.report.model_card import model_card_page

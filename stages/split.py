@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from bonexray.base.config import StageSettings
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import atomic_file, atomic_folder, write_json
 from bonexray.compute import Compute
-from bonexray.config import StageSettings
 from bonexray.data.manifest import SPLITS, write_manifest
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, dataset_root, list_sources
-from bonexray.errors import BonexrayError
-from bonexray.files import atomic_file, atomic_folder, write_json
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.grouping import find_copies, groups_of

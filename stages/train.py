@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from bonexray.augment.settings import Augment
-from bonexray.config import StageSettings
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder, write_json
 from bonexray.data.folds import FIRST, Run, runs_of
 from bonexray.data.paths import HISTORY, MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS
 from bonexray.data.predictions import write_predictions
-from bonexray.files import atomic_folder, write_json
 from bonexray.registry import FROZEN
 from bonexray.runtime import prepare_runtime, start_anew
 from bonexray.stage import run_stage

@@ -10,6 +10,8 @@ from bonexray.augment.settings import Augment
 from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.encoder import build_encoder
 from bonexray.backbones.weights import load_starting_weights
+from bonexray.base.files import write_json
+from bonexray.base.hashing import sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import write_features_card
 from bonexray.data.manifest import write_manifest
@@ -18,8 +20,6 @@ from bonexray.derived_params import describe_backbone
 from bonexray.features.extraction import extract_features
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_backbone
-from bonexray.files import write_json
-from bonexray.hashing import sha256_of
 from bonexray.registry import BACKBONES, FINE_TUNE, model_row
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.settings import FineTune, ModelRow, Train

@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from ruamel.yaml import YAML
 
-from bonexray.files import write_json
+from bonexray.base.files import write_json
 from bonexray.study import Settings, load_settings
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import tracking_uri

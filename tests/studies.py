@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from study_figures import draw_figures
 
-from bonexray.files import write_json
+from bonexray.base.files import write_json
 from bonexray.registry import REGISTRY, model_row
 from bonexray.report.data import ReportSettings
 from bonexray.study import load_settings

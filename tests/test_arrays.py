@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.arrays import ArrayFile, rows_of
-from bonexray.errors import BonexrayError
 
 MB = 2**20
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bonexray.base.errors import BonexrayError
 from bonexray.compute import Compute, parallel_map
 from bonexray.dataset.sources import Source
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
 from bonexray.images.reading import write_png16
 from bonexray.prepare.resizing import prepare_images
 from bonexray.prepare.settings import Prepare

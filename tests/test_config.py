@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from bonexray.base.config import Section
+from bonexray.base.errors import BonexrayError
 from bonexray.composition import compose
-from bonexray.config import Section
 from bonexray.derived_params import derive_params
-from bonexray.errors import BonexrayError
 from bonexray.study import Settings, load_settings, setting_findings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from small_networks import build, every_model, first_mode, network_of
 
 from bonexray.backbones.cost import layer_multiply_adds, multiply_adds
 from bonexray.backbones.encoder import build_backbone
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.registry import FINE_TUNE
 
 # Side in pixels and multiply-adds without top, as counted by the authors or reviewers.

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from bonexray.base.errors import BonexrayError
 from bonexray.compute import Compute
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.filters import FILTERS, bm3d, estimated_sigma, filter_of, options_of, unfiltered
 from bonexray.denoise.quality import added_noise_quality, phantom_quality, psnr_db, ssim
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
 from bonexray.images.reading import bounded, read_image, write_png16
 from bonexray.phantom.simulation import SimulatedRadiograph, simulate
 

@@ -8,9 +8,9 @@ from dvc.exceptions import DvcException
 from dvc.utils.hydra import compose_and_dump
 from ruamel.yaml import YAML
 
+from bonexray.base.errors import BonexrayError
 from bonexray.composition import PLUGINS, compose
 from bonexray.derived_params import chosen_models, derive_params, describe_backbone
-from bonexray.errors import BonexrayError
 from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, REGISTRY, SCRATCH, Published, model_row
 
 CONF = Path(__file__).parents[1] / "conf"

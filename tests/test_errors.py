@@ -2,7 +2,7 @@
 
 import pickle
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.train.fit import Diverged
 
 

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from small_experiment import TINY
 
 from bonexray import XRayClassifier
+from bonexray.base.errors import BonexrayError
 from bonexray.data.paths import COMPARISON, DENOISE, ENSEMBLES, HEADLINE, MODELS
-from bonexray.errors import BonexrayError
 from bonexray.experiment import classifier
 from bonexray.experiment.dag import stage_calls
 from bonexray.experiment.outputs import READERS

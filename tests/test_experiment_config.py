@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bonexray import XRayClassifier
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.experiment.keys import KNOWN, QUICK, SHORT
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from small_experiment import TINY
 
 import bonexray
 from bonexray import XRayClassifier
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.experiment import process
 
 ROOT = Path(__file__).parents[1]
@@ -59,8 +59,8 @@ def write_stage(folder: Path, name: str, script: str, monkeypatch: pytest.Monkey
 
 
 REFUSING = """
-from bonexray.config import StageSettings
-from bonexray.errors import BonexrayError
+from bonexray.base.config import StageSettings
+from bonexray.base.errors import BonexrayError
 from bonexray.stage import run_stage
 def main(settings):
     raise BonexrayError("a: expected b", expected="c, received d; e", received="f\\ng", do="h: expected i, received j; k")

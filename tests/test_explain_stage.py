@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.weights import load_starting_weights
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json, write_json
+from bonexray.base.hashing import sha256_of
 from bonexray.data.folds import FIRST
 from bonexray.data.paths import IMAGES, MODEL_WEIGHTS, weights_path
 from bonexray.data.predictions import write_predictions
-from bonexray.errors import BonexrayError
 from bonexray.explain.diagram import Block, Diagram, diagram_of
 from bonexray.explain.explanation import choose
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
-from bonexray.files import read_json, write_json
-from bonexray.hashing import sha256_of
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.networks.trained import trained_network
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH

@@ -9,11 +9,11 @@ import pytest
 from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
+from bonexray.base.hashing import sha256_of
 from bonexray.cli import app
 from bonexray.data.predictions import read_predictions
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
-from bonexray.hashing import sha256_of
 from bonexray.serving.export import LIMITS, export_model
 from bonexray.serving.formats import FORMATS, onnx_runner, tflite_runner
 from bonexray.serving.study import study_bundle

@@ -8,9 +8,9 @@ import pytest
 from cohorts import AUGMENT, SETTINGS, cohort_of, lay_out_features, lay_out_images, numbers
 
 from bonexray.augment.views import COPY, random_views
+from bonexray.base.errors import BonexrayError
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.paths import FEATURES, VIEWS
-from bonexray.errors import BonexrayError
 from bonexray.features.extraction import extract_features, extract_views
 from bonexray.networks.heads import STANDARDIZE
 from bonexray.networks.standardize import Standardize

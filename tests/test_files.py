@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bonexray.files import PARTIAL, atomic_file, atomic_folder, read_json, write_json
-from bonexray.hashing import digest, sha256_of
+from bonexray.base.files import PARTIAL, atomic_file, atomic_folder, read_json, write_json
+from bonexray.base.hashing import digest, sha256_of
 
 
 def content(folder: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from cohorts import SETTINGS, silent, with_settings
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.networks.heads import build_head
 from bonexray.train.batches import Batches
 from bonexray.train.fit import EpochListener, Phase, fit, probabilities

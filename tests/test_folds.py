@@ -10,11 +10,11 @@ from cohorts import cohort_of, lay_out_features, lay_out_images
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.folds import FIRST, Run, folds_of, learners, runs_of, split_in
 from bonexray.data.manifest import SPLITS, read_manifest
 from bonexray.data.paths import MANIFEST
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
-from bonexray.errors import BonexrayError
 from bonexray.registry import FROZEN
 
 GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p1", "p2", "p3"])), max_size=20)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bonexray.base.errors import BonexrayError
 from bonexray.cli import main
-from bonexray.errors import BonexrayError
 from bonexray.results.gate import Results, Verdict, gate_page, judge
 
 SCORES = {"balanced_accuracy": 0.7, "balanced_accuracy_low": 0.55, "balanced_accuracy_high": 0.85}

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bonexray.base.errors import BonexrayError
 from bonexray.compute import Compute
 from bonexray.denoise import gpu, store
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.filters import FILTERS, options_of
 from bonexray.denoise.quality import psnr_db
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
 from bonexray.images.reading import write_png16
 from bonexray.phantom.simulation import simulate
 

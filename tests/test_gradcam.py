@@ -11,7 +11,7 @@ from keras import layers
 from small_networks import build, every_model, images, numbers, same_weights, with_settings
 
 from bonexray.backbones.encoder import build_encoder
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.explain.feature_maps import SplitNetwork, split_at_layer, split_network
 from bonexray.explain.gradcam import class_scores, heat_maps
 from bonexray.explain.sanity import STATISTICS, likeness, randomise

@@ -4,7 +4,7 @@ import pytest
 from small_networks import CLASSES, SETTINGS, every_model, every_scratch_model
 
 from bonexray.backbones.encoder import build_backbone
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, SCRATCH, model_row, require_output, require_px
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.figures.canvas.canvas import text_colour
 from bonexray.figures.canvas.labels import fit_distinct, fit_text, height_of, width_of
 from bonexray.figures.captions import CAPTIONS, words_of

@@ -8,9 +8,9 @@ from audited import CLASSES, built, cohort, image, settings, splits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS, read_classes, read_manifest, write_manifest
 from bonexray.dataset.sources import Source
-from bonexray.errors import BonexrayError
 from bonexray.split.allocation import count_regrouped, require_disjoint
 from bonexray.split.audit import AuditedImage
 

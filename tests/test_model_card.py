@@ -18,9 +18,9 @@ from cohorts import (
 )
 
 from bonexray.augment.settings import Augment
+from bonexray.base.files import read_json, write_json
+from bonexray.base.hashing import sha256_of
 from bonexray.data.paths import IMAGES, VIEWS, weights_path
-from bonexray.files import read_json, write_json
-from bonexray.hashing import sha256_of
 from bonexray.train.settings import Train
 from bonexray.train.training import model_card
 

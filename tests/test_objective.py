@@ -9,7 +9,7 @@ from cohorts import numbers, silent, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.networks.heads import build_head, class_probabilities
 from bonexray.train.batches import Batches
 from bonexray.train.fit import Phase, balanced_weights, fit

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 import bonexray
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.resources import resource_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +91,7 @@ print(bonexray.__file__, *study.settings.models, Predictor.__name__, sep="\\n")
 def test_an_installed_stage_runs_and_its_refusal_comes_back(installed, tmp_path):
     code = """
 from bonexray import XRayClassifier
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 study = XRayClassifier({"models": "compact_cnn", "phantom": {"patients": 24, "img_px": 32}}, "study")
 try:
     study.run_stage("split", verbose=False)

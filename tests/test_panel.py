@@ -7,7 +7,7 @@ from trainings import UNSORTED, predictions_of_trainings
 
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.evaluate.settings import Evaluate
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)

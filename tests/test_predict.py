@@ -19,9 +19,9 @@ from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner, Result
 from xrays import SECRET_ID, SECRET_NAME, dicom_file
 
+from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
 from bonexray.data.predictions import read_predictions
-from bonexray.errors import BonexrayError
 from bonexray.serving.files import image_files, overlay
 from bonexray.serving.prefetch import ahead, in_batches, workers
 

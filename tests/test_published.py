@@ -13,10 +13,10 @@ import pytest
 import requests
 from http_folder import serve
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
 from bonexray.features.published import pins_path, published_file, require_mirrored
 from bonexray.features.settings import Weights
-from bonexray.files import read_json
 from bonexray.registry import BACKBONES, HASH_KINDS
 
 PUBLISHED = {name: row.published for name, row in BACKBONES.items() if row.published}

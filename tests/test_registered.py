@@ -18,10 +18,10 @@ from mlflow.tracking import MlflowClient
 from trained_study import FROZEN, SCRATCH
 from typer.testing import CliRunner
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import write_json
 from bonexray.cli import app
 from bonexray.data.predictions import read_predictions
-from bonexray.errors import BonexrayError
-from bonexray.files import write_json
 from bonexray.study import Settings, load_settings
 from bonexray.tracking.store import tracking_uri
 from bonexray.tracking.sync import sync

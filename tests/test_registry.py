@@ -27,7 +27,7 @@ from small_networks import (
 )
 
 from bonexray.backbones.encoder import CONVENTION, CONVENTIONS, to_convention
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.networks.trainable import HEAD, backbone_of
 from bonexray.registry import (
     BACKBONES,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from studies import ROOT, SHAPES, Shape, card_of, data_of, rewritten, scores_of, settings_of, write_study
 
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
 from bonexray.report.contents import model_details, report_page, summary_page
 from bonexray.report.data import ReportSettings, Study, read_study
 from bonexray.report.images import MAX_WIDTH_PX, picture

@@ -11,8 +11,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation, comparison_table
+from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
-from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY, Model
 from bonexray.results.grid import FILTERS, filter_grid
 from bonexray.results.markdown import with_section

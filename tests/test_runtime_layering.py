@@ -13,10 +13,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 
-# The packages in the order of the flow. Each may import `config`, the modules beside the
+# The packages in the order of the flow. Each may import `base`, the modules beside the
 # packages that are no entrance, and the packages that it names.
 MAY_IMPORT = {
-    "config": set(),
+    "base": set(),
     "images": set(),
     "data": set(),
     "dataset": {"data"},
@@ -77,9 +77,9 @@ def importers(library: str) -> set[str]:
 
 
 def test_the_modules_are_found() -> None:
-    assert {"config/params.py", "images/dicom.py", "runtime.py", "tracking/store.py"} <= set(NAMES)
+    assert {"base/config/params.py", "images/dicom.py", "runtime.py", "tracking/store.py"} <= set(NAMES)
     assert {unit(path) for path in MODULES} >= PACKAGES
-    assert units_imported(PACKAGE / "split" / "settings.py") == {"config"}
+    assert units_imported(PACKAGE / "split" / "settings.py") == {"base"}
 
 
 def test_tensorflow_is_imported_by_the_runtime_and_the_exports_only() -> None:
@@ -103,7 +103,7 @@ def test_stage_scripts_import_neither() -> None:
 def test_imports_point_one_way(path: Path) -> None:
     own = unit(path)
     if own in MAY_IMPORT:
-        allowed = {"config"} | MAY_IMPORT[own] | ({"study"} if own in ("serving", "tuning") else set())
+        allowed = {"base"} | MAY_IMPORT[own] | ({"study"} if own in ("serving", "tuning") else set())
         assert units_imported(path) & (PACKAGES | ENTRANCES) - {own} <= allowed
 
 

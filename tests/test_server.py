@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 from records import CARD, EPOCH, artifacts_of, at_once, runs, steps_of, train_live, write_settings, write_study
 from ruamel.yaml import YAML
 
-from bonexray.files import read_json
+from bonexray.base.files import read_json
 from bonexray.study import Settings
 from bonexray.tracking import live
 from bonexray.tracking.live import live_run

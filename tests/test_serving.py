@@ -22,12 +22,12 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from trained_study import FROZEN, SCRATCH
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json, write_json
+from bonexray.base.hashing import digest, sha256_of
 from bonexray.data.predictions import read_predictions
 from bonexray.denoise.filters import FILTERS, filter_of
 from bonexray.denoise.store import as_stored, from_png
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json, write_json
-from bonexray.hashing import digest, sha256_of
 from bonexray.images.radiograph import UnreadableImage
 from bonexray.images.reading import bounded, read_image, write_png16
 from bonexray.prepare.resizing import prepare_image

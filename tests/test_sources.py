@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS, class_numbers
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_problem
-from bonexray.errors import BonexrayError
 
 
 def dataset(root: Path, **changes: object) -> Dataset:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.split.stratification import assign_groups, require_enough_groups
 
 RATIOS = st.lists(st.integers(1, 8), min_size=2, max_size=4).map(lambda parts: np.array(parts) / sum(parts))

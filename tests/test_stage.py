@@ -10,8 +10,8 @@ from bonexray.stage import ERROR_FILE
 
 SCRIPT = """
 import sys
-from bonexray.config import StageSettings
-from bonexray.errors import BonexrayError
+from bonexray.base.config import StageSettings
+from bonexray.base.errors import BonexrayError
 from bonexray.stage import run_stage
 
 def main(settings: StageSettings, ending: str) -> None:

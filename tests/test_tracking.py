@@ -21,7 +21,7 @@ from records import (
     write_study,
 )
 
-from bonexray.files import read_json, write_json
+from bonexray.base.files import read_json, write_json
 from bonexray.study import Settings
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import open_store, tracking_uri, without_secret

@@ -16,9 +16,9 @@ from mlflow.store.db.utils import sql
 from mlflow.tracking import MlflowClient
 from records import CARD, EPOCH, EXPERIMENT, at_once, runs, steps_of, train_live, write_settings, write_study
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
 from bonexray.data.folds import FIRST
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
 from bonexray.study import Settings
 from bonexray.tracking import live
 from bonexray.tracking import sync as sync_module

@@ -13,9 +13,9 @@ from conftest import REPOSITORY
 from searches import MODEL, SCRATCH, lay_out, quick, run_search, settings_with
 
 import bonexray
+from bonexray.base.errors import BonexrayError
 from bonexray.composition import compose
 from bonexray.data.paths import FEATURES, MANIFEST, VIEWS
-from bonexray.errors import BonexrayError
 from bonexray.registry import FINE_TUNE, FULL
 from bonexray.runtime import start_anew
 from bonexray.study import Settings, load_settings

@@ -11,9 +11,9 @@ from dvc.repo import Repo
 from searches import MODEL, lay_out, quick, settings_with
 from typer.testing import CliRunner, Result
 
+from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
 from bonexray.derived_params import derive_params
-from bonexray.errors import BonexrayError
 from bonexray.tracking import live
 from bonexray.tuning import search
 from bonexray.tuning.inputs import require_inputs

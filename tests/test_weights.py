@@ -26,8 +26,8 @@ from small_networks import (
 
 from bonexray.backbones.encoder import TORCH_STD, build_backbone, build_encoder
 from bonexray.backbones.weights import load_starting_weights
+from bonexray.base.errors import BonexrayError
 from bonexray.data.paths import weights_path
-from bonexray.errors import BonexrayError
 from bonexray.features.published import origin
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_backbone

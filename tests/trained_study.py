@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from conftest import REPOSITORY, YAML_FILE, Study
 
+from bonexray.base.files import write_json
 from bonexray.derived_params import derive_params
-from bonexray.files import write_json
 from bonexray.images.reading import write_png16
 from bonexray.study import Settings, load_settings
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.config import PARAMS
+from bonexray.base.config import PARAMS
+from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
-from bonexray.errors import BonexrayError
 from bonexray.features.published import require_mirrored
 from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups

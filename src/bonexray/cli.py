@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -48,8 +48,8 @@ def table(
     import pandas as pd
     from rich.console import Console
 
+    from bonexray.base.files import read_json
     from bonexray.data.paths import COMPARISON, DENOISE, HEADLINE
-    from bonexray.files import read_json
     from bonexray.results import tables
     from bonexray.results.markdown import with_section
 
@@ -91,7 +91,7 @@ def grid(
     """Collect this commit's experiments into a table of models and filters."""
     import dvc.api
 
-    from bonexray.files import atomic_file
+    from bonexray.base.files import atomic_file
     from bonexray.results.grid import FILTERS, filter_grid
 
     table = filter_grid(dvc.api.exp_show())
@@ -113,8 +113,8 @@ def registry(
     ] = False,
 ) -> None:
     """Regenerate params.yaml, dvc.yaml and docs/models.md from the table of models."""
+    from bonexray.base.config import PARAMS
     from bonexray.composition import compose
-    from bonexray.config import PARAMS
     from bonexray.registry import REGISTRY
     from bonexray.registry_files import registry_files
 

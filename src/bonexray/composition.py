@@ -4,7 +4,7 @@ import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 PLUGINS = "plugins"  # the folder in conf/ that .dvc/config names; Hydra finds our resolver there
 

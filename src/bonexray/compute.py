@@ -9,8 +9,8 @@ from joblib import Parallel, delayed, parallel_config
 from pydantic import model_validator
 from threadpoolctl import threadpool_limits
 
-from bonexray.config import Section
-from bonexray.errors import BonexrayError
+from bonexray.base.config import Section
+from bonexray.base.errors import BonexrayError
 from bonexray.progress import progress
 
 Result = TypeVar("Result")

@@ -9,8 +9,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bonexray.errors import BonexrayError
-from bonexray.hashing import digest, sha256_of
+from bonexray.base.errors import BonexrayError
+from bonexray.base.hashing import digest, sha256_of
 from bonexray.registry import BACKBONES, FINE_TUNE, REGISTRY, SCRATCH, Backbone, model_row
 
 ALL = "all"

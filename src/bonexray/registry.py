@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Literal
 from urllib.parse import urlparse
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 SCRATCH, FROZEN, FINE_TUNE, FULL = "scratch", "frozen", "fine_tune", "full"
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 PACKAGE = Path(__file__).resolve().parent
 

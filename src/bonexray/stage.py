@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from bonexray.base.config import Section, StageSettings, load
+from bonexray.base.errors import BonexrayError
+from bonexray.base.repository import main_repository
 from bonexray.check import require_sound_settings
-from bonexray.config import Section, StageSettings, load
-from bonexray.errors import BonexrayError
-from bonexray.repository import main_repository
 from bonexray.study import Settings, load_settings
 
 log = logging.getLogger("bonexray")

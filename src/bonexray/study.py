@@ -7,11 +7,11 @@ from pydantic import Field
 
 from bonexray.aggregate.settings import Aggregate
 from bonexray.augment.settings import Augment
+from bonexray.base.config import PARAMS, Section, findings_in, load, read_params
+from bonexray.base.errors import BonexrayError
 from bonexray.compute import Compute
-from bonexray.config import PARAMS, Section, findings_in, load, read_params
 from bonexray.dataset.settings import Dataset
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
 from bonexray.evaluate.settings import Evaluate
 from bonexray.explain.settings import Explain
 from bonexray.features.settings import BackboneRow, Features, Weights

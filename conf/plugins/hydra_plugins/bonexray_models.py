@@ -38,8 +38,8 @@ def resolve(part: str, *, _root_: DictConfig) -> DictConfig:
     """
     if SOURCE.is_dir() and str(SOURCE) not in sys.path:
         sys.path.insert(0, str(SOURCE))
+    from bonexray.base.errors import BonexrayError
     from bonexray.derived_params import derive_params
-    from bonexray.errors import BonexrayError
 
     choices = OmegaConf.to_container(OmegaConf.masked_copy(_root_, CHOICES), resolve=True)
     try:

@@ -9,8 +9,8 @@ import pandas as pd
 from bonexray.aggregate.comparison import compare_pairs
 from bonexray.aggregate.ensembles import fit_ensemble
 from bonexray.aggregate.friedman import Ranks, compare_ranks
+from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import class_numbers
-from bonexray.errors import BonexrayError
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import scores_of_trainings
 from bonexray.evaluate.settings import Evaluate

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from bonexray.config import Section
+from bonexray.base.config import Section
 
 Ensemble = Literal["mean", "weighted", "majority", "stacking"]
 

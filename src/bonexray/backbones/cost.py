@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import keras
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.registry import BACKBONES, builder_of
 
 # The scale and offset of each channel of an image in [0, 1], as published weights expect them; `caffe` is in BGR order.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 
 class ArrayFile:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from bonexray.base.files import read_json, write_json
 from bonexray.data.paths import FEATURES_CARD
-from bonexray.files import read_json, write_json
 
 
 def write_features_card(folder: Path, card: dict[str, object]) -> None:

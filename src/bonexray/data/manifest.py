@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bonexray.base.files import atomic_file, read_json, write_json
 from bonexray.data.paths import CLASSES, MANIFEST
-from bonexray.files import atomic_file, read_json, write_json
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ["id", "path", "label", "group", "split", "fold", "sha256"]

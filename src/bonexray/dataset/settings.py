@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from bonexray.config import Section
+from bonexray.base.config import Section
 
 
 class Dataset(Section):

@@ -7,8 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from bonexray.base.errors import BonexrayError
 from bonexray.dataset.settings import Dataset
-from bonexray.errors import BonexrayError
 
 _SPLIT_NAMES = {
     "train": "train",

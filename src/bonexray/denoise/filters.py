@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from bonexray.base.errors import BonexrayError
 from bonexray.denoise.gpu import bm3d_on_gpu
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from bonexray.base.errors import BonexrayError
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
 
 PACKAGE = "bm3d-cupy"
 WHAT, INSTALL = "denoise.options.device", "pip install 'bonexray[gpu]' with a CUDA 12 driver, or set it to cpu"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bonexray.config import Count, Positive, Section, Seed
+from bonexray.base.config import Count, Positive, Section, Seed
 
 
 class Denoise(Section):

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bonexray.base.hashing import digest, sha256_of
+from bonexray.base.repository import main_repository
 from bonexray.denoise.filters import filter_of, options_of
 from bonexray.denoise.gpu import gpu_libraries, on_gpu
 from bonexray.denoise.settings import Denoise
-from bonexray.hashing import digest, sha256_of
 from bonexray.images.reading import write_png16
-from bonexray.repository import main_repository
 
 log = logging.getLogger("bonexray")
 LIBRARIES = ("bm3d", "scikit-image", "scipy", "numpy", "pillow", "PyWavelets")

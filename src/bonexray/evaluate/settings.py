@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bonexray.config import Section, Seed
+from bonexray.base.config import Section, Seed
 
 
 class Evaluate(Section):

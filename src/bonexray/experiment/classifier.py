@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from bonexray.base.config import PARAMS
+from bonexray.base.errors import BonexrayError
 from bonexray.check import data_findings
-from bonexray.config import PARAMS
-from bonexray.errors import BonexrayError
 from bonexray.experiment.composing import compose
 from bonexray.experiment.dag import Call, stage_calls
 from bonexray.experiment.outputs import read_output

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bonexray import composition
+from bonexray.base.errors import BonexrayError
 from bonexray.check import settings_findings
-from bonexray.errors import BonexrayError
 from bonexray.experiment.keys import CONF, OPEN, full_names, with_short_name
 from bonexray.study import Settings, load_settings, setting_findings
 

@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bonexray.config import Section
-from bonexray.config.params import RENAMED
-from bonexray.errors import BonexrayError
+from bonexray.base.config import Section
+from bonexray.base.config.params import RENAMED
+from bonexray.base.errors import BonexrayError
 from bonexray.registry import REGISTRY
 from bonexray.resources import resource_path
 from bonexray.study import Settings

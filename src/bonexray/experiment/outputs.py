@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bonexray.base.files import read_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import (
@@ -20,7 +21,6 @@ from bonexray.data.paths import (
     model_folder,
 )
 from bonexray.experiment.results import REPORT
-from bonexray.files import read_json
 
 # Each reader takes the study's folder and the rest of the call; `read_output` lists the return values.
 READERS: dict[str, Callable[..., object]] = {

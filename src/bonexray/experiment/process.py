@@ -10,7 +10,7 @@ import tempfile
 from collections import deque
 from pathlib import Path
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.resources import PACKAGE, resource_path
 from bonexray.stage import ERROR_FILE
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
 from bonexray.data.paths import COMPARISON, DENOISE, ENSEMBLES, HEADLINE, MODELS
 from bonexray.data.scores import all_scores
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
 from bonexray.results.tables import markdown_table, terminal_table
 
 REPORT = Path("reports/report.html")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.explain.feature_maps import split_network
 from bonexray.explain.gradcam import heat_maps
 from bonexray.explain.sanity import likeness, randomise

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.explain.feature_maps import SplitNetwork
 from bonexray.runtime import gradients
 

@@ -1,6 +1,6 @@
 """The section `explain` of the settings."""
 
-from bonexray.config import Count, Section, Seed
+from bonexray.base.config import Count, Section, Seed
 
 
 class Explain(Section):

@@ -8,8 +8,8 @@ import numpy as np
 
 from bonexray.augment.settings import Augment
 from bonexray.augment.views import COPY, random_views
+from bonexray.base.errors import BonexrayError
 from bonexray.data.arrays import ArrayFile, rows_of
-from bonexray.errors import BonexrayError
 from bonexray.progress import progress
 
 

@@ -6,12 +6,12 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json, write_json
+from bonexray.base.hashing import sha256_of
+from bonexray.base.repository import main_repository
 from bonexray.features.settings import Weights
-from bonexray.files import read_json, write_json
-from bonexray.hashing import sha256_of
 from bonexray.registry import BACKBONES, HASH_KINDS, Published
-from bonexray.repository import main_repository
 
 log = logging.getLogger("bonexray")
 

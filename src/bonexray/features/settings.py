@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bonexray.config import Count, Section, Seed
+from bonexray.base.config import Count, Section, Seed
 
 
 class Weights(Section):

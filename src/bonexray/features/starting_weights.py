@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from bonexray.backbones.encoder import TORCH_STD, build_backbone
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.features.published import origin, published_file
 from bonexray.features.settings import Weights
 from bonexray.registry import BACKBONES

@@ -5,7 +5,7 @@ They stand in one table and not beside the drawings, because the report needs th
 
 from typing import NamedTuple
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 
 class Words(NamedTuple):

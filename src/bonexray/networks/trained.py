@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 
 from bonexray.backbones.weights import load_starting_weights
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
+from bonexray.base.hashing import sha256_of
 from bonexray.data.paths import MODEL_CARD, MODEL_WEIGHTS, weights_path
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
-from bonexray.hashing import sha256_of
 from bonexray.networks.settings import HeadSettings
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.registry import FINE_TUNE, FROZEN, model_row

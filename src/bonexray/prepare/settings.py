@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bonexray.config import Section
+from bonexray.base.config import Section
 
 
 class Prepare(Section):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
 from bonexray.data.paths import (
     COMPARISON,
     DATA,
@@ -20,8 +22,6 @@ from bonexray.data.paths import (
     RANKS,
 )
 from bonexray.data.scores import all_scores
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
 from bonexray.results.grid import FILTERS
 from bonexray.results.wording import NONE, percent
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bonexray.aggregate.table import title_of
+from bonexray.base.errors import BonexrayError
 from bonexray.data.scores import PREFIX
-from bonexray.errors import BonexrayError
 from bonexray.registry import REGISTRY
 from bonexray.results.markdown import markdown_text
 from bonexray.results.tables import warnings_of

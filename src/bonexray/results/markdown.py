@@ -4,7 +4,7 @@ import re
 
 from markupsafe import Markup
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.paths import DATA, ENSEMBLES, HEADLINE, MANIFEST, MODELS
 from bonexray.data.scores import all_scores
-from bonexray.errors import BonexrayError
 from bonexray.results.gate import Results
 
 LOCK = Path("dvc.lock")

@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 import keras
 from pydantic import Field, ValidationError
 
-from bonexray.config import Section
+from bonexray.base.config import Section
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import atomic_folder, read_json, write_json
+from bonexray.base.hashing import digest, sha256_of
 from bonexray.denoise.settings import Denoise
-from bonexray.errors import BonexrayError
-from bonexray.files import atomic_folder, read_json, write_json
-from bonexray.hashing import digest, sha256_of
 from bonexray.networks.trained import empty_network
 from bonexray.prepare.settings import Prepare
 from bonexray.train.settings import Train

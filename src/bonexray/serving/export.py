@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import atomic_folder, write_json
+from bonexray.base.hashing import sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import IMAGES
-from bonexray.errors import BonexrayError
-from bonexray.files import atomic_folder, write_json
-from bonexray.hashing import sha256_of
 from bonexray.networks.heads import class_probabilities
 from bonexray.serving import formats
 from bonexray.serving.bundle import Bundle

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from bonexray.errors import BonexrayError
-from bonexray.files import atomic_file
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import atomic_file
 from bonexray.serving.predictor import Answer
 
 COLOURS, OPACITY = "cividis", 0.55  # as in the study's figures of heat maps

@@ -15,7 +15,7 @@ from types import ModuleType
 import keras
 import numpy as np
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 FORMATS = {"onnx": "model.onnx", "tflite": "model.tflite", "tflite-int8": "model.int8.tflite"}
 OPSET = 18  # of ONNX; fixed, because the converter's default changes with its version

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.paths import HEADLINE, IMAGES, MODEL_CARD, PREDICTIONS
 from bonexray.data.predictions import first_training, read_predictions
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
 from bonexray.networks.trained import trained_network
 from bonexray.serving.bundle import Bundle, BundleCard, bundle_versions
 from bonexray.serving.predictor import Predictor

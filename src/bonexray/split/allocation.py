@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.folds import splits_of_folds
 from bonexray.data.manifest import COLUMNS, SPLITS, image_id
-from bonexray.errors import BonexrayError
 from bonexray.split.audit import AuditedImage
 from bonexray.split.grouping import apply_crossing_policy, group_names
 from bonexray.split.settings import Audit, Split

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from bonexray.base.hashing import sha256_of
 from bonexray.compute import Compute, parallel_map
 from bonexray.dataset.sources import Source, escaped, is_outside, name_problem
-from bonexray.hashing import sha256_of
 from bonexray.images.radiograph import Radiograph, UnreadableImage
 from bonexray.images.reading import read_radiograph
 from bonexray.split.thumbnails import thumbnail

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from bonexray.base.errors import BonexrayError
 from bonexray.compute import Compute
-from bonexray.errors import BonexrayError
 from bonexray.split.audit import AuditedImage
 from bonexray.split.lookalikes import Pair, find_lookalikes
 from bonexray.split.settings import Audit

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bonexray.config import Count, Section, Seed, Share
+from bonexray.base.config import Count, Section, Seed, Share
 
 
 class Ratios(Section):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 
 def assign_groups(

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from mlflow.entities import Dataset, DatasetInput, Param
 
+from bonexray.base.hashing import digest
 from bonexray.data.folds import FIRST, Run
-from bonexray.hashing import digest
 from bonexray.study import Settings, load_settings
 from bonexray.tracking.store import (
     FAILURES,

@@ -17,9 +17,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.types.schema import Array, ColSpec, DataType, Schema
 from PIL import Image
 
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
-from bonexray.hashing import digest, sha256_of
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
+from bonexray.base.hashing import digest, sha256_of
 from bonexray.study import Settings
 from bonexray.tracking.store import TrackingStore, tracking_uri, without_secret
 

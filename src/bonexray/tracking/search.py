@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from bonexray.hashing import digest
+from bonexray.base.hashing import digest
 from bonexray.study import Settings
 from bonexray.tracking.live import Patience, given_up, one_failure
 from bonexray.tracking.store import (

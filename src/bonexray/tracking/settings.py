@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from bonexray.config import Section
+from bonexray.base.config import Section
 
 
 class Track(Section):

@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from bonexray.errors import BonexrayError
-from bonexray.repository import main_repository
+from bonexray.base.errors import BonexrayError
+from bonexray.base.repository import main_repository
 
 log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"

@@ -9,6 +9,9 @@ import pandas as pd
 from mlflow.entities import Param
 from mlflow.entities import Run as LoggedRun
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.files import read_json
+from bonexray.base.hashing import digest, sha256_of
 from bonexray.data.folds import FIRST, Run
 from bonexray.data.paths import (
     COMPARISON,
@@ -24,9 +27,6 @@ from bonexray.data.paths import (
     model_folder,
 )
 from bonexray.data.scores import all_scores
-from bonexray.errors import BonexrayError
-from bonexray.files import read_json
-from bonexray.hashing import digest, sha256_of
 from bonexray.study import Settings, load_settings
 from bonexray.tracking.live import start_run, training_fingerprint
 from bonexray.tracking.store import (

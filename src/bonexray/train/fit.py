@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 from bonexray.networks.heads import class_probabilities
 from bonexray.progress import progress
 from bonexray.train.batches import Batches

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bonexray.config import Count, Positive, Section, Seed
+from bonexray.base.config import Count, Positive, Section, Seed
 from bonexray.networks.settings import HeadSettings
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 
 from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.weights import load_starting_weights
+from bonexray.base.hashing import digest, sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import runs_of
 from bonexray.data.manifest import read_leak_suspect
 from bonexray.data.paths import IMAGES, MANIFEST, MODEL_WEIGHTS, weights_path
-from bonexray.hashing import digest, sha256_of
 from bonexray.networks.heads import STANDARDIZE
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable, head_of
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from bonexray.base.errors import BonexrayError
+from bonexray.base.hashing import sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import folds_of
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import CLASSES, FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, features_folder, weights_path
-from bonexray.errors import BonexrayError
-from bonexray.hashing import sha256_of
 from bonexray.registry import FINE_TUNE, FROZEN, model_row
 from bonexray.study import Settings
 from bonexray.train.settings import ModelRow

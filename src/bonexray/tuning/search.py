@@ -17,10 +17,10 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 import bonexray
-from bonexray.errors import BonexrayError
-from bonexray.hashing import digest, sha256_of
+from bonexray.base.errors import BonexrayError
+from bonexray.base.hashing import digest, sha256_of
+from bonexray.base.repository import main_repository
 from bonexray.registry import FROZEN
-from bonexray.repository import main_repository
 from bonexray.runtime import prepare_runtime
 from bonexray.study import Settings
 from bonexray.train.objective import MONITOR

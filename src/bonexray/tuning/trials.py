@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import optuna
 
+from bonexray.base.errors import BonexrayError
 from bonexray.data.folds import FIRST
-from bonexray.errors import BonexrayError
 from bonexray.runtime import start_anew
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.fit import Diverged

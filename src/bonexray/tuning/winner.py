@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 from ruamel.yaml import YAML
 
+from bonexray.base.files import atomic_file
 from bonexray.composition import compose
-from bonexray.files import atomic_file
 from bonexray.study import Settings, load_settings
 from bonexray.tuning.space import SPACE, Value
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, best_of

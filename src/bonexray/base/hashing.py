@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from bonexray.files import plain
+from bonexray.base.files import plain
 
 
 def sha256_of(path: Path | str) -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
-from bonexray.errors import BonexrayError
+from bonexray.base.errors import BonexrayError
 
 PARAMS = Path("params.yaml")
 HOW_TO_CHANGE = "correct it in conf/config.yaml or with `dvc exp run -S`"

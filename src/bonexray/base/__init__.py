@@ -1,0 +1,1 @@
+"""What every stage is built on: typed settings, errors with one clear line, atomic files and hashes."""
