@@ -10,7 +10,7 @@ from bonexray.base.config import StageSettings
 from bonexray.base.files import atomic_folder, write_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes
-from bonexray.data.paths import IMAGES, PREDICTIONS
+from bonexray.data.paths import EXPLAINED_REPORTS, IMAGES, PREDICTIONS, SANITY_CHECK
 from bonexray.data.predictions import first_training, read_predictions
 from bonexray.explain.diagram import diagram_of
 from bonexray.explain.explanation import Explanation, choose, explain
@@ -39,23 +39,27 @@ def main(settings: Settings, name: str) -> None:
     probabilities, images = probabilities[chosen.index], ArrayFile(IMAGES)[chosen.index.to_numpy()]
     network = trained_network(source)
     px = images.shape[1]
-    with atomic_folder(f"reports/explained/{name}") as folder:
+    with atomic_folder(EXPLAINED_REPORTS / name) as folder:
         architecture(diagram_of(network, name), f"{name} on {px} px", folder / f"{name}_architecture.png")
         explanation = explain(network, name, images, chosen, probabilities, classes, options.seed)
         panels = panels_of(images, chosen, probabilities, classes, explanation)
-        heat_maps(panels, f"{name}: what speaks for a class (Grad-CAM)", folder / f"{name}_gradcam.png")
+        heat_maps(
+            panels,
+            f"{name}: evidence for the predicted and the actual class (Grad-CAM)",
+            folder / f"{name}_gradcam.png",
+        )
         table = table_of(chosen, explanation)
         table.to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
-    right = int((chosen["label"] == chosen["predicted"]).sum())
-    scores = {
-        "images": len(chosen),
-        "right": right,
-        "wrong": len(chosen) - right,
-        "head_randomised_likeness": explanation.head_randomised.mean(),
-        "randomised_likeness": explanation.randomised.mean(),
-    }
-    write_json(f"metrics/explained/{name}.json", scores)
-    log.info("%d images; rank correlation with maps of random weights %.2f", len(chosen), scores["randomised_likeness"])
+        right = int((chosen["label"] == chosen["predicted"]).sum())
+        check = {
+            "images": len(chosen),
+            "right": right,
+            "wrong": len(chosen) - right,
+            "head_randomised_likeness": explanation.head_randomised.mean(),
+            "randomised_likeness": explanation.randomised.mean(),
+        }
+        write_json(folder / SANITY_CHECK, check)
+    log.info("%d images; rank correlation with maps of random weights %.2f", len(chosen), check["randomised_likeness"])
 
 
 def panels_of(

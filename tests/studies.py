@@ -115,7 +115,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
         write_json(root / f"data/evaluated/{name}/model.json", card_of(shape, name))
         if shape.explained:
             write_json(
-                root / f"metrics/explained/{name}.json",
+                root / f"reports/explained/{name}/sanity_check.json",
                 {"images": 6, "right": 3, "wrong": 3, "randomised_likeness": 0.12},
             )
     if len(names) > 1:

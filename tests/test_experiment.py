@@ -68,7 +68,7 @@ def test_earlier_results_do_not_stand_beside_new_ones(folder, monkeypatch):
     study = XRayClassifier(TINY, folder)
     study.write_settings()
     for name in (
-        "metrics/explained/compact_cnn.json",
+        "reports/explained/compact_cnn/sanity_check.json",
         "models/vgg16/model.json",
         "data/raw/a.png",
         ".bonexray/filtered/a",

@@ -79,14 +79,15 @@ def explained(mode: str) -> tuple[Path, dict]:
     Path("models", name).unlink(missing_ok=True)
     Path("models", name).symlink_to(f"{mode}_{name}")
     MAIN(SETTINGS, name)
-    return Path("reports/explained", name), read_json(f"metrics/explained/{name}.json")
+    folder = Path("reports/explained", name)
+    return folder, read_json(folder / "sanity_check.json")
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_model_of_every_mode_is_explained(mode: str) -> None:
     name = MODES[mode]
     folder, scores = explained(mode)
-    files = {f"{name}_gradcam.png", f"{name}_architecture.png", "heatmaps.csv"}
+    files = {f"{name}_gradcam.png", f"{name}_architecture.png", "heatmaps.csv", "sanity_check.json"}
     assert {path.name for path in folder.iterdir()} == files
     table = pd.read_csv(folder / "heatmaps.csv")
     assert (scores["images"], scores["right"]) == (len(table), (table["predicted"] == table["actual"]).sum())

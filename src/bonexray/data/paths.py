@@ -14,7 +14,6 @@ DATA = Path("metrics/data.json")
 DENOISE = Path("metrics/denoise.json")
 MODELS = Path("metrics/models.json")
 ENSEMBLES = Path("metrics/ensembles.json")
-EXPLAINED = Path("metrics/explained")
 HEADLINE = Path("metrics/headline.json")  # the main result
 COMPARISON = Path("metrics/comparison.csv")
 PAIRS = Path("metrics/pairs.csv")
@@ -22,6 +21,7 @@ RANKS = Path("metrics/ranks.json")
 MODEL_REPORTS = Path("reports/models")
 ENSEMBLE_REPORTS = Path("reports/ensembles")
 EXPLAINED_REPORTS = Path("reports/explained")
+SANITY_CHECK = "sanity_check.json"  # in reports/explained/<model>/
 COMPARISON_REPORTS = Path("reports/comparison")
 PLOTS = Path("reports/plots")  # data for `dvc plots`
 

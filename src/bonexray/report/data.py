@@ -14,12 +14,13 @@ from bonexray.data.paths import (
     DENOISE,
     ENSEMBLES,
     EVALUATED,
-    EXPLAINED,
+    EXPLAINED_REPORTS,
     HEADLINE,
     MODEL_CARD,
     MODELS,
     PAIRS,
     RANKS,
+    SANITY_CHECK,
 )
 from bonexray.data.scores import all_scores
 from bonexray.results.grid import FILTERS
@@ -179,7 +180,11 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
         cards={name: _json(root, EVALUATED / name / MODEL_CARD) for name in table.query("kind == 'model'")["model"]},
         pairs=_pairs(root, several=len(names) > 1),
         ranks=_ranks(root),
-        explained={name: _json(root, path) for name in names if (root / (path := EXPLAINED / f"{name}.json")).exists()},
+        explained={
+            name: _json(root, path)
+            for name in names
+            if (root / (path := EXPLAINED_REPORTS / name / SANITY_CHECK)).exists()
+        },
         filters=pd.read_csv(root / FILTERS) if (root / FILTERS).exists() else pd.DataFrame(columns=["Model", "Filter"]),
         root=root,
     )
