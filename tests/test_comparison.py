@@ -97,6 +97,23 @@ def test_delongs_test_needs_two_classes() -> None:
     assert compared(*panel(1, [0, 1]))[["p_delong", "p_delong_holm"]].isna().all(axis=None)
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(0, 40), st.floats(0, 3), st.sampled_from([0.8, 0.95]))
+def test_an_interval_excludes_0_exactly_when_p_is_significant(
+    seed: int, n_groups: int, more: int, skill: float, confidence: float
+) -> None:
+    count = max(4, n_groups + more)
+    labels, models = panel(seed, [0, skill, 2 * skill, 100], count)
+    right = {"right": np.eye(3)[labels], "wrong": np.eye(3)[(labels + 1) % 3]}  # their difference is constant
+    draws = draw(np.arange(count) % n_groups, 100, seed)
+    pairs = compare_pairs(labels, draws, models | right, NAMES, confidence)
+    excludes = (pairs["difference_low"] > 0) | (pairs["difference_high"] < 0)
+    assert list(excludes) == list(pairs["p_bootstrap"] < 1 - confidence)
+    assert pairs[["difference_low", "difference_high"]].abs().max(axis=None) <= 1
+    assert (pairs["difference_low"] <= pairs["difference"]).all()
+    assert (pairs["difference"] <= pairs["difference_high"]).all()
+
+
 # Bootstrap
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bonexray.evaluate.bootstrap import Draws, bounds, standard_error
+from bonexray.evaluate.bootstrap import Draws, standard_error
 from bonexray.evaluate.sample import ratio
 
 TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
+NEGLIGIBLE = 1e-9
 
 
 def compare_pairs(
@@ -34,8 +35,9 @@ def compare_pairs(
 
     Returns:
         A row for each pair, in the order of `models`: one, other; difference of balanced accuracy, one minus other,
-        with difference_low and difference_high; p_bootstrap (t test of the difference over its bootstrap error, with
-        one degree of freedom fewer than there are groups), p_mcnemar (exact, of accuracy), p_delong (of the area under
+        with difference_low and difference_high, which exclude 0 exactly when p_bootstrap < 1 - confidence;
+        difference_error, its standard error; p_bootstrap (t test of the difference over that error, with one degree of
+        freedom fewer than there are groups), p_mcnemar (exact, of accuracy), p_delong (of the area under
         the ROC curve; NaN unless there are two classes with images); and each p after Holm's correction over all pairs,
         as `<p>_holm`.
 
@@ -46,7 +48,7 @@ def compare_pairs(
     right = np.stack([probabilities.argmax(axis=1) == labels for probabilities in models.values()])
     resampled = resampled_balanced_accuracy(labels, right, draws.weights, len(classes))
     difference = resampled[:, one] - resampled[:, other]
-    low, high = bounds(difference, draws, confidence)
+    low, high = difference_interval(difference, draws, confidence)
     names = np.array(list(models), object)
     pairs = pd.DataFrame(
         {
@@ -55,6 +57,7 @@ def compare_pairs(
             "difference": difference[0],
             "difference_low": low,
             "difference_high": high,
+            "difference_error": difference_error(difference, draws),
             "p_bootstrap": bootstrap_p(difference, draws),
             "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
             "p_delong": _delong_of_two_classes(labels, models)[one, other],
@@ -94,9 +97,34 @@ def bootstrap_p(difference: np.ndarray, draws: Draws) -> np.ndarray:
     otherwise that of a sign-flip test over the groups, 2^(1 - groups).
     """
     estimate, error = difference[0], standard_error(difference, draws)
-    constant = error < 1e-9
-    p = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(constant, 1, error))), max(draws.groups - 1, 1))
-    return np.where(constant, np.where(np.abs(estimate) < 1e-9, 1.0, 0.5 ** (draws.groups - 1)), p)
+    constant = error < NEGLIGIBLE
+    p = 2 * stats.t.sf(np.abs(ratio(estimate, np.where(constant, 1, error))), freedom(draws))
+    return np.where(constant, np.where(np.abs(estimate) < NEGLIGIBLE, 1.0, 0.5 ** (draws.groups - 1)), p)
+
+
+def difference_error(difference: np.ndarray, draws: Draws) -> np.ndarray:
+    """Return the standard error of differences (rows of the draws, ...), float (...) in [0, infinity].
+
+    If the resamples do not vary, it is the error with which Student's t has the p of `bootstrap_p`.
+    """
+    estimate, error = np.abs(difference[0]), standard_error(difference, draws)
+    quantile = stats.t.isf(bootstrap_p(difference, draws) / 2, freedom(draws))
+    implied = np.where(estimate < NEGLIGIBLE, 0.0, ratio(estimate, quantile, otherwise=np.inf))
+    return np.where(error < NEGLIGIBLE, implied, error)
+
+
+def difference_interval(difference: np.ndarray, draws: Draws, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of differences (rows of the draws, ...): Student's t on their error, in [-1, 1].
+
+    The p values are of the same distribution, so an interval excludes 0 exactly when p < 1 - confidence.
+    """
+    margin = stats.t.ppf((1 + confidence) / 2, freedom(draws)) * difference_error(difference, draws)
+    return np.clip(difference[0] - margin, -1, 1), np.clip(difference[0] + margin, -1, 1)
+
+
+def freedom(draws: Draws) -> int:
+    """Return the degrees of freedom of Student's t: one fewer than there are groups, at least 1."""
+    return max(draws.groups - 1, 1)
 
 
 def mcnemar_p(only_one: np.ndarray, only_other: np.ndarray) -> np.ndarray:
