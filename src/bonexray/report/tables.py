@@ -170,6 +170,7 @@ def class_table(study: Study, model: str) -> Table:
     kept = {
         stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
     }
+    kept |= {"support": f"{study.case.capitalize()}s"} if "support" in kept else {}
     rows = [
         [
             Cell(name),

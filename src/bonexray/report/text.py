@@ -69,7 +69,7 @@ def prior_sentence(study: Study) -> str:
         how = "were brought from the class shares of training" if stated else "needed no correction"
     return (
         f"Log loss, Brier score and calibration are of probabilities that answer to {prior}; they {how}. Predictions and "
-        "rankings are those of the models' own answers."
+        "rankings are those of the uncorrected answers."
     )
 
 

@@ -24,7 +24,7 @@ def decision_curve(curve: pd.DataFrame, positive: str, prevalence: float, title:
     References:
         Vickers and Elkin, Decision curve analysis, 2006.
     """
-    left, width = 0.75, WIDTH + 1.0
+    left, width = 0.95, WIDTH + 1.15
     note = f"treated: {positive}; prevalence {prevalence:.2f}"
     head, small, top = fit_head(title, width, note)
     drawing, surface = board(width, top + HEIGHT + 0.6)
