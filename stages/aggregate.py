@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.comparison import not_distinguishable
+from bonexray.aggregate.ensembles import REFITTED
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
@@ -35,7 +36,8 @@ from bonexray.data.predictions import read_predictions
 from bonexray.data.scores import PREFIX
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.evaluation import evaluate
-from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.prior import Learned, learned_prior
+from bonexray.evaluate.settings import Evaluate, require_classes
 from bonexray.figures.comparison.study import draw_study
 from bonexray.figures.model.evaluation import draw_evaluation
 from bonexray.stage import run_stage
@@ -54,18 +56,21 @@ class Settings(StageSettings):
 def main(settings: Settings) -> None:
     """Write metrics/{headline,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
     classes, scores = read_classes(), read_json(MODELS)
+    require_classes(settings.evaluate, classes, settings.dataset.ordered)
     folders = {name: EVALUATED / name for name in scores}
+    cards = {name: read_json(folder / MODEL_CARD) for name, folder in folders.items()}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     chosen = chosen_on_validation(scores)  # before ensembles join: they are fitted on validation
     members = list(panel.probabilities)
     ensembles = fitted_ensembles(panel, settings, classes)
     panel = panel.with_members({name: probabilities for name, (probabilities, _) in ensembles.items()})
-    ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes)
+    ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes, learned_prior(cards))
     scores |= ensemble_scores
-    pairs, ranks = pairs_of(panel, classes, settings.evaluate), ranks_of(panel, classes)
+    judged = panel.in_unit(settings.evaluate.unit)
+    pairs, ranks = pairs_of(judged, classes, settings.evaluate), ranks_of(judged, classes)
     best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
-    starts = {name: read_json(folder / MODEL_CARD)["starts_from"] for name, folder in folders.items()}
+    starts = {name: card["starts_from"] for name, card in cards.items()}
     table = comparison_table(scores, starts, [best, *alike])
     write_json(
         ENSEMBLES,
@@ -96,14 +101,18 @@ def fitted_ensembles(panel: Panel, settings: Settings, classes: list[str]) -> di
 
 
 def evaluate_ensembles(
-    panel: Panel, names: list[str], settings: Settings, classes: list[str]
+    panel: Panel, names: list[str], settings: Settings, classes: list[str], learned: Learned
 ) -> dict[str, dict[str, object]]:
-    """Score the ensembles on test and draw their figures; they have no validation scores, being fitted on validation."""
+    """Score the ensembles on test and draw their figures; they have no validation scores, being fitted on validation.
+
+    An ensemble combines its members' own probabilities and has learned their prior; `REFITTED` kinds that of validation.
+    """
     scores = {}
     with atomic_folder(ENSEMBLE_REPORTS) as folder:
         for name in names:
             options = settings.evaluate
-            evaluation = evaluate(panel.rows, panel.probabilities[name], classes, options, settings.dataset.ordered)
+            answers, prior = panel.probabilities[name], "val" if name.removeprefix(PREFIX) in REFITTED else learned
+            evaluation = evaluate(panel.rows, answers, classes, options, settings.dataset.ordered, prior)
             on_test = {key: value for key, value in evaluation.scores.items() if not key.startswith("val_")}
             scores[name] = {**on_test, "leak_suspect": read_leak_suspect()}
             (folder / name).mkdir()

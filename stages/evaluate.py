@@ -23,9 +23,11 @@ from bonexray.data.paths import (
     model_folder,
 )
 from bonexray.data.predictions import read_predictions
+from bonexray.data.scores import collapse_of
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.evaluation import evaluate
-from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.prior import learned_prior
+from bonexray.evaluate.settings import Evaluate, require_classes
 from bonexray.figures.model.curves import learning_curves
 from bonexray.figures.model.evaluation import draw_evaluation
 from bonexray.progress import progress
@@ -50,6 +52,7 @@ def main(settings: Settings) -> None:
     data/evaluated/ holds copies of the card, history and predictions of each model, so that later stages depend on one
     folder instead of on every model.
     """
+    require_classes(settings.evaluate, read_classes(), settings.dataset.ordered)
     names = list(settings.models)
     with atomic_folder(MODEL_REPORTS) as reports, atomic_folder(EVALUATED) as evaluated:
         work = Parallel(n_jobs=min(len(names), cpu_count()), return_as="generator")
@@ -80,7 +83,8 @@ def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path
         shutil.copyfile(source / file, evaluated / file)
     card, history = read_json(source / MODEL_CARD), pd.read_csv(source / HISTORY)
     predictions = read_predictions(source / PREDICTIONS, classes)
-    evaluation = evaluate(*predictions, classes, settings.evaluate, settings.dataset.ordered)
+    learned = learned_prior({name: card})
+    evaluation = evaluate(*predictions, classes, settings.evaluate, settings.dataset.ordered, learned)
     draw_evaluation(evaluation, name, title, classes, settings.evaluate.confidence, ArrayFile(IMAGES), reports)
     learning_curves(history, title, reports / f"{name}_evaluation_figure.png")
     return {
@@ -109,8 +113,8 @@ def summary_line(scores: dict[str, object]) -> str:
     """Return the balanced accuracy with its interval, as one line for the log."""
     score = "balanced_accuracy"
     interval = f"{scores[score]:.3f} ({scores[f'{score}_low']:.3f} to {scores[f'{score}_high']:.3f})"
-    collapsed = "; COLLAPSED: predicts one class for every image" if scores["collapsed"] else ""
-    return f"balanced accuracy {interval}, n = {scores['n']}{collapsed}"
+    mark = collapse_of(scores)
+    return f"balanced accuracy {interval}, n = {scores['n']}{f'; COLLAPSED: predicts {mark}' if mark else ''}"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bonexray.figures.images.cohort import class_counts
 from bonexray.figures.images.galleries import image_gallery, misclassified, sample_predictions
 from bonexray.figures.model.confusion import confusion_grid, confusion_matrix
 from bonexray.figures.model.curves import learning_curves, learning_overlay
+from bonexray.figures.model.decision_curve import decision_curve
 from bonexray.figures.model.probability_curves import precision_recall_curves, reliability_diagram, roc_curves
 
 HEAD = "Fusion of many networks, ünï cöde $x_1$"
@@ -39,7 +40,9 @@ def counts_of(classes: int, most: int = 123_456) -> dict[str, dict[str, int]]:
 def table_of(models: int) -> pd.DataFrame:
     value = np.linspace(0, 1, models) if models > 1 else np.array([0.5])
     table = pd.DataFrame({"title": titles_of(models), "n": 36, "baseline_balanced_accuracy": 1 / 3})
+    table["unit"] = "image"
     table["collapsed"] = [int(number == 1) for number in range(models)]
+    table["nearly_collapsed"] = [int(number in (1, 2)) for number in range(models)]
     for score in ("balanced_accuracy", "accuracy", "macro_precision", "macro_recall", "macro_f1"):
         table[score], table[f"{score}_low"] = value, np.maximum(value - 0.1, 0)
         table[f"{score}_high"] = np.minimum(value + 0.1, 1)
@@ -100,6 +103,13 @@ def bins_of(images: int) -> pd.DataFrame:
     bins.loc[:5, ["confidence", "accuracy", "low", "high"]] = np.nan
     bins.loc[:5, "images"] = 0
     return bins
+
+
+def decisions_of(prevalence: float) -> pd.DataFrame:
+    threshold = np.linspace(0.01, 0.99, 99)
+    everyone = prevalence - (1 - prevalence) * threshold / (1 - threshold)
+    model = prevalence * (1 - threshold**2)
+    return pd.DataFrame({"threshold": threshold, "model": model, "all": everyone, "none": 0.0})
 
 
 def pairs_of(models: int) -> pd.DataFrame:
@@ -185,6 +195,8 @@ DRAWINGS: dict[str, Draw] = {
     "learning_curves, 1 epoch": lambda p: learning_curves(history(1), HEAD, p),
     "learning_curves, 60 epochs": lambda p: learning_curves(history(60), HEAD * 4, p),
     "reliability_diagram": lambda p: reliability_diagram(bins_of(123_456), bins_of(3), (0.283, 0.1), HEAD * 3, p),
+    "decision_curve": lambda p: decision_curve(decisions_of(0.34), HEAD * 2, 0.34, HEAD * 3, p),
+    "decision_curve, undefined": lambda p: decision_curve(decisions_of(0.01).assign(model=np.nan), HEAD, 0.01, HEAD, p),
     "misclassified, nothing wrong": lambda p: misclassified(images(3), predictions(3, 3, 0), HEAD, p),
     "misclassified, one wrong": lambda p: misclassified(images(3), predictions(3, 3, 1), HEAD, p),
     "sample_predictions, one": lambda p: sample_predictions(images(1), samples(1, 3), HEAD, p),

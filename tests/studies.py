@@ -49,6 +49,10 @@ class Shape:
     simulated: bool = True
     leak: bool = False
     collapsed: tuple[str, ...] = ()
+    nearly_collapsed: tuple[str, ...] = ()
+    unit: str = "image"
+    no_skill: float = 1.1  # log loss
+    operating: bool = False  # whether a threshold is fixed on validation
     filters: tuple[str, ...] = ()
     explained: bool = True
     undefined: tuple[str, ...] = ()
@@ -65,7 +69,14 @@ SHAPES = {
     "folds": Shape(folds=5),
     "repeats": Shape(repeats=3, ensembles=("mean", "stacking")),
     "transfer": Shape(imagenet=True, simulated=False, filters=("none", "median", "bm3d")),
-    "in trouble": Shape(leak=True, collapsed=("vgg16", "resnet50"), undefined=("roc_auc",)),
+    "in trouble": Shape(
+        leak=True,
+        collapsed=("vgg16", "resnet50"),
+        nearly_collapsed=("compact_cnn",),
+        no_skill=0.68,
+        undefined=("roc_auc",),
+    ),
+    "by patient": Shape(unit="patient", operating=True),
     "decided": Shape(imagenet=True, clear=True),
 }
 
@@ -76,7 +87,10 @@ def settings_of(shape: Shape) -> ReportSettings:
     data = {"name": "trial", "simulated": {"cohort": "data/phantom"} if shape.simulated else {}}
     data |= {} if shape.simulated else {"reference": None, "group_pattern": None}
     weights = settings.weights.model_copy(update={"source": "imagenet" if shape.imagenet else "random"})
-    changed = settings.model_copy(update={"dataset": settings.dataset.model_copy(update=data), "weights": weights})
+    dataset = settings.dataset.model_copy(update=data)
+    target = {"sensitivity": 0.9, "positive": shape.classes[-1]} if shape.operating else {}
+    evaluate = settings.evaluate.model_copy(update={"unit": shape.unit, **target})
+    changed = settings.model_copy(update={"dataset": dataset, "weights": weights, "evaluate": evaluate})
     return ReportSettings(changed.model_dump())
 
 
@@ -141,12 +155,20 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
 def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
     """Return the scores of a model, lower the higher its index."""
     value = 0.75 - 0.05 * index
-    scores: dict[str, object] = {"n": 36, "n_groups": 32}
+    scores: dict[str, object] = {"unit": shape.unit, "n": 36, "n_groups": 32}
     for score in (*SCORES, *(ORDERED if shape.ordered else ())):
         defined = None if score in shape.undefined else value
         scores |= {score: defined, f"{score}_low": defined and value - 0.1, f"{score}_high": defined and value + 0.1}
         if shape.repeats > 1:
             scores |= {f"{score}_mean": defined, f"{score}_sd": defined and 0.02}
+    if shape.operating:
+        rates = ("sensitivity", "specificity", "ppv", "npv")
+        scores |= {f"operating_{rate}": value for rate in rates}
+        scores |= {
+            f"operating_{rate}_{end}": value + gap for rate in rates for end, gap in (("low", -0.2), ("high", 0.1))
+        }
+        scores |= {"operating_positive": shape.classes[-1], "operating_threshold": 0.3, "operating_n": 32}
+        scores |= {"operating_positives": 11, "operating_prevalence": 0.34, "val_operating_sensitivity": 0.91}
     for label in shape.classes:
         scores |= {f"{stem}_{label}": value for stem in ("precision", "recall", "specificity", "f1", "roc_auc")} | {
             f"support_{label}": 12
@@ -155,7 +177,9 @@ def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
         "temperature": 1.3,
         "baseline_accuracy": 0.39,
         "baseline_balanced_accuracy": 1 / len(shape.classes),
+        "no_skill_log_loss": shape.no_skill,
         "collapsed": int(name in shape.collapsed),
+        "nearly_collapsed": int(name in (*shape.collapsed, *shape.nearly_collapsed)),
         "leak_suspect": shape.leak,
         "val_balanced_accuracy": value + 0.01,
         "val_log_loss": 1 - value,
@@ -177,7 +201,7 @@ def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, obje
     network = name in REGISTRY
     title = model_row(name).title if network else f"Ensemble ({name.removeprefix('ensemble_')})"
     start = ("imagenet" if shape.imagenet else "random") if network and model_row(name).backbones else "scratch"
-    flat = {key: scores[key] for key in ("n", "balanced_accuracy", "accuracy", "collapsed", "leak_suspect")}
+    flat = {key: scores[key] for key in ("unit", "n", "balanced_accuracy", "accuracy", "collapsed", "leak_suspect")}
     return {
         "model": name,
         "title": title,

@@ -23,7 +23,7 @@ from bonexray.report.images import MAX_WIDTH_PX, picture
 from bonexray.report.model_card import model_card_page
 from bonexray.report.provenance import Provenance
 from bonexray.report.tables import models_table
-from bonexray.report.text import answer
+from bonexray.report.text import answer, prior_sentence, study_warnings
 from bonexray.results.markdown import markdown_text
 
 PROVENANCE = Provenance({"keras": "3.11.1"}, (("models/vgg16", "ab" * 32),))
@@ -149,6 +149,47 @@ def test_every_model_has_a_row_with_score_interval_and_marks(studies) -> None:
     assert ("bad", "collapsed") not in rows["Compact CNN"][0].marks
     assert rows["VGG16"][2].text == "0.750" and rows["VGG16"][2].sub == "0.650 to 0.850"
     assert "Always the majority class" in page
+
+
+def test_a_model_that_nearly_collapsed_is_marked(studies) -> None:
+    study, page = studies("in trouble")
+    rows = {row[0].text: row for row in models_table(study).rows}
+    assert ("bad", "nearly collapsed") in rows["Compact CNN"][0].marks
+    assert ("bad", "nearly collapsed") not in rows["VGG16"][0].marks
+    assert "one class for all test images of a training, or all but one: Compact CNN." in page
+    assert "one class for every image: VGG16 and ResNet50." in page
+
+
+def test_a_log_loss_above_that_of_knowing_nothing_is_a_warning(studies) -> None:
+    (warning,) = [text for text in study_warnings(studies("in trouble")[0]) if "knowing nothing" in text]
+    assert "(0.680 for" in warning and "VGG16 and ResNet50" in warning and "Compact CNN" not in warning
+    assert not [text for text in study_warnings(studies("three networks")[0]) if "knowing nothing" in text]
+    assert "Log loss, no skill" in studies("three networks")[1]
+
+
+@pytest.mark.parametrize(
+    ("weights", "prevalence", "words"),
+    [
+        ("balanced", None, "the class shares of training; they were brought back from the equal shares"),
+        ("balanced", {"a": 0.9, "b": 0.1}, "a stated prevalence (a 0.9, b 0.1); they were brought back from the equal"),
+        ("none", {"a": 0.9, "b": 0.1}, "(a 0.9, b 0.1); they were brought from the class shares of training"),
+        ("none", None, "the class shares of training; they needed no correction"),
+    ],
+)
+def test_the_report_says_which_prior_the_probabilities_answer_to(weights, prevalence, words: str, studies) -> None:
+    study, page = studies("three networks")
+    assert prior_sentence(study) in page
+    stated = with_setting(with_setting(study, "train", class_weights=weights), "evaluate", prevalence=prevalence)
+    assert words in prior_sentence(stated)
+
+
+def test_answers_per_patient_and_their_operating_point_are_shown(studies) -> None:
+    _, page = studies("by patient")
+    assert "On 36 test patients it reaches" in page and "Scores on 36 test patients with" in page
+    assert "Test patients</th>" in page and "Test images</th>" not in page
+    assert "at least 0.90 for osteoporosis on validation" in page and "on 32 test patients (11 positive)" in page
+    assert "at a prevalence of 0.34" in page and "0.550 to 0.850" in page
+    assert "Operating point" not in studies("three networks")[1]
 
 
 def test_a_score_of_no_model_has_no_column_and_a_missing_score_is_a_dash(studies, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bonexray.data.manifest import SPLITS
 from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
+from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.features.published import require_mirrored
 from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
@@ -52,6 +53,7 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _raised(options_of, settings.denoise)
     if settings.dataset.classes:
         yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
+        yield from evaluate_findings(settings.evaluate, settings.dataset.classes, settings.dataset.ordered)
     derivation = list(_raised(_require_derived, settings))
     yield from derivation
     for name, model in () if derivation else settings.models.items():
@@ -124,6 +126,7 @@ def _require_dataset(settings: Settings) -> None:
     classes = class_order(settings.dataset, sources)
     if not settings.dataset.classes:
         require_output(settings.train.output, len(classes))
+        require_classes(settings.evaluate, classes, settings.dataset.ordered)
     groups = sorted({source.group or source.path for source in sources})
     rows = {name: row for row, name in enumerate(groups)}
     counts = np.zeros((len(groups), len(classes)), int)

@@ -100,6 +100,7 @@ def stacking(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) 
 
 
 ENSEMBLES: dict[str, Fit] = {"mean": mean, "weighted": weighted, "majority": majority, "stacking": stacking}
+REFITTED = ("stacking",)  # their intercept is fitted to validation, and with it the prior of their answers
 
 
 def fit_ensemble(kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) -> Ensemble:

@@ -13,6 +13,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import class_numbers
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import scores_of_trainings
+from bonexray.evaluate.patients import by_patient
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import predictions_in
 
@@ -34,6 +35,13 @@ class Panel:
     def with_members(self, more: Mapping[str, np.ndarray]) -> "Panel":
         """Return the panel with further members."""
         return Panel(self.rows, {**self.probabilities, **more})
+
+    def in_unit(self, unit: str) -> "Panel":
+        """Return the panel with one row for each `image` (itself) or `patient`; see `by_patient`."""
+        if unit == "image":
+            return self
+        each = {name: by_patient(self.rows, values) for name, values in self.probabilities.items()}
+        return Panel(next(iter(each.values()))[0], {name: values for name, (_, values) in each.items()})
 
 
 def panel_of(predictions: Mapping[str, tuple[pd.DataFrame, np.ndarray]]) -> Panel:

@@ -7,8 +7,12 @@ import pandas as pd
 
 from bonexray.evaluate.bootstrap import Draws, draw, intervals, resampled_metrics
 from bonexray.evaluate.calibration import at_bound
-from bonexray.evaluate.metrics import all_metrics, balanced_accuracy, collapsed, confusion_counts
-from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.collapse import collapse_scores
+from bonexray.evaluate.metrics import OF_PROBABILITIES, all_metrics, balanced_accuracy, collapsed, confusion_counts
+from bonexray.evaluate.operating_point import OperatingPoint, operating_point
+from bonexray.evaluate.patients import by_patient, patient_scores
+from bonexray.evaluate.prior import Learned, corrected, no_skill_log_loss
+from bonexray.evaluate.settings import Evaluate, positive_classes
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
 
 VALIDATION_SCORES = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
@@ -21,19 +25,28 @@ class Evaluation:
 
     Args:
         scores: name to number; `confusion` has the number of test images by actual, then predicted class.
-        test: predictions for the test images.
-        calibrated: the same predictions at the temperature fitted on validation.
+        test: predictions for the test images, or patients, with the model's own probabilities.
+        corrected: the same predictions with probabilities under the prior of training or the stated prevalence.
+        calibrated: those at the temperature fitted on validation.
         draws: bootstrap draws over the test images' groups.
+        operating_point: of the positive classes; None without any.
     """
 
     scores: dict[str, object]
     test: SplitPredictions
+    corrected: SplitPredictions
     calibrated: SplitPredictions
     draws: Draws
+    operating_point: OperatingPoint | None = None
 
 
 def evaluate(
-    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], settings: Evaluate, ordered: bool = False
+    rows: pd.DataFrame,
+    probabilities: np.ndarray,
+    classes: list[str],
+    settings: Evaluate,
+    ordered: bool = False,
+    learned: Learned = "train",
 ) -> Evaluation:
     """Score a model on test, with intervals and a baseline, and on validation.
 
@@ -41,45 +54,76 @@ def evaluate(
     prefix `calibrated_`. Folds are scored together, each image once. With repeats, scores and intervals are those of
     the first repeat, and `_mean` and `_sd` are over all repeats.
 
+    Decisions and rankings are those of the model's own probabilities. Log loss, Brier score and calibration are of
+    probabilities under the prior of training or the stated prevalence; see `corrected`.
+
     Args:
         rows: rows of `read_predictions`: all images of every training, with the split of each image in that training.
         probabilities: float (rows, classes).
         classes: names of the classes.
-        settings: bootstrap resamples, confidence and seed.
+        settings: bootstrap resamples, confidence and seed; unit, prevalence and operating point.
         ordered: True if the classes are grades, listed from lowest to highest.
+        learned: the prior that the model has learned.
     """
+    likely = corrected(rows, probabilities, classes, learned, settings.prevalence)
+    positive = positive_classes(settings, classes, ordered)
+    point = operating_point(rows, probabilities, likely, classes, positive, settings)
+    of_patients, images = patient_scores(rows, probabilities, classes), rows
+    if settings.unit == "patient":
+        (rows, probabilities), (_, likely) = by_patient(images, probabilities), by_patient(images, likely)
     val, test = (predictions_in(rows, probabilities, classes, split) for split in ("val", "test"))
-    by_fold = temperatures(val)
-    scaled, validation = calibrated(test, by_fold), all_metrics(val.labels, val.probabilities, classes, ordered)
+    likely_val, likely_test = (predictions_in(rows, likely, classes, split) for split in ("val", "test"))
+    by_fold = temperatures(likely_val)
+    scaled = calibrated(likely_test, by_fold)
     draws = draw(test.groups, settings.resamples, settings.seed)
-    resampled = resampled_metrics(test.labels, test.probabilities, draws, classes, ordered)
+    resampled = {
+        **resampled_metrics(test.labels, test.probabilities, draws, classes, ordered),
+        **resampled_metrics(test.labels, likely_test.probabilities, draws, classes, ordered, OF_PROBABILITIES),
+    }
+    validation = all_metrics(val.labels, val.probabilities, classes, ordered, likely_val.probabilities)
     after_scaling = all_metrics(scaled.labels, scaled.probabilities, classes, ordered)
     scores = {
+        "unit": settings.unit,
         "n": len(test.labels),
         "n_groups": draws.groups,
-        **all_metrics(test.labels, test.probabilities, classes, ordered),
+        **all_metrics(test.labels, test.probabilities, classes, ordered, likely_test.probabilities),
         **intervals(resampled, draws, settings.confidence),
-        **over_repeats(rows, probabilities, classes, ordered),
+        **over_repeats(rows, probabilities, classes, ordered, likely),
         **{f"calibrated_{name}": after_scaling[name] for name in CALIBRATED},
+        "no_skill_log_loss": no_skill_log_loss(images, test.rows, classes, settings.prevalence),
         "temperature": float(np.exp(np.mean(np.log(list(by_fold.values()))))),
         "temperature_at_bound": int(any(map(at_bound, by_fold.values()))),
         **baseline(rows, test, classes),
         "collapsed": int(collapsed(test.probabilities)),
+        **collapse_scores(rows, probabilities, classes),
+        **of_patients,
+        **({"operating_positive": point.positive, **point.scores} if point else {}),
         "val_n": len(val.labels),
         "val_collapsed": int(collapsed(val.probabilities)),
         **{f"val_{name}": validation[name] for name in VALIDATION_SCORES},
+        "val_no_skill_log_loss": no_skill_log_loss(images, val.rows, classes, settings.prevalence),
         "confusion": confusion_counts(test.labels, test.probabilities, classes),
     }
-    return Evaluation(scores, test, scaled, draws)
+    return Evaluation(scores, test, likely_test, scaled, draws, point)
 
 
-def over_repeats(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool) -> dict[str, float]:
+def over_repeats(
+    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool, likely: np.ndarray
+) -> dict[str, float]:
     """Return mean and standard deviation of every test score over the repeats; nothing for a single repeat."""
     repeats = sorted(set(rows["repeat"]))
     if len(repeats) == 1:
         return {}
-    tests = [predictions_in(rows, probabilities, classes, "test", repeat) for repeat in repeats]
-    table = pd.DataFrame([all_metrics(t.labels, t.probabilities, classes, ordered) for t in tests])
+    tests, corrections = (
+        [predictions_in(rows, values, classes, "test", repeat) for repeat in repeats]
+        for values in (probabilities, likely)
+    )
+    table = pd.DataFrame(
+        [
+            all_metrics(own.labels, own.probabilities, classes, ordered, correction.probabilities)
+            for own, correction in zip(tests, corrections, strict=True)
+        ]
+    )
     table = table[[name for name in table if not name.startswith("support_")]]
     return {
         "repeats": len(repeats),

@@ -8,6 +8,7 @@ over classes include the classes with images; the mean ROC area and average prec
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -88,10 +89,15 @@ def per_class(sample: Sample) -> Scores:
 
 
 METRICS: list[Metric] = [overall, likelihood, averages, agreement, discrimination, per_class]
+OF_PROBABILITIES: list[Metric] = [likelihood]  # scores of the probabilities themselves, which depend on their prior
 
 
 def all_metrics(
-    labels: np.ndarray, probabilities: np.ndarray, classes: list[str], ordered: bool = False
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: list[str],
+    ordered: bool = False,
+    corrected: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Return every score in `METRICS`, and the number of images of each class as `support_<class>`.
 
@@ -100,11 +106,15 @@ def all_metrics(
         probabilities: float (images, classes); each row sums to 1.
         classes: names of the classes.
         ordered: True if the classes are grades, listed from lowest to highest.
+        corrected: float (images, classes), in place of `probabilities` in the scores of `OF_PROBABILITIES`.
     """
     sample = Sample(labels, probabilities, classes, ordered, np.ones((1, len(labels))))
+    scores = scores_of(sample)
+    if corrected is not None:
+        scores |= scores_of(replace(sample, probabilities=corrected), OF_PROBABILITIES)
     support = np.bincount(labels, minlength=len(classes))
     return {
-        **{name: float(values[0]) for name, values in scores_of(sample).items()},
+        **{name: float(values[0]) for name, values in scores.items()},
         **{f"support_{name}": int(count) for name, count in zip(classes, support, strict=True)},
     }
 

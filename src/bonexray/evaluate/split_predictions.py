@@ -14,8 +14,8 @@ class SplitPredictions:
     """Predictions for the images of one split.
 
     Args:
-        rows: a row for each image: id, path, group, label, predicted, fold of the training that predicted it, place in
-            the manifest.
+        rows: a row for each image, or for each patient: id, path, group, label, repeat and fold of the training that
+            predicted it, place in the manifest.
         labels: int (images,), indices of the class map.
         probabilities: float (images, classes).
     """
@@ -38,17 +38,22 @@ def predictions_in(
     With folds, each image appears once: as predicted by the training that had it in that split.
 
     Args:
-        rows: rows of `read_predictions`.
+        rows: rows of `read_predictions`, or of `by_patient`.
         probabilities: float (rows, classes).
         classes: names of the classes.
         split: train, val or test.
         repeat: number of the repeat, from 1.
     """
-    place = rows.groupby(["repeat", "fold"], sort=False).cumcount().to_numpy()
+    place = (rows["place"] if "place" in rows else places_of(rows)).to_numpy()
     indices = np.flatnonzero((rows["split"] == split) & (rows["repeat"] == repeat))
     indices = indices[np.argsort(place[indices], kind="stable")]
     images = rows.iloc[indices].assign(place=place[indices]).reset_index(drop=True)
     return SplitPredictions(images, class_numbers(images["label"], classes), probabilities[indices])
+
+
+def places_of(rows: pd.DataFrame) -> pd.Series:
+    """Return the place in the manifest of each row of `read_predictions`, from 0."""
+    return rows.groupby(["repeat", "fold"], sort=False).cumcount()
 
 
 def temperatures(val: SplitPredictions) -> dict[int, float]:

@@ -46,6 +46,10 @@ CAPTIONS: dict[str, Words] = {
         "{title}: accuracy against confidence before and after temperature scaling, with the images in each bin.",
         "Reliability diagrams of {title} before and after temperature scaling, each with its expected calibration error.",
     ),
+    "{m}_decision_curve.png": Words(
+        "{title}: net benefit on test patients by threshold, against treating all and treating none.",
+        "Line chart of {title}: net benefit against the threshold of the probability, with two reference lines.",
+    ),
     "{m}_misclassified.png": Words(
         "{title}: wrong predictions on test, the most confident first, with the probabilities of all classes.",
         "Test radiographs that {title} misclassified, with actual and predicted class; a sentence if there are none.",

@@ -60,7 +60,7 @@ def _of_data(study: Study) -> dict[str, str]:
         "partition": f"Stratified by class, seed {settings.split.seed}: {sizes} images{folds}.",
         "disjoint": f"By group (patient, source image or copies of an image): {data['groups']} groups, the largest with {count(data['largest_group'], 'image')}"
         + (", but a leak is suspected." if data["leak_suspect"] else "."),
-        "size": f"Not computed in advance; {study.n} test images, whose precision the intervals show.",
+        "size": f"Not computed in advance; {count(study.n, study.case)}, whose precision the intervals show.",
         "predictors": "The pixels of one image; no clinical variable.",
         "imbalance": f"Class weights: {settings.train.class_weights}; loss {settings.train.loss}; balanced accuracy is the main score.",
         "flow": f"{count(data['images'] + data['quarantined'] + data['outside_subset'], 'file')} read, {data['quarantined']} excluded, {data['outside_subset']} outside the subset, {data['images']} used: {sizes}.",
@@ -101,7 +101,7 @@ def _of_evaluation(study: Study) -> dict[str, str]:
         if study.rounds
         else "No repeats and no cross-validation in this study.",
         "explained": explained,
-        "internal": f"{study.n} test images, none of which was used to train or select the model that predicts it.",
+        "internal": f"{count(study.n, study.case)}, none of which was used to train or select the model that predicts it.",
         "external": "None.",
         "performance": f"Balanced accuracy of the chosen model {with_interval(head, 'balanced_accuracy')}; all scores are under Results.",
         "failures": "See Models for confusion matrices and the most confident errors of each model.",

@@ -17,6 +17,7 @@ from bonexray.report.tables import (
     CALIBRATION,
     COST,
     FURTHER,
+    OPERATING,
     ORDERED,
     class_table,
     cost_cell,
@@ -26,7 +27,7 @@ from bonexray.report.tables import (
     sources_table,
     split_table,
 )
-from bonexray.report.text import answer, limitations, study_warnings
+from bonexray.report.text import answer, limitations, operating_caption, prior_sentence, study_warnings
 from bonexray.results.wording import number
 
 FIGURES = (
@@ -37,6 +38,7 @@ FIGURES = (
     "roc",
     "precision_recall",
     "reliability",
+    "decision_curve",
 )
 EXPLANATIONS = ("gradcam", "architecture")
 Result = TypeVar("Result")
@@ -127,8 +129,12 @@ def _tables(study: Study) -> Mapping[str, object]:
         "models": models_table(study),
         "pairs": pairs_table(study),
         "split": split_table(study),
-        "further": score_table(study, "further", "Further scores on the test images", FURTHER),
+        "further": score_table(study, "further", f"Further scores on the {study.case}s", FURTHER),
         "calibration": score_table(study, "calibration", after, CALIBRATION),
+        "prior": prior_sentence(study),
+        "operating": score_table(study, "operating", operating_caption(study), OPERATING)
+        if study.has("operating_threshold")
+        else None,
         "costs": score_table(study, "costs", "Size, computing cost for one image, and score", costs, cost_cell)
         if any(study.has(score) for score in COST)
         else None,

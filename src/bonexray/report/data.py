@@ -111,8 +111,13 @@ class Study:
 
     @property
     def n(self) -> int:
-        """Number of test images."""
+        """Number of test images, or of test patients."""
         return int(self.headline["n"])
+
+    @property
+    def case(self) -> str:
+        """What a prediction is for: `test image`, or `test patient` if a patient's images are answered together."""
+        return f"test {self.headline.get('unit') or 'image'}"
 
     @property
     def confidence(self) -> str:

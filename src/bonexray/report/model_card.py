@@ -13,6 +13,7 @@ OVERALL = {
     "roc_auc": "ROC AUC, macro",
     "quadratic_weighted_kappa": "Quadratic-weighted kappa",
     "log_loss": "Log loss",
+    "no_skill_log_loss": "Log loss of always answering the class shares",
     "brier": "Brier score",
 }
 CALIBRATION = {

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bonexray.data.scores import collapse_of
 from bonexray.results.markdown import markdown_text
 from bonexray.results.wording import count, large, listed, number, p_value, span, with_interval
 
@@ -25,6 +26,7 @@ def _environment(markdown: bool) -> Environment:
         finalize=markdown_text if markdown else None,
     )
     environment.filters |= {
-        function.__name__: function for function in (number, span, with_interval, large, listed, count, p_value)
+        function.__name__: function
+        for function in (number, span, with_interval, large, listed, count, p_value, collapse_of)
     }
     return environment

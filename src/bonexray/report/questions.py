@@ -42,7 +42,7 @@ def transfer(study: Study) -> Question:
         f"{_range(study, pretrained, 'from ImageNet weights')} {_range(study, scratch, 'from scratch')}",
         f"The best of each kind on validation: {_score(study, one)}, and {_score(study, other)}. "
         f"{_verdict(study, one, other)}",
-        f"{count(sum(study.data['train'].values()), 'training image')}, {count(study.n, 'test image')}. The kinds differ in "
+        f"{count(sum(study.data['train'].values()), 'training image')}, {count(study.n, study.case)}. The kinds differ in "
         "architecture as well as in starting weights, so this compares practical choices, not the weights alone.",
     )
     return Question(title, answers, "")

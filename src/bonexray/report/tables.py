@@ -7,7 +7,7 @@ from bonexray.registry import REGISTRY
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
 from bonexray.report.sources import reported
-from bonexray.results.wording import NONE, large, missing, number, p_value, signed, span
+from bonexray.results.wording import NONE, count, large, missing, number, p_value, signed, span
 
 FURTHER = {
     "macro_precision": "Precision, macro",
@@ -17,6 +17,7 @@ FURTHER = {
     "cohen_kappa": "Cohen's kappa",
     "matthews_correlation": "Matthews correlation",
     "log_loss": "Log loss",
+    "no_skill_log_loss": "Log loss, no skill",
     "brier": "Brier score",
 }
 CALIBRATION = {
@@ -25,7 +26,16 @@ CALIBRATION = {
     "calibrated_expected_calibration_error": "Calibration error, scaled",
     "log_loss": "Log loss",
     "calibrated_log_loss": "Log loss, scaled",
+    "no_skill_log_loss": "Log loss, no skill",
     "brier": "Brier score",
+}
+OPERATING = {
+    "operating_threshold": "Threshold",
+    "val_operating_sensitivity": "Sensitivity, validation",
+    "operating_sensitivity": "Sensitivity",
+    "operating_specificity": "Specificity",
+    "operating_ppv": "PPV",
+    "operating_npv": "NPV",
 }
 COST = {"parameters": "Parameters", "multiply_adds": "Multiply-adds", "file_mb": "File, MB"}
 ORDERED = {
@@ -88,6 +98,7 @@ def models_table(study: Study) -> Table:
     """Return the table of all models, the best on test first, with the baseline in its foot."""
     columns = [("Balanced accuracy", lambda name: _bar(study, name)), *_repeated(study)]
     for score, label in (
+        *((("patient_balanced_accuracy", "Balanced accuracy, patients"),) if study.case == "test image" else ()),
         ("accuracy", "Accuracy"),
         ("macro_f1", "F1, macro"),
         ("roc_auc", "ROC AUC"),
@@ -115,7 +126,7 @@ def models_table(study: Study) -> Table:
     }
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in columns)]]
     caption = (
-        f"Scores on {study.n} test images with {study.confidence} intervals from a bootstrap over groups of images. "
+        f"Scores on {count(study.n, study.case)} with {study.confidence} intervals from a bootstrap over groups of images. "
         f"{'Scores and intervals are those of the first repeat. ' if study.repeats > 1 else ''}"
         f"{'Click a heading to sort by its column.' if len(rows) > 1 else ''}"
     )
@@ -159,6 +170,7 @@ def class_table(study: Study, model: str) -> Table:
     kept = {
         stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
     }
+    kept |= {"support": f"{study.case.capitalize()}s"} if "support" in kept else {}
     rows = [
         [
             Cell(name),
@@ -269,6 +281,7 @@ def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
         (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
         (name in study.alike, "plain", "≈ highest"),
         (scores.get("collapsed"), "bad", "collapsed"),
+        (scores.get("nearly_collapsed") and not scores.get("collapsed"), "bad", "nearly collapsed"),
         (scores.get("leak_suspect"), "bad", "leak suspected"),
     )
     return tuple((kind, text) for applies, kind, text in marks if applies)

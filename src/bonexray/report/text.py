@@ -1,8 +1,11 @@
 """Sentences of the report that depend on the study."""
 
+from bonexray.data.scores import collapse_of
 from bonexray.report.data import Study
 from bonexray.results.tables import comparison_sentence, warnings_of
 from bonexray.results.wording import count, listed, missing, number, span
+
+NO_SKILL = "no_skill_log_loss"
 
 
 def answer(study: Study) -> list[str]:
@@ -13,7 +16,7 @@ def answer(study: Study) -> list[str]:
         f"Of {models} networks on {head['dataset']}, {title} was chosen on validation."
         if models > 1
         else f"The study has a single network, {title}, on {head['dataset']}.",
-        f"On {count(study.n, 'test image')} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
+        f"On {count(study.n, study.case)} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
         f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always predicting the majority class reaches "
         f"{number(head['baseline_balanced_accuracy'])}.",
     ]
@@ -25,9 +28,11 @@ def answer(study: Study) -> list[str]:
 def study_warnings(study: Study) -> list[str]:
     """Return warnings that a reader needs before using a number of this study."""
     warnings = warnings_of(study.headline)
-    collapsed = [study.titles[name] for name in study.titles if study.scores[name].get("collapsed")]
-    if collapsed:
-        warnings.append(f"Collapsed, with one prediction for every test image: {listed(collapsed)}.")
+    collapses: dict[str, list[str]] = {}
+    for name, title in study.titles.items():
+        collapses.setdefault(collapse_of(study.scores[name]), []).append(title)
+    warnings += [f"Collapsed, with {how}: {listed(titles)}." for how, titles in collapses.items() if how]
+    warnings += _no_skill(study)
     chosen, baseline = study.headline.get("balanced_accuracy_low"), study.headline["baseline_balanced_accuracy"]
     if not missing(chosen) and chosen <= baseline:
         warnings.append(
@@ -37,13 +42,57 @@ def study_warnings(study: Study) -> list[str]:
     return warnings
 
 
+def _no_skill(study: Study) -> list[str]:
+    """Return a warning if the log loss of any model is above that of always answering the class shares."""
+    above = [
+        title
+        for name, title in study.titles.items()
+        if not (missing(loss := study.scores[name].get("log_loss")) or missing(study.scores[name].get(NO_SKILL)))
+        and loss > study.scores[name][NO_SKILL]
+    ]
+    if not above:
+        return []
+    return [
+        f"Worse than knowing nothing, by log loss ({number(study.headline.get(NO_SKILL))} for always answering the "
+        f"class shares): {listed(above)}. Their probabilities mislead, whatever their accuracy."
+    ]
+
+
+def prior_sentence(study: Study) -> str:
+    """Return which prior the probabilities answer to, and how they came to it."""
+    settings, stated = study.settings, study.settings.evaluate.prevalence
+    shares = ", ".join(f"{name} {share:g}" for name, share in stated.items()) if stated else ""
+    prior = f"a stated prevalence ({shares})" if stated else "the class shares of training"
+    if settings.train.class_weights == "balanced":
+        how = "were brought back from the equal shares that balanced class weights teach"
+    else:
+        how = "were brought from the class shares of training" if stated else "needed no correction"
+    return (
+        f"Log loss, Brier score and calibration are of probabilities that answer to {prior}; they {how}. Predictions and "
+        "rankings are those of the uncorrected answers."
+    )
+
+
+def operating_caption(study: Study) -> str:
+    """Return what the table of the operating point shows; empty if the study has none."""
+    scores, wanted = study.scores[study.headline["model"]], study.settings.evaluate.sensitivity
+    if missing(scores.get("operating_n")):
+        return ""
+    return (
+        f"Threshold with a sensitivity of at least {number(wanted, 2)} for {scores['operating_positive']} on validation, "
+        f"and its rates on {count(scores['operating_n'], 'test patient')} ({scores['operating_positives']} positive) with "
+        f"exact {study.confidence} intervals; predictive values at a prevalence of "
+        f"{number(scores['operating_prevalence'], 2)}"
+    )
+
+
 def limitations(study: Study) -> list[str]:
     """Return the limitations that follow from the design of the study."""
     settings, limits = study.settings, []
     if study.simulated:
         limits.append("The images are simulated radiographs. The results are no evidence about patients.")
     limits.append(
-        f"{count(study.n, 'test image')} of {count(int(study.scores[study.headline['model']].get('n_groups') or study.n), 'group')}: "
+        f"{count(study.n, study.case)} of {count(int(study.scores[study.headline['model']].get('n_groups') or study.n), 'group')}: "
         "the intervals are accordingly wide, and small differences cannot be detected."
     )
     if study.folds == 1:

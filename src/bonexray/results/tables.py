@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from rich.table import Table
 
+from bonexray.data.scores import collapse_of
 from bonexray.results.wording import number, percent, with_interval
 
 CLOSE = 0.05  # difference in balanced accuracy
@@ -68,7 +69,7 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top
             with_interval(row, "accuracy"),
             number(row["macro_f1"]),
             number(row["roc_auc"]),
-            "collapsed: one class for every image" if row["collapsed"] else "",
+            f"collapsed: {collapse}" if (collapse := collapse_of(row)) else "",
         )
     first = comparison.iloc[0]
     table.add_section()
@@ -94,7 +95,7 @@ def markdown_table(
     ]
     for row in rows_shown(comparison, headline["model"], top):
         name = f"**{row['title']}** (chosen on validation)" if row["model"] == headline["model"] else row["title"]
-        name += ", collapsed" if row["collapsed"] else ""
+        name += ", collapsed" if row["collapsed"] else ", nearly collapsed" if collapse_of(row) else ""
         scores = f"{with_interval(row, 'balanced_accuracy')} | {with_interval(row, 'accuracy')}"
         lines.append(
             f"| {row['rank']} | {name} | {row['starts_from']} | {scores} | {number(row['macro_f1'])} | {number(row['roc_auc'])} |"

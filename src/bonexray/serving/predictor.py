@@ -23,7 +23,8 @@ class Answer:
 
     Attributes:
         label: the most probable class; None if the X-ray could not be read.
-        probabilities: float32 (classes,), in the order of the class map; None if the X-ray could not be read.
+        probabilities: float32 (classes,), in the order of the class map, the model's own: with balanced class weights
+            they take all classes to be equally common. None if the X-ray could not be read.
         reason: reason that the X-ray could not be read, else None.
         image: float32 (px, px) in [0, 1], the network's input, if requested.
         heat: float (px, px) in [0, 1], the heat map for the label, if requested.

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from bonexray.data.scores import collapse_of
 from bonexray.figures.canvas.canvas import (
     BLUE,
     GRAY,
@@ -39,7 +40,8 @@ def model_comparison(
     """Draw balanced accuracy on test with its interval, the best model at the top, and the majority baseline.
 
     Args:
-        table: one row per model: title, balanced_accuracy with _low and _high, baseline_balanced_accuracy, collapsed, n.
+        table: one row per model: title, balanced_accuracy with _low and _high, baseline_balanced_accuracy, collapsed, nearly_collapsed,
+            unit, n.
         chosen: title of the model chosen on validation.
         path: the PNG to write.
         alike: titles of models that do not differ significantly from the best: they are filled, all others hollow. If
@@ -51,7 +53,7 @@ def model_comparison(
     names = fit_distinct([f"{t} *" if t == chosen else t for t in table["title"]], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width = left + 3.6 + 1.45
-    note = f"{int(table['n'].iloc[0])} test images; line: bootstrap interval over groups"
+    note = f"{int(table['n'].iloc[0])} test {table['unit'].iloc[0]}s; line: bootstrap interval over groups"
     head, small, top = fit_head("Balanced accuracy on test", width, note)
     keys = _keys(table, chosen, baseline, alike, ensembles)
     under = 0.4 + 0.18 * len(keys) + PAD
@@ -60,7 +62,7 @@ def model_comparison(
     axis = plot_at(drawing, left, top, 3.6, ROW * len(table))
     axis.axvline(baseline, color=ORANGE, linestyle="--", linewidth=1.2)
     for position, row in table.iterrows():
-        colour = VERMILION if row["collapsed"] else (BLUE if row["title"] == chosen else GRAY)
+        colour = VERMILION if collapse_of(row) else (BLUE if row["title"] == chosen else GRAY)
         filled = alike is None or row["title"] in alike
         _interval(axis, position, row, colour, "D" if row["title"] in ensembles else "o", colour if filled else "white")
         surface.text(left - 0.1, top + (position + 0.5) * ROW, names[position], size=TEXT, ha="right", va="center")
@@ -73,7 +75,7 @@ def model_comparison(
 
 def _interval(axis: Axes, position: int, row: pd.Series, colour: str, marker: str, face: str) -> None:
     ends = [row["balanced_accuracy_low"], row["balanced_accuracy_high"]]
-    axis.plot(ends, [position, position], color=colour, linewidth=2, linestyle=":" if row["collapsed"] else "-")
+    axis.plot(ends, [position, position], color=colour, linewidth=2, linestyle=":" if collapse_of(row) else "-")
     axis.plot(
         row["balanced_accuracy"],
         position,
@@ -108,8 +110,9 @@ def _keys(
             keys.append(key("o", "hollow: worse than the best, after Holm's correction", face="white"))
     if set(ensembles) & set(table["title"]):
         keys.append(key("D", "diamond: ensemble"))
-    if table["collapsed"].any():
-        keys.append(key("o", "vermilion and dotted: same prediction for every image", VERMILION, ":"))
+    collapses = {collapse_of(row) for _, row in table.iterrows()} - {""}
+    if collapses:  # the longer one includes the other
+        keys.append(key("o", f"vermilion and dotted: {max(collapses, key=len)}", VERMILION, ":"))
     return keys
 
 

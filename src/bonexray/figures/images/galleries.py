@@ -59,21 +59,24 @@ def sample_predictions(images: Sequence[np.ndarray], rows: pd.DataFrame, title: 
     save(drawing, path)
 
 
-def misclassified(images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, path: Path) -> None:
+def misclassified(
+    images: Sequence[np.ndarray], rows: pd.DataFrame, title: str, path: Path, unit: str = "image"
+) -> None:
     """Draw misclassified images, the most confident first, at most `ERRORS`, with the probabilities of all classes.
 
     Args:
         images: float (px, px) in [0, 1], in the order of `rows`; only those drawn are read.
-        rows: one row per test image: label, predicted, and prob_<class> for every class in order.
+        rows: one row per test image or patient: label, predicted, and prob_<class> for every class in order.
         title: above all of them.
         path: the PNG to write.
+        unit: what a row stands for, image or patient.
     """
     classes = [name.removeprefix("prob_") for name in rows if name.startswith("prob_")]
     wrong = surest_errors(rows)
-    note = f"wrong: {len(wrong)} of {len(rows)} test images"
+    note = f"wrong: {len(wrong)} of {len(rows)} test {unit}s"
     note += f", here the {ERRORS} most confident" if len(wrong) > ERRORS else ""
     note += "; • and blue: the actual class"
-    note = note if len(wrong) else f"All {len(rows)} test images are classified correctly."
+    note = note if len(wrong) else f"All {len(rows)} test {unit}s are classified correctly."
     selected = wrong[:ERRORS]
     columns = min(4, max(len(selected), 2))
     width = 2 * PAD + columns * (TILE + GAP)

@@ -9,9 +9,10 @@ import pandas as pd
 from bonexray.data.arrays import ArrayFile
 from bonexray.evaluate import curves
 from bonexray.evaluate.evaluation import Evaluation
+from bonexray.evaluate.operating_point import OperatingPoint
 from bonexray.evaluate.split_predictions import SplitPredictions
 from bonexray.figures.images import galleries
-from bonexray.figures.model import confusion, probability_curves
+from bonexray.figures.model import confusion, decision_curve, probability_curves
 
 SAMPLES = 8
 
@@ -33,18 +34,21 @@ def draw_evaluation(
         title: of the model, for readers.
         classes: names of the classes in the order of the probabilities.
         confidence: level of the bands.
-        images: float32 (images, px, px) in [0, 1], in the order of the manifest.
+        images: float32 (images, px, px) in [0, 1], in the order of the manifest; of a patient the first is drawn.
         folder: for the files.
     """
     scores, test = evaluation.scores, evaluation.test
-    on_test = f"{title}: {scores['n']} test images"
+    on_test = f"{title}: {scores['n']} test {scores['unit']}s"
     confusion.confusion_matrix(scores["confusion"], on_test, folder / f"{name}_confusion_matrix.png")
     rows = _with_probabilities(test, classes)
     samples = _samples(rows)
     galleries.sample_predictions(images[samples["place"]], samples, on_test, folder / f"{name}_sample_predictions.png")
-    galleries.misclassified(_ImagesOfRows(images, rows["place"]), rows, title, folder / f"{name}_misclassified.png")
+    each = _ImagesOfRows(images, rows["place"])
+    galleries.misclassified(each, rows, title, folder / f"{name}_misclassified.png", unit=scores["unit"])
     _draw_curves(evaluation, name, title, classes, confidence, folder)
     _draw_reliability(evaluation, name, title, confidence, folder)
+    if evaluation.operating_point:
+        _draw_decisions(evaluation.operating_point, name, title, scores, folder)
     _results(rows, classes).to_csv(
         folder / f"results_{name}.csv", index=False, lineterminator="\n", float_format="%.6f"
     )
@@ -93,12 +97,24 @@ def _areas(scores: Mapping[str, object], score: str, classes: list[str]) -> dict
 def _draw_reliability(evaluation: Evaluation, name: str, title: str, confidence: float, folder: Path) -> None:
     before, after = (
         curves.reliability_curve(a.labels, a.probabilities, evaluation.draws, confidence)
-        for a in (evaluation.test, evaluation.calibrated)
+        for a in (evaluation.corrected, evaluation.calibrated)
     )
     errors = tuple(float(evaluation.scores[f"{kind}expected_calibration_error"]) for kind in ("", "calibrated_"))
     probability_curves.reliability_diagram(before, after, errors, title, folder / f"{name}_reliability.png")
     filled = before[before["images"] > 0][["confidence", "accuracy", "images"]]
     filled.to_csv(folder / f"{name}_reliability.csv", index=False, lineterminator="\n", float_format="%.6f")
+
+
+def _draw_decisions(point: OperatingPoint, name: str, title: str, scores: Mapping[str, object], folder: Path) -> None:
+    prevalence = float(scores["operating_prevalence"])
+    point.curve.to_csv(folder / f"{name}_decision_curve.csv", index=False, lineterminator="\n", float_format="%.6f")
+    decision_curve.decision_curve(
+        point.curve,
+        point.positive,
+        prevalence,
+        f"{title}: {scores['operating_n']} test patients",
+        folder / f"{name}_decision_curve.png",
+    )
 
 
 def _with_probabilities(test: SplitPredictions, classes: list[str]) -> pd.DataFrame:
