@@ -43,6 +43,19 @@ def test_ensembles_predict_every_row_and_are_fitted_for_each_training(kind: str)
     assert list(fitted) == [f"repeat {r}, fold {f}" for r in (1, 2) for f in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("kind", ["weighted", "stacking"])
+def test_a_validation_image_is_predicted_without_its_patient(kind: str) -> None:
+    given = Panel(*_first(panel()))
+    found, _ = ensemble(kind, given, UNSORTED)
+    val = (given.rows["split"] == "val").to_numpy()
+    mine = val & (given.rows["group"] == given.rows.loc[val, "group"].iloc[0]).to_numpy()
+    other = next(name for name in UNSORTED if name not in set(given.rows.loc[mine, "label"]))
+    relabelled = Panel(given.rows.assign(label=given.rows["label"].mask(mine, other)), given.probabilities)
+    again, _ = ensemble(kind, relabelled, UNSORTED)
+    assert again[mine] == pytest.approx(found[mine])
+    assert again[val & ~mine] != pytest.approx(found[val & ~mine])
+
+
 def test_mean_averages_the_members() -> None:
     given = panel()
     found, _ = ensemble("mean", given, UNSORTED)

@@ -115,6 +115,35 @@ def fit_ensemble(kind: str, labels: np.ndarray, groups: np.ndarray, probabilitie
     return ENSEMBLES[kind](labels, groups, probabilities)
 
 
+def held_out_predictions(
+    kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Return the predictions for the validation images of ensembles that were fitted without the image's group.
+
+    A temperature fitted on them holds on new images; fitted on the ensemble's own images, it would be too sure. With a
+    single group nothing can be held out, and the predictions are of the ensemble itself.
+
+    Args:
+        kind: name in `ENSEMBLES`.
+        labels: int (images,), indices of the class map.
+        groups: (images,), the same value for images of one patient.
+        probabilities: float (models, images, classes).
+
+    Returns:
+        Float (images, classes).
+
+    References:
+        Stone, Cross-Validatory Choice and Assessment of Statistical Predictions, JRSS B 36, 1974.
+    """
+    folds, found = min(FOLDS, len(np.unique(groups))), np.zeros(probabilities.shape[1:])
+    if folds < 2:
+        return fit_ensemble(kind, labels, groups, probabilities).predict(probabilities)
+    for train, held_out in GroupKFold(folds).split(labels, labels, groups):
+        fitted = fit_ensemble(kind, labels[train], groups[train], probabilities[:, train])
+        found[held_out] = fitted.predict(probabilities[:, held_out])
+    return found
+
+
 def _features(probabilities: np.ndarray) -> np.ndarray:
     """Return float (images, models x classes): log probabilities, centred for each member."""
     logs = np.log(np.maximum(probabilities, SMALLEST))

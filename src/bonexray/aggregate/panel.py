@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.comparison import compare_pairs
-from bonexray.aggregate.ensembles import fit_ensemble
+from bonexray.aggregate.ensembles import fit_ensemble, held_out_predictions
 from bonexray.aggregate.friedman import Ranks, compare_ranks
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import class_numbers
@@ -71,16 +71,18 @@ def ensemble(kind: str, panel: Panel, classes: list[str]) -> tuple[np.ndarray, d
         classes: names of the classes.
 
     Returns:
-        Probabilities for every row, float (rows, classes), and the fitted parameters of each training.
+        Probabilities for every row, float (rows, classes), those of validation images from fits without their group;
+        and the fitted parameters of each training.
     """
     members = np.stack(list(panel.probabilities.values()))
     probabilities, parameters = np.zeros(members.shape[1:]), {}
     for (repeat, fold), block in panel.rows.groupby(["repeat", "fold"], sort=False):
         rows = block.index.to_numpy()
         val = block[block["split"] == "val"]
-        labels, groups = class_numbers(val["label"], classes), val["group"].to_numpy()
-        fitted = fit_ensemble(kind, labels, groups, members[:, val.index.to_numpy()])
+        known = class_numbers(val["label"], classes), val["group"].to_numpy(), members[:, val.index.to_numpy()]
+        fitted = fit_ensemble(kind, *known)
         probabilities[rows] = fitted.predict(members[:, rows])
+        probabilities[val.index.to_numpy()] = held_out_predictions(kind, *known)
         parameters[f"repeat {repeat}, fold {fold}"] = fitted.parameters
     return probabilities, parameters
 
