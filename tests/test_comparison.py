@@ -14,11 +14,11 @@ from bonexray.aggregate.comparison import (
     bootstrap_p,
     compare_pairs,
     delong_p,
-    holm,
     mcnemar_p,
     not_distinguishable,
     resampled_balanced_accuracy,
 )
+from bonexray.aggregate.multiplicity import holm, max_t
 from bonexray.evaluate.bootstrap import Draws, draw
 
 NAMES = ["normal", "osteopenia", "osteoporosis"]
@@ -146,6 +146,67 @@ def test_resamples_do_not_limit_p() -> None:
 
 def test_a_constant_difference_has_the_p_of_a_sign_test() -> None:
     assert bootstrap_p(np.full((57, 1), 1.0), Draws(np.ones((57, 6)), 50, 6)) == pytest.approx([2 * 0.5**6])
+
+
+# Repeats, the planned pair and the correction for all pairs
+
+
+def test_pairs_are_of_means_over_repeats() -> None:
+    labels, models = panel(1, [0, 0.3, 1, 2])
+    score = [balanced_accuracy_score(labels, answers.argmax(axis=1)) for answers in models.values()]
+    one, other = (np.stack([models[name] for name in names]) for names in (["m0", "m1"], ["m2", "m3"]))
+    [row] = compared(labels, {"one": one, "other": other}).to_dict("records")
+    assert row["difference"] == pytest.approx((score[0] + score[1] - score[2] - score[3]) / 2)
+    assert np.isnan([row["p_mcnemar"], row["p_delong_holm"]]).all()
+
+
+def test_repeats_of_differing_quality_widen_the_interval_of_a_pair() -> None:
+    labels, models = panel(1, [0, 3, 0.7, 0.7, 0.7], count=200)
+    [alike, *_] = compared(labels, {"one": models["m2"][None], "other": models["m3"][None]}).to_dict("records")
+    differing = np.stack([models["m0"], models["m1"]])
+    [row] = compared(labels, {"one": differing, "other": np.stack([models["m3"]] * 2)}).to_dict("records")
+    assert row["difference_error"] > 2 * alike["difference_error"]
+
+
+def test_the_planned_pair_is_tested_at_full_level() -> None:
+    labels, models = panel(3, [0, 0.2, 0.4, 0.6])
+    draws = draw(np.arange(len(labels)), 500, 7)
+    pairs = compare_pairs(labels, draws, models, NAMES, 0.95, ["m2", "m0"])
+    [planned] = pairs[pairs["primary"] == 1].to_dict("records")
+    assert (planned["one"], planned["other"]) == ("m0", "m2")
+    assert planned["p_bootstrap"] == planned["p_bootstrap_holm"] == planned["p_bootstrap_max_t"]
+    others = pairs[pairs["primary"] == 0]
+    assert list(others["p_bootstrap_holm"]) == list(holm(others["p_bootstrap"].to_numpy()))
+
+
+@few_examples
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(2, 200), st.floats(0, 0.99))
+def test_max_t_lies_between_p_and_holm_and_keeps_their_order(
+    seed: int, pairs: int, freedom: int, correlation: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    shared, own = rng.standard_normal((500, 1)), rng.standard_normal((500, pairs))
+    resampled = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+    p = rng.random(pairs) ** 3
+    corrected = max_t(p, resampled, freedom)
+    assert (p <= corrected).all() and (corrected <= holm(p)).all()
+    assert (np.diff(corrected[np.argsort(p)]) >= 0).all()
+
+
+def test_max_t_of_independent_pairs_is_sidaks_and_of_equal_pairs_is_p() -> None:
+    rng, p = np.random.default_rng(1), np.full(10, 0.01)
+    independent = rng.standard_normal((100_000, 10))
+    assert max_t(p, independent, 10**6) == pytest.approx(1 - 0.99**10, rel=0.03)
+    assert max_t(p, np.repeat(independent[:, :1], 10, axis=1), 30) == pytest.approx(p, rel=0.05)
+
+
+def test_max_t_equals_the_studentized_range_for_all_pairs_of_equal_models() -> None:
+    models, freedom, one, other = 6, 20, *np.triu_indices(6, 1)
+    draws = np.random.default_rng(1).standard_normal((100_000, models))
+    p = np.full(len(one), 0.004)
+    statistic = stats.t.isf(0.002, freedom)
+    expected = stats.studentized_range.sf(statistic * np.sqrt(2), models, freedom)
+    assert max_t(p, draws[:, one] - draws[:, other], freedom)[0] == pytest.approx(expected, rel=0.03)
 
 
 # McNemar, DeLong and Holm

@@ -9,8 +9,10 @@ from trainings import UNSORTED, one_hot, predictions_of_trainings
 
 from bonexray.data.folds import FIRST
 from bonexray.data.predictions import read_predictions, write_predictions
+from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import Evaluation, evaluate, scores_of_trainings
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy
+from bonexray.evaluate.repeats import repeat_weights
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import predictions_in
 
@@ -165,10 +167,39 @@ def test_repeats_give_mean_and_standard_deviation() -> None:
         for tested in (predictions_in(rows, probabilities, UNSORTED, "test", repeat) for repeat in (1, 2, 3))
     ]
     assert scores["repeats"] == 3
-    assert scores["macro_f1"] == pytest.approx(each[0])
-    assert scores["macro_f1_mean"] == pytest.approx(np.mean(each))
+    assert scores["macro_f1"] == pytest.approx(np.mean(each))
+    assert scores["macro_f1_low"] <= scores["macro_f1"] <= scores["macro_f1_high"]
     assert scores["macro_f1_sd"] == pytest.approx(np.std(each, ddof=1)) and np.std(each) > 0
-    assert not [name for name in evaluated(*predictions_of_trainings(3, 1)).scores if name.endswith(("_mean", "_sd"))]
+    assert not [name for name in evaluated(*predictions_of_trainings(3, 1)).scores if name.endswith("_sd")]
+
+
+def test_seeds_of_differing_quality_widen_the_interval() -> None:
+    rows, probabilities = predictions_of_trainings(6, 5)
+    truth = one_hot([UNSORTED.index(label) for label in rows["label"]], 3)
+    quality = np.array([0.6, 0.2, 0.4, 0.8, 1])[rows["repeat"] - 1][:, None]
+    probabilities = (1 - quality) * probabilities[:, [1, 2, 0]] + quality * truth
+    first = (rows["repeat"] == 1).to_numpy()
+    alone = evaluated(rows[first].reset_index(drop=True), probabilities[first]).scores
+    together = evaluated(rows, probabilities).scores
+    for score in ("balanced_accuracy", "log_loss"):
+        widths = [scores[f"{score}_high"] - scores[f"{score}_low"] for scores in (alone, together)]
+        assert widths[1] > 1.2 * widths[0]
+
+
+def test_validation_scores_are_means_over_repeats() -> None:
+    rows, probabilities = predictions_of_trainings(3, 3)
+    each = [
+        all_metrics(val.labels, val.probabilities, UNSORTED)["balanced_accuracy"]
+        for val in (predictions_in(rows, probabilities, UNSORTED, "val", repeat) for repeat in (1, 2, 3))
+    ]
+    assert evaluated(rows, probabilities).scores["val_balanced_accuracy"] == pytest.approx(np.mean(each))
+
+
+def test_drawn_repeats_have_the_variance_of_their_mean() -> None:
+    draws, values = draw(np.arange(9), 20_000, 7), np.array([0.2, 0.5, 0.6, 0.9])
+    drawn = draws.resampled(repeat_weights(draws, 4, 1) @ values)
+    assert drawn.std() == pytest.approx(values.std(ddof=1) / 2, rel=0.02)
+    assert (repeat_weights(draws, 1, 1) == 1).all()
 
 
 def test_every_training_has_a_score() -> None:

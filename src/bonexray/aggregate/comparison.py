@@ -1,16 +1,19 @@
 """Paired tests of the difference between two models, for all pairs at once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bonexray.aggregate.multiplicity import holm, max_t
 from bonexray.evaluate.bootstrap import Draws, standard_error
+from bonexray.evaluate.repeats import mean_over_repeats, repeat_weights
 from bonexray.evaluate.sample import ratio
 
 TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
+MAX_T = "p_bootstrap_max_t"
 NEGLIGIBLE = 1e-9
 
 
@@ -20,60 +23,99 @@ def compare_pairs(
     models: Mapping[str, np.ndarray],
     classes: list[str],
     confidence: float,
+    primary: Collection[str] = (),
 ) -> pd.DataFrame:
     """Compare every two models on the same images.
 
-    The bootstrap resamples whole groups. McNemar's and DeLong's tests treat images as independent: for groups of many
-    images their p values are too small, so quote the bootstrap's.
+    The bootstrap resamples whole groups, the same for all models, and the repeats of each model independently, because
+    the seeds of two models have nothing in common. McNemar's and DeLong's tests treat images as independent: for groups
+    of many images their p values are too small, so quote the bootstrap's.
 
     Args:
         labels: int (images,), indices of the class map.
         draws: draws of these images' groups.
-        models: name to probabilities, float (images, classes).
+        models: name to probabilities, float (images, classes) or (repeats, images, classes).
         classes: names of the classes.
         confidence: confidence level of the intervals of the difference.
+        primary: the two models of the comparison that was planned beforehand; none if empty.
 
     Returns:
-        A row for each pair, in the order of `models`: one, other; difference of balanced accuracy, one minus other,
-        with difference_low and difference_high, which exclude 0 exactly when p_bootstrap < 1 - confidence;
-        difference_error, its standard error; p_bootstrap (t test of the difference over that error, with one degree of
-        freedom fewer than there are groups), p_mcnemar (exact, of accuracy), p_delong (of the area under
-        the ROC curve; NaN unless there are two classes with images); and each p after Holm's correction over all pairs,
-        as `<p>_holm`.
+        A row for each pair, in the order of `models`: one, other; primary, 1 for the planned pair; difference of
+        balanced accuracy (means over repeats), one minus other, with difference_low and difference_high, which exclude
+        0 exactly when p_bootstrap < 1 - confidence; difference_error, its standard error; p_bootstrap (t test of the
+        difference over that error, with one degree of freedom fewer than there are groups), p_mcnemar (exact, of
+        accuracy), p_delong (of the area under the ROC curve; NaN unless there are two classes with images), both NaN
+        with repeats, because they test single trainings; and each p corrected for all pairs by Holm's method, as
+        `<p>_holm`, and p_bootstrap also by `max_t`. The planned pair is a family of its own: its p is not corrected,
+        and the others are corrected among themselves.
 
     References:
         McNemar, Psychometrika 12, 1947. DeLong et al., Biometrics 44, 1988. Holm, Scand. J. Statistics 6, 1979.
     """
     one, other = np.array(list(combinations(range(len(models)), 2)), int).reshape(-1, 2).T
-    right = np.stack([probabilities.argmax(axis=1) == labels for probabilities in models.values()])
-    resampled = resampled_balanced_accuracy(labels, right, draws.weights, len(classes))
-    difference = resampled[:, one] - resampled[:, other]
+    values = {name: value if value.ndim == 3 else value[None] for name, value in models.items()}
+    difference = _resampled_scores(labels, draws, values, len(classes))
+    difference = difference[:, one] - difference[:, other]
     low, high = difference_interval(difference, draws, confidence)
     names = np.array(list(models), object)
     pairs = pd.DataFrame(
         {
             "one": names[one],
             "other": names[other],
+            "primary": np.array([{names[a], names[b]} == set(primary) for a, b in zip(one, other, strict=True)], int),
             "difference": difference[0],
             "difference_low": low,
             "difference_high": high,
             "difference_error": difference_error(difference, draws),
             "p_bootstrap": bootstrap_p(difference, draws),
-            "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
-            "p_delong": _delong_of_two_classes(labels, models)[one, other],
+            **_tests_of_one_training(labels, values, one, other),
         }
     )
-    return pairs.assign(**{f"{test}_holm": holm(pairs[test].to_numpy()) for test in TESTS})
+    family, resampled = pairs["primary"].to_numpy() == 0, draws.resampled(difference)
+    for test in TESTS:
+        pairs[f"{test}_holm"] = pairs[test]
+        pairs.loc[family, f"{test}_holm"] = holm(pairs.loc[family, test].to_numpy())
+    pairs[MAX_T] = pairs["p_bootstrap"]
+    pairs.loc[family, MAX_T] = max_t(
+        pairs.loc[family, "p_bootstrap"].to_numpy(), resampled[:, family], freedom(draws)
+    )
+    return pairs
 
 
 def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> list[str]:
-    """Return the models that do not differ significantly from `best` by the bootstrap with Holm's correction.
+    """Return the models that do not differ significantly from `best` by the bootstrap with the max-T correction.
 
     A model whose p is undefined is among them.
     """
     with_best = pairs[(pairs["one"] == best) | (pairs["other"] == best)]
-    alike = with_best[~(with_best["p_bootstrap_holm"] < alpha)]
+    alike = with_best[~(with_best[MAX_T] < alpha)]
     return [row.other if row.one == best else row.one for row in alike.itertuples()]
+
+
+def _resampled_scores(
+    labels: np.ndarray, draws: Draws, models: Mapping[str, np.ndarray], classes: int
+) -> np.ndarray:
+    """Return the balanced accuracy of each model, a mean over its repeats, float (rows of the draws, models)."""
+    scores = []
+    for number, probabilities in enumerate(models.values()):
+        right = probabilities.argmax(axis=2) == labels
+        each = resampled_balanced_accuracy(labels, right, draws.weights, classes)
+        scores.append(mean_over_repeats(each, repeat_weights(draws, len(right), [number, len(right)])))
+    return np.stack(scores, axis=1)
+
+
+def _tests_of_one_training(
+    labels: np.ndarray, models: Mapping[str, np.ndarray], one: np.ndarray, other: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the p of McNemar's and DeLong's tests; NaN if a model has several repeats."""
+    if any(len(probabilities) > 1 for probabilities in models.values()):
+        return {test: np.full(len(one), np.nan) for test in ("p_mcnemar", "p_delong")}
+    single = {name: probabilities[0] for name, probabilities in models.items()}
+    right = np.stack([probabilities.argmax(axis=1) == labels for probabilities in single.values()])
+    return {
+        "p_mcnemar": mcnemar_p((right[one] & ~right[other]).sum(axis=1), (right[other] & ~right[one]).sum(axis=1)),
+        "p_delong": _delong_of_two_classes(labels, single)[one, other],
+    }
 
 
 def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
@@ -159,14 +201,6 @@ def delong_p(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
     gap, none = np.abs(area[:, None] - area), variance < 1e-12
     p = 2 * stats.norm.sf(ratio(gap, np.sqrt(np.where(none, 0, variance))))
     return np.where(none & (gap < 1e-12), 1.0, p)
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Return p values after Holm's correction over those that are defined; NaN stays NaN."""
-    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN sorts last
-    corrected = np.full(len(p), np.nan)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
-    return corrected
 
 
 def _delong_of_two_classes(labels: np.ndarray, models: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Ranks of models over folds or repeats: Friedman's test and Nemenyi's critical difference."""
+"""Ranks of models over folds: Friedman's test and Nemenyi's critical difference."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Ranks:
     """Mean ranks of the models over blocks, with their tests.
 
     Args:
-        blocks: number of folds or repeats.
+        blocks: number of folds.
         statistic: Friedman's chi square.
         p: p value of the hypothesis that all models are equal.
         mean_ranks: model to mean rank, the best (1) first.
@@ -36,7 +36,7 @@ def compare_ranks(scores: pd.DataFrame, alpha: float = 0.05) -> Ranks | None:
     Blocks are treated as independent. Folds share training images, so p is only a guide.
 
     Args:
-        scores: a row for each block (fold or repeat), a column for each model; higher is better, ties share a rank.
+        scores: a row for each block (a fold, never a repeat of one split), a column for each model; higher is better, ties share a rank.
         alpha: chance of a false difference among equal models.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The models of a study as one panel: ensembles, comparison of pairs, ranks over folds or repeats."""
+"""The models of a study as one panel: ensembles, comparison of pairs, ranks over folds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from bonexray.data.manifest import class_numbers
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import scores_of_trainings
 from bonexray.evaluate.patients import by_patient
+from bonexray.evaluate.repeats import each_repeat
 from bonexray.evaluate.settings import Evaluate
-from bonexray.evaluate.split_predictions import predictions_in
 
 KEYS = ["repeat", "fold", "id", "split", "label"]
 
@@ -88,15 +88,18 @@ def ensemble(kind: str, panel: Panel, classes: list[str]) -> tuple[np.ndarray, d
 
 
 def pairs_of(panel: Panel, classes: list[str], settings: Evaluate) -> pd.DataFrame:
-    """Compare every pair of members on the test images of the first repeat; see `compare_pairs`."""
-    tests = {name: predictions_in(panel.rows, values, classes, "test") for name, values in panel.probabilities.items()}
-    first = next(iter(tests.values()))
+    """Compare every pair of members on the test images, over all repeats; see `compare_pairs`."""
+    tests = {name: each_repeat(panel.rows, p, classes, "test") for name, p in panel.probabilities.items()}
+    first = next(iter(tests.values()))[0]
     draws = draw(first.groups, settings.resamples, settings.seed)
-    models = {name: test.probabilities for name, test in tests.items()}
-    return compare_pairs(first.labels, draws, models, classes, settings.confidence)
+    models = {name: np.stack([repeat.probabilities for repeat in repeats]) for name, repeats in tests.items()}
+    return compare_pairs(first.labels, draws, models, classes, settings.confidence, settings.primary or ())
 
 
 def ranks_of(panel: Panel, classes: list[str]) -> Ranks | None:
-    """Rank the members over folds and repeats; None with a single training of each model."""
+    """Rank the members over folds, by means over repeats; None with a single split.
+
+    Repeats of one split are no blocks: they share their test images.
+    """
     scores = {name: scores_of_trainings(panel.rows, values, classes) for name, values in panel.probabilities.items()}
-    return compare_ranks(pd.DataFrame(scores))
+    return compare_ranks(pd.DataFrame(scores).groupby(level=1).mean())

@@ -12,6 +12,7 @@ from bonexray.evaluate.metrics import OF_PROBABILITIES, all_metrics, balanced_ac
 from bonexray.evaluate.operating_point import OperatingPoint, operating_point
 from bonexray.evaluate.patients import by_patient, patient_scores
 from bonexray.evaluate.prior import Learned, corrected, no_skill_log_loss
+from bonexray.evaluate.repeats import each_repeat, mean_scores, resampled_means
 from bonexray.evaluate.settings import Evaluate, positive_classes
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
 
@@ -25,7 +26,7 @@ class Evaluation:
 
     Args:
         scores: name to number; `confusion` has the number of test images by actual, then predicted class.
-        test: predictions for the test images, or patients, with the model's own probabilities.
+        test: the first repeat's predictions for the test images, or patients, with the model's own probabilities.
         corrected: the same predictions with probabilities under the prior of training or the stated prevalence.
         calibrated: those at the temperature fitted on validation.
         draws: bootstrap draws over the test images' groups.
@@ -51,8 +52,9 @@ def evaluate(
     """Score a model on test, with intervals and a baseline, and on validation.
 
     Validation scores, by which a model is chosen, have the prefix `val_`; scores after temperature scaling have the
-    prefix `calibrated_`. Folds are scored together, each image once. With repeats, scores and intervals are those of
-    the first repeat, and `_mean` and `_sd` are over all repeats.
+    prefix `calibrated_`. Folds are scored together, each image once. With repeats, every score is the mean over them,
+    its interval is of patients and repeats resampled together (see `repeat_weights`), and `_sd` is its standard
+    deviation over repeats. Of the first repeat are `confusion`, the operating point and the scores of patients.
 
     Decisions and rankings are those of the model's own probabilities. Log loss, Brier score and calibration are of
     probabilities under the prior of training or the stated prevalence; see `corrected`.
@@ -71,63 +73,61 @@ def evaluate(
     of_patients, images = patient_scores(rows, probabilities, classes), rows
     if settings.unit == "patient":
         (rows, probabilities), (_, likely) = by_patient(images, probabilities), by_patient(images, likely)
-    val, test = (predictions_in(rows, probabilities, classes, split) for split in ("val", "test"))
-    likely_val, likely_test = (predictions_in(rows, likely, classes, split) for split in ("val", "test"))
-    by_fold = temperatures(likely_val)
-    scaled = calibrated(likely_test, by_fold)
-    draws = draw(test.groups, settings.resamples, settings.seed)
-    resampled = {
-        **resampled_metrics(test.labels, test.probabilities, draws, classes, ordered),
-        **resampled_metrics(test.labels, likely_test.probabilities, draws, classes, ordered, OF_PROBABILITIES),
-    }
-    validation = all_metrics(val.labels, val.probabilities, classes, ordered, likely_val.probabilities)
-    after_scaling = all_metrics(scaled.labels, scaled.probabilities, classes, ordered)
+    val, test = (each_repeat(rows, probabilities, classes, split) for split in ("val", "test"))
+    likely_val, likely_test = (each_repeat(rows, likely, classes, split) for split in ("val", "test"))
+    by_fold = [temperatures(repeat) for repeat in likely_val]
+    scaled = [calibrated(repeat, fitted) for repeat, fitted in zip(likely_test, by_fold, strict=True)]
+    draws = draw(test[0].groups, settings.resamples, settings.seed)
+    resampled = [
+        {
+            **resampled_metrics(own.labels, own.probabilities, draws, classes, ordered),
+            **resampled_metrics(own.labels, likely.probabilities, draws, classes, ordered, OF_PROBABILITIES),
+        }
+        for own, likely in zip(test, likely_test, strict=True)
+    ]
+    on_val, on_test = (
+        [
+            all_metrics(own.labels, own.probabilities, classes, ordered, likely.probabilities)
+            for own, likely in zip(*repeats, strict=True)
+        ]
+        for repeats in ((val, likely_val), (test, likely_test))
+    )
+    validation = mean_scores(on_val)
+    after_scaling = mean_scores([all_metrics(t.labels, t.probabilities, classes, ordered) for t in scaled])
+    every_temperature = [temperature for fitted in by_fold for temperature in fitted.values()]
     scores = {
         "unit": settings.unit,
-        "n": len(test.labels),
+        "n": len(test[0].labels),
         "n_groups": draws.groups,
-        **all_metrics(test.labels, test.probabilities, classes, ordered, likely_test.probabilities),
-        **intervals(resampled, draws, settings.confidence),
-        **over_repeats(rows, probabilities, classes, ordered, likely),
+        **mean_scores(on_test),
+        **intervals(resampled_means(resampled, draws, settings.seed), draws, settings.confidence),
+        **deviations(on_test),
         **{f"calibrated_{name}": after_scaling[name] for name in CALIBRATED},
-        "no_skill_log_loss": no_skill_log_loss(images, test.rows, classes, settings.prevalence),
-        "temperature": float(np.exp(np.mean(np.log(list(by_fold.values()))))),
-        "temperature_at_bound": int(any(map(at_bound, by_fold.values()))),
-        **baseline(rows, test, classes),
-        "collapsed": int(collapsed(test.probabilities)),
+        "no_skill_log_loss": no_skill_log_loss(images, test[0].rows, classes, settings.prevalence),
+        "temperature": float(np.exp(np.mean(np.log(every_temperature)))),
+        "temperature_at_bound": int(any(map(at_bound, every_temperature))),
+        **baseline(rows, test[0], classes),
+        "collapsed": int(all(collapsed(repeat.probabilities) for repeat in test)),
         **collapse_scores(rows, probabilities, classes),
         **of_patients,
         **({"operating_positive": point.positive, **point.scores} if point else {}),
-        "val_n": len(val.labels),
-        "val_collapsed": int(collapsed(val.probabilities)),
+        "val_n": len(val[0].labels),
+        "val_collapsed": int(all(collapsed(repeat.probabilities) for repeat in val)),
         **{f"val_{name}": validation[name] for name in VALIDATION_SCORES},
-        "val_no_skill_log_loss": no_skill_log_loss(images, val.rows, classes, settings.prevalence),
-        "confusion": confusion_counts(test.labels, test.probabilities, classes),
+        "val_no_skill_log_loss": no_skill_log_loss(images, val[0].rows, classes, settings.prevalence),
+        "confusion": confusion_counts(test[0].labels, test[0].probabilities, classes),
     }
-    return Evaluation(scores, test, likely_test, scaled, draws, point)
+    return Evaluation(scores, test[0], likely_test[0], scaled[0], draws, point)
 
 
-def over_repeats(
-    rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool, likely: np.ndarray
-) -> dict[str, float]:
-    """Return mean and standard deviation of every test score over the repeats; nothing for a single repeat."""
-    repeats = sorted(set(rows["repeat"]))
-    if len(repeats) == 1:
+def deviations(each: list[dict[str, float]]) -> dict[str, float]:
+    """Return the number of repeats and every score's standard deviation over them; nothing for a single repeat."""
+    if len(each) == 1:
         return {}
-    tests, corrections = (
-        [predictions_in(rows, values, classes, "test", repeat) for repeat in repeats]
-        for values in (probabilities, likely)
-    )
-    table = pd.DataFrame(
-        [
-            all_metrics(own.labels, own.probabilities, classes, ordered, correction.probabilities)
-            for own, correction in zip(tests, corrections, strict=True)
-        ]
-    )
+    table = pd.DataFrame(each)
     table = table[[name for name in table if not name.startswith("support_")]]
     return {
-        "repeats": len(repeats),
-        **{f"{name}_mean": float(value) for name, value in table.mean(skipna=False).items()},
+        "repeats": len(each),
         **{f"{name}_sd": float(value) for name, value in table.std(ddof=1, skipna=False).items()},
     }
 

@@ -22,6 +22,7 @@ class Evaluate(Section):
     prevalence: dict[str, Inner] | None = None
     sensitivity: Inner | None = None
     positive: str | None = None
+    primary: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
 
     @field_validator("prevalence")
     @classmethod
