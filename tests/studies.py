@@ -147,10 +147,8 @@ def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
         scores |= {score: defined, f"{score}_low": defined and value - 0.1, f"{score}_high": defined and value + 0.1}
         if shape.repeats > 1:
             scores |= {f"{score}_mean": defined, f"{score}_sd": defined and 0.02}
-    for label in shape.classes:
-        scores |= {f"{stem}_{label}": value for stem in ("precision", "recall", "specificity", "f1", "roc_auc")} | {
-            f"support_{label}": 12
-        }
+    of_a_class = dict.fromkeys(("precision", "recall", "specificity", "f1", "roc_auc"), value) | {"support": 12}
+    scores["classes"] = {label: dict(of_a_class) for label in shape.classes}
     return scores | {
         "temperature": 1.3,
         "baseline_accuracy": 0.39,

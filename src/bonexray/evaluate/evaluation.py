@@ -8,6 +8,7 @@ import pandas as pd
 from bonexray.evaluate.bootstrap import Draws, draw, intervals, resampled_metrics
 from bonexray.evaluate.calibration import at_bound
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy, collapsed, confusion_counts
+from bonexray.evaluate.score_names import ClassScore, Name, nested, with_ending
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
 
@@ -20,7 +21,7 @@ class Evaluation:
     """The scores of a model, and the predictions that its figures show.
 
     Args:
-        scores: name to number; `confusion` has the number of test images by actual, then predicted class.
+        scores: name to number; `classes` has the scores of each class by class, then name; `confusion` has the number of test images by actual, then predicted class.
         test: predictions for the test images.
         calibrated: the same predictions at the temperature fitted on validation.
         draws: bootstrap draws over the test images' groups.
@@ -54,7 +55,7 @@ def evaluate(
     draws = draw(test.groups, settings.resamples, settings.seed)
     resampled = resampled_metrics(test.labels, test.probabilities, draws, classes, ordered)
     after_scaling = all_metrics(scaled.labels, scaled.probabilities, classes, ordered)
-    scores = {
+    scores: dict[Name, object] = {
         "n": len(test.labels),
         "n_groups": draws.groups,
         **all_metrics(test.labels, test.probabilities, classes, ordered),
@@ -70,22 +71,23 @@ def evaluate(
         **{f"val_{name}": validation[name] for name in VALIDATION_SCORES},
         "confusion": confusion_counts(test.labels, test.probabilities, classes),
     }
-    return Evaluation(scores, test, scaled, draws)
+    return Evaluation(nested(scores, classes), test, scaled, draws)
 
 
-def over_repeats(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool) -> dict[str, float]:
+def over_repeats(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], ordered: bool) -> dict[Name, float]:
     """Return mean and standard deviation of every test score over the repeats; nothing for a single repeat."""
     repeats = sorted(set(rows["repeat"]))
     if len(repeats) == 1:
         return {}
     tests = [predictions_in(rows, probabilities, classes, "test", repeat) for repeat in repeats]
-    table = pd.DataFrame([all_metrics(t.labels, t.probabilities, classes, ordered) for t in tests])
-    table = table[[name for name in table if not name.startswith("support_")]]
-    return {
-        "repeats": len(repeats),
-        **{f"{name}_mean": float(value) for name, value in table.mean(skipna=False).items()},
-        **{f"{name}_sd": float(value) for name, value in table.std(ddof=1, skipna=False).items()},
-    }
+    each = [all_metrics(t.labels, t.probabilities, classes, ordered) for t in tests]
+    found: dict[Name, float] = {"repeats": len(repeats)}
+    for name in each[0]:
+        if not (isinstance(name, ClassScore) and name.score == "support"):
+            values = np.array([scores[name] for scores in each], float)
+            found[with_ending(name, "_mean")] = float(values.mean())
+            found[with_ending(name, "_sd")] = float(values.std(ddof=1))
+    return found
 
 
 def scores_of_trainings(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> pd.Series:
