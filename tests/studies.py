@@ -169,10 +169,8 @@ def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
         }
         scores |= {"operating_positive": shape.classes[-1], "operating_threshold": 0.3, "operating_n": 32}
         scores |= {"operating_positives": 11, "operating_prevalence": 0.34, "val_operating_sensitivity": 0.91}
-    for label in shape.classes:
-        scores |= {f"{stem}_{label}": value for stem in ("precision", "recall", "specificity", "f1", "roc_auc")} | {
-            f"support_{label}": 12
-        }
+    of_a_class = dict.fromkeys(("precision", "recall", "specificity", "f1", "roc_auc"), value) | {"support": 12}
+    scores["classes"] = {label: dict(of_a_class) for label in shape.classes}
     return scores | {
         "temperature": 1.3,
         "baseline_accuracy": 0.39,

@@ -17,6 +17,7 @@ from bonexray.evaluate.calibration import (
 )
 from bonexray.evaluate.curves import GRID, MACRO, precision_recall_curves, reliability_curve, roc_curves
 from bonexray.evaluate.metrics import all_metrics
+from bonexray.evaluate.score_names import ClassScore
 
 NAMES = ["normal", "osteopenia", "osteoporosis"]
 few_examples = settings(max_examples=20, deadline=None, derandomize=True)
@@ -143,9 +144,9 @@ def test_the_area_under_a_curve_is_the_score() -> None:
     labels, probabilities = calibrated_cohort(1, 1500)
     scores = all_metrics(labels, probabilities, NAMES)
     roc, precision = (table.set_index("class") for table in curves(labels, probabilities))
-    for name, key in ((MACRO, "roc_auc"), ("osteopenia", "roc_auc_osteopenia")):
+    for name, key in ((MACRO, "roc_auc"), ("osteopenia", ClassScore("roc_auc", "osteopenia"))):
         assert np.trapezoid(roc.loc[name, "true_positive_rate"], GRID) == pytest.approx(scores[key], abs=0.003)
-    for name, key in ((MACRO, "macro_average_precision"), ("normal", "average_precision_normal")):
+    for name, key in ((MACRO, "macro_average_precision"), ("normal", ClassScore("average_precision", "normal"))):
         assert np.trapezoid(precision.loc[name, "precision"], GRID) == pytest.approx(scores[key], abs=0.01)
 
 

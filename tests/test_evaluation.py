@@ -74,9 +74,9 @@ def test_evaluation_follows_the_order_of_the_class_map(tmp_path: Path) -> None:
     rows, probabilities = predictions()
     write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
     scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS).scores
-    assert scores["recall_osteoporosis"] == 0.5
-    assert scores["recall_normal"] == scores["recall_osteopenia"] == 1
-    assert scores["precision_normal"] == pytest.approx(2 / 3)
+    assert scores["classes"]["osteoporosis"]["recall"] == 0.5
+    assert scores["classes"]["normal"]["recall"] == scores["classes"]["osteopenia"]["recall"] == 1
+    assert scores["classes"]["normal"]["precision"] == pytest.approx(2 / 3)
     assert scores["confusion"] == {
         "osteoporosis": {"osteoporosis": 1, "normal": 1, "osteopenia": 0},
         "normal": {"osteoporosis": 0, "normal": 2, "osteopenia": 0},
@@ -101,10 +101,10 @@ def test_collapse_is_detected_on_test() -> None:
 def test_every_score_lies_in_its_interval() -> None:
     rows, probabilities = predictions()
     scores = evaluated(rows, probabilities).scores
-    for name in all_metrics(np.array([0]), np.ones((1, 3)) / 3, UNSORTED):
-        if not name.startswith("support_"):
-            assert scores[f"{name}_low"] <= scores[name] + 1e-12
-            assert scores[name] <= scores[f"{name}_high"] + 1e-12
+    for block in (scores, *scores["classes"].values()):
+        for name in [name.removesuffix("_low") for name in block if name.endswith("_low")]:
+            assert block[f"{name}_low"] <= block[name] + 1e-12
+            assert block[name] <= block[f"{name}_high"] + 1e-12
 
 
 # Temperature

@@ -20,6 +20,7 @@ from bonexray.evaluate.metrics import (
     scores_of,
 )
 from bonexray.evaluate.sample import Sample
+from bonexray.evaluate.score_names import ClassScore
 
 NAMES = ["normal", "osteopenia", "osteoporosis", "frattura è"]
 few_examples = settings(max_examples=25, deadline=None, derandomize=True)
@@ -58,9 +59,9 @@ def rates(labels: np.ndarray, predicted: np.ndarray, classes: list[str], weights
         for average in ("macro", "weighted"):
             expected[f"{average}_{score}"] = function(labels, predicted, average=average, **options)
         each = function(labels, predicted, average=None, **options)
-        expected.update({f"{score}_{name}": value for name, value in zip(classes, each, strict=True)})
+        expected.update({ClassScore(score, name): value for name, value in zip(classes, each, strict=True)})
     specificity = [sk.recall_score(labels != c, predicted != c, sample_weight=weights) for c in numbers]
-    expected.update({f"specificity_{name}": value for name, value in zip(classes, specificity, strict=True)})
+    expected.update({ClassScore("specificity", name): value for name, value in zip(classes, specificity, strict=True)})
     support = [weights[labels == c].sum() for c in numbers]
     expected["macro_specificity"] = np.mean(specificity)
     expected["weighted_specificity"] = np.average(specificity, weights=support)
@@ -92,8 +93,8 @@ def by_scikit_learn(
         "mean_absolute_grade_error": sk.mean_absolute_error(labels, predicted, **options),
         "roc_auc": np.mean(areas),
         "macro_average_precision": np.mean(precisions),
-        **{f"roc_auc_{name}": area for name, area in zip(classes, areas, strict=True)},
-        **{f"average_precision_{name}": value for name, value in zip(classes, precisions, strict=True)},
+        **{ClassScore("roc_auc", name): area for name, area in zip(classes, areas, strict=True)},
+        **{ClassScore("average_precision", name): value for name, value in zip(classes, precisions, strict=True)},
     }
 
 
@@ -112,7 +113,7 @@ def test_scores_equal_scikit_learn(drawn: Drawn) -> None:
     labels, probabilities, _ = drawn
     classes = NAMES[: probabilities.shape[1]]
     found = all_metrics(labels, probabilities, classes, ordered=True)
-    support = {f"support_{name}": (labels == c).sum() for c, name in enumerate(classes)}
+    support = {ClassScore("support", name): (labels == c).sum() for c, name in enumerate(classes)}
     expected = by_scikit_learn(labels, probabilities, classes, np.ones(len(labels)))
     assert found == pytest.approx({**expected, **support})
 
@@ -151,7 +152,9 @@ def test_roc_auc_of_two_classes_is_that_of_the_second() -> None:
     labels, probabilities, _ = sample(1, 30, 2, 5)
     found = all_metrics(labels, probabilities, NAMES[:2])
     area = sk.roc_auc_score(labels, probabilities[:, 1])
-    assert [found[name] for name in ("roc_auc", "roc_auc_normal", "roc_auc_osteopenia")] == pytest.approx([area] * 3)
+    assert [
+        found[name] for name in ("roc_auc", ClassScore("roc_auc", "normal"), ClassScore("roc_auc", "osteopenia"))
+    ] == pytest.approx([area] * 3)
 
 
 def test_unordered_classes_have_no_grade_scores() -> None:
@@ -185,23 +188,23 @@ def test_a_class_without_images_leaves_other_scores_defined() -> None:
     labels = np.array([0, 0, 1, 1])
     scores = all_metrics(labels, one_hot([0, 1, 1, 1], 3), NAMES[:3], True)
     undefined = {"precision", "recall", "f1", "roc_auc", "average_precision"}
-    expected = {f"{name}_osteoporosis" for name in undefined} | {"roc_auc", "macro_average_precision"}
+    expected = {ClassScore(name, "osteoporosis") for name in undefined} | {"roc_auc", "macro_average_precision"}
     assert {name for name, value in scores.items() if np.isnan(value)} == expected
     assert scores["balanced_accuracy"] == scores["macro_recall"] == pytest.approx((0.5 + 1) / 2)
-    assert (scores["support_osteoporosis"], scores["specificity_osteoporosis"]) == (0, 1)
+    assert (scores[ClassScore("support", "osteoporosis")], scores[ClassScore("specificity", "osteoporosis")]) == (0, 1)
 
 
 def test_predicting_a_class_without_images_is_wrong() -> None:
     scores = all_metrics(np.array([0, 1]), one_hot([0, 2], 3), NAMES[:3])
-    assert (scores["precision_osteoporosis"], scores["f1_osteoporosis"]) == (0, 0)
-    assert np.isnan(scores["recall_osteoporosis"])
-    assert scores["specificity_osteoporosis"] == 0.5
+    assert (scores[ClassScore("precision", "osteoporosis")], scores[ClassScore("f1", "osteoporosis")]) == (0, 0)
+    assert np.isnan(scores[ClassScore("recall", "osteoporosis")])
+    assert scores[ClassScore("specificity", "osteoporosis")] == 0.5
     assert scores["macro_f1"] == 0.5
 
 
 def test_a_class_never_predicted_has_precision_0() -> None:
     scores = all_metrics(np.array([0, 0, 1]), one_hot([0, 0, 0], 2), NAMES[:2])
-    assert (scores["precision_osteopenia"], scores["macro_precision"]) == (0, pytest.approx(1 / 3))
+    assert (scores[ClassScore("precision", "osteopenia")], scores["macro_precision"]) == (0, pytest.approx(1 / 3))
 
 
 def test_predicting_one_class_is_a_collapse_at_chance_level() -> None:
@@ -212,7 +215,7 @@ def test_predicting_one_class_is_a_collapse_at_chance_level() -> None:
     chance = ("cohen_kappa", "quadratic_weighted_kappa", "matthews_correlation")
     assert [scores[name] for name in chance] == [0, 0, 0]
     assert scores["roc_auc"] == 0.5
-    assert scores["average_precision_osteoporosis"] == 0.5
+    assert scores[ClassScore("average_precision", "osteoporosis")] == 0.5
 
 
 def test_two_predicted_classes_are_no_collapse() -> None:
@@ -225,8 +228,14 @@ def test_a_single_image_has_scores() -> None:
     assert scores["log_loss"] == pytest.approx(-np.log(0.8))
     assert scores["brier"] == pytest.approx(0.2**2 + 2 * 0.1**2)
     assert scores["expected_calibration_error"] == pytest.approx(0.2)
-    assert scores["average_precision_osteopenia"] == 1
-    undefined = ("specificity_osteopenia", "macro_specificity", "cohen_kappa", "matthews_correlation", "roc_auc")
+    assert scores[ClassScore("average_precision", "osteopenia")] == 1
+    undefined = (
+        ClassScore("specificity", "osteopenia"),
+        "macro_specificity",
+        "cohen_kappa",
+        "matthews_correlation",
+        "roc_auc",
+    )
     assert np.isnan([scores[name] for name in undefined]).all()
 
 
@@ -238,7 +247,7 @@ def test_correlation_with_constant_labels_is_undefined() -> None:
 
 def test_ties_predict_the_first_class() -> None:
     scores = all_metrics(np.array([0, 1]), np.full((2, 2), 0.5), NAMES[:2])
-    assert (scores["recall_normal"], scores["recall_osteopenia"]) == (1, 0)
+    assert (scores[ClassScore("recall", "normal")], scores[ClassScore("recall", "osteopenia")]) == (1, 0)
 
 
 def test_log_loss_of_a_certain_error_is_finite() -> None:

@@ -76,9 +76,7 @@ def compare_pairs(
         pairs[f"{test}_holm"] = pairs[test]
         pairs.loc[family, f"{test}_holm"] = holm(pairs.loc[family, test].to_numpy())
     pairs[MAX_T] = pairs["p_bootstrap"]
-    pairs.loc[family, MAX_T] = max_t(
-        pairs.loc[family, "p_bootstrap"].to_numpy(), resampled[:, family], freedom(draws)
-    )
+    pairs.loc[family, MAX_T] = max_t(pairs.loc[family, "p_bootstrap"].to_numpy(), resampled[:, family], freedom(draws))
     return pairs
 
 
@@ -92,9 +90,7 @@ def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> 
     return [row.other if row.one == best else row.one for row in alike.itertuples()]
 
 
-def _resampled_scores(
-    labels: np.ndarray, draws: Draws, models: Mapping[str, np.ndarray], classes: int
-) -> np.ndarray:
+def _resampled_scores(labels: np.ndarray, draws: Draws, models: Mapping[str, np.ndarray], classes: int) -> np.ndarray:
     """Return the balanced accuracy of each model, a mean over its repeats, float (rows of the draws, models)."""
     scores = []
     for number, probabilities in enumerate(models.values()):

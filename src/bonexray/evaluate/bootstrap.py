@@ -9,6 +9,7 @@ from scipy.stats import t as student
 
 from bonexray.evaluate.metrics import METRICS, Metric, scores_of
 from bonexray.evaluate.sample import Sample
+from bonexray.evaluate.score_names import Name, with_ending
 
 CHUNK = 1_000_000  # weights in memory as floats at a time, however many images there are
 BLOCKS = 200  # jackknife blocks of groups; more would not estimate the skewness better
@@ -71,7 +72,7 @@ def resampled_metrics(
     classes: list[str],
     ordered: bool = False,
     metrics: Sequence[Metric] = METRICS,
-) -> dict[str, np.ndarray]:
+) -> dict[Name, np.ndarray]:
     """Return every score for every row of the draws.
 
     Args:
@@ -94,12 +95,12 @@ def resampled_metrics(
     return {name: np.concatenate([score[name] for score in scores]) for name in scores[0]}
 
 
-def intervals(resampled: dict[str, np.ndarray], draws: Draws, confidence: float) -> dict[str, float]:
+def intervals(resampled: dict[Name, np.ndarray], draws: Draws, confidence: float) -> dict[Name, float]:
     """Return `<name>_low` and `<name>_high` of every score; see `bounds`."""
     ends = {}
     for name, values in resampled.items():
         low, high = bounds(values, draws, confidence)
-        ends[f"{name}_low"], ends[f"{name}_high"] = float(low), float(high)
+        ends[with_ending(name, "_low")], ends[with_ending(name, "_high")] = float(low), float(high)
     return ends
 
 

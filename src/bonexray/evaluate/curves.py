@@ -1,6 +1,7 @@
 """ROC, precision-recall and reliability curves on a fixed grid, with bootstrap bands."""
 
 from collections.abc import Callable
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,15 @@ from bonexray.evaluate.metrics import BINS, bin_index
 from bonexray.evaluate.sample import ratio
 
 GRID = np.linspace(0, 1, 101)
-MACRO = "macro_average"
+
+
+class Mean(Enum):
+    """What stands for the mean over classes in the column `class`: no text, which could be a class's name."""
+
+    MACRO = "macro_average"
+
+
+MACRO = Mean.MACRO
 Curve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 

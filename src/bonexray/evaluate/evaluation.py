@@ -13,6 +13,7 @@ from bonexray.evaluate.operating_point import OperatingPoint, operating_point
 from bonexray.evaluate.patients import by_patient, patient_scores
 from bonexray.evaluate.prior import Learned, corrected, no_skill_log_loss
 from bonexray.evaluate.repeats import each_repeat, mean_scores, resampled_means
+from bonexray.evaluate.score_names import ClassScore, Name, nested, with_ending
 from bonexray.evaluate.settings import Evaluate, positive_classes
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
 
@@ -25,7 +26,8 @@ class Evaluation:
     """The scores of a model, and the predictions that its figures show.
 
     Args:
-        scores: name to number; `confusion` has the number of test images by actual, then predicted class.
+        scores: name to number; `classes` has the scores of each class by class, then name; `confusion` has the number
+            of test images by actual, then predicted class.
         test: the first repeat's predictions for the test images, or patients, with the model's own probabilities.
         corrected: the same predictions with probabilities under the prior of training or the stated prevalence.
         calibrated: those at the temperature fitted on validation.
@@ -95,7 +97,7 @@ def evaluate(
     validation = mean_scores(on_val)
     after_scaling = mean_scores([all_metrics(t.labels, t.probabilities, classes, ordered) for t in scaled])
     every_temperature = [temperature for fitted in by_fold for temperature in fitted.values()]
-    scores = {
+    scores: dict[Name, object] = {
         "unit": settings.unit,
         "n": len(test[0].labels),
         "n_groups": draws.groups,
@@ -117,19 +119,18 @@ def evaluate(
         "val_no_skill_log_loss": no_skill_log_loss(images, val[0].rows, classes, settings.prevalence),
         "confusion": confusion_counts(test[0].labels, test[0].probabilities, classes),
     }
-    return Evaluation(scores, test[0], likely_test[0], scaled[0], draws, point)
+    return Evaluation(nested(scores, classes), test[0], likely_test[0], scaled[0], draws, point)
 
 
-def deviations(each: list[dict[str, float]]) -> dict[str, float]:
+def deviations(each: list[dict[Name, float]]) -> dict[Name, float]:
     """Return the number of repeats and every score's standard deviation over them; nothing for a single repeat."""
     if len(each) == 1:
         return {}
-    table = pd.DataFrame(each)
-    table = table[[name for name in table if not name.startswith("support_")]]
-    return {
-        "repeats": len(each),
-        **{f"{name}_sd": float(value) for name, value in table.std(ddof=1, skipna=False).items()},
-    }
+    deviation: dict[Name, float] = {"repeats": len(each)}
+    for name in each[0]:
+        if not (isinstance(name, ClassScore) and name.score == "support"):
+            deviation[with_ending(name, "_sd")] = float(np.std([scores[name] for scores in each], ddof=1))
+    return deviation
 
 
 def scores_of_trainings(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> pd.Series:

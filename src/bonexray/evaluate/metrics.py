@@ -15,8 +15,9 @@ from sklearn.metrics import confusion_matrix
 
 from bonexray.evaluate.ranking_metrics import average_precision, roc_area
 from bonexray.evaluate.sample import Sample, ratio
+from bonexray.evaluate.score_names import ClassScore, Name
 
-Scores = Iterator[tuple[str, np.ndarray]]
+Scores = Iterator[tuple[Name, np.ndarray]]
 Metric = Callable[[Sample], Scores]
 BINS = 15  # of equal width, for the predicted class's probability
 
@@ -79,13 +80,13 @@ def discrimination(sample: Sample) -> Scores:
     ):
         areas = [area(sample.weights, sample.labels == c, score) for c, score in enumerate(sample.probabilities.T)]
         yield mean, np.mean(areas, axis=0)
-        yield from ((f"{name}_{label}", values) for label, values in zip(sample.classes, areas, strict=True))
+        yield from ((ClassScore(name, label), values) for label, values in zip(sample.classes, areas, strict=True))
 
 
 def per_class(sample: Sample) -> Scores:
     """Yield precision, recall (sensitivity), F1 and specificity of each class."""
     for name, values in _rates(sample).items():
-        yield from ((f"{name}_{label}", values[:, c]) for c, label in enumerate(sample.classes))
+        yield from ((ClassScore(name, label), values[:, c]) for c, label in enumerate(sample.classes))
 
 
 METRICS: list[Metric] = [overall, likelihood, averages, agreement, discrimination, per_class]
@@ -98,8 +99,8 @@ def all_metrics(
     classes: list[str],
     ordered: bool = False,
     corrected: np.ndarray | None = None,
-) -> dict[str, float]:
-    """Return every score in `METRICS`, and the number of images of each class as `support_<class>`.
+) -> dict[Name, float]:
+    """Return every score in `METRICS`, and the number of images of each class as `support`.
 
     Args:
         labels: int (images,), indices of the class map; at least one image.
@@ -115,11 +116,11 @@ def all_metrics(
     support = np.bincount(labels, minlength=len(classes))
     return {
         **{name: float(values[0]) for name, values in scores.items()},
-        **{f"support_{name}": int(count) for name, count in zip(classes, support, strict=True)},
+        **{ClassScore("support", name): int(count) for name, count in zip(classes, support, strict=True)},
     }
 
 
-def scores_of(sample: Sample, metrics: Sequence[Metric] = METRICS) -> dict[str, np.ndarray]:
+def scores_of(sample: Sample, metrics: Sequence[Metric] = METRICS) -> dict[Name, np.ndarray]:
     """Return every score by name, each float (draws,)."""
     return {name: values for metric in metrics for name, values in metric(sample)}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.evaluate.bootstrap import Draws
+from bonexray.evaluate.score_names import Name
 from bonexray.evaluate.split_predictions import SplitPredictions, predictions_in
 
 
@@ -16,7 +17,7 @@ def each_repeat(
     return [predictions_in(rows, probabilities, classes, split, repeat) for repeat in sorted(set(rows["repeat"]))]
 
 
-def mean_scores(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def mean_scores(each: Sequence[Mapping[Name, float]]) -> dict[Name, float]:
     """Return the mean of every score over the repeats; NaN where one is NaN."""
     return {name: type(value)(np.mean([scores[name] for scores in each])) for name, value in each[0].items()}
 
@@ -53,7 +54,7 @@ def mean_over_repeats(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(weights > 0, weights * values, 0).sum(axis=1)
 
 
-def resampled_means(each: Sequence[Mapping[str, np.ndarray]], draws: Draws, seed: int) -> dict[str, np.ndarray]:
+def resampled_means(each: Sequence[Mapping[Name, np.ndarray]], draws: Draws, seed: int) -> dict[Name, np.ndarray]:
     """Return every score's mean over repeats for every row of the draws.
 
     Args:
@@ -62,6 +63,4 @@ def resampled_means(each: Sequence[Mapping[str, np.ndarray]], draws: Draws, seed
         seed: seed of the drawn repeats.
     """
     weights = repeat_weights(draws, len(each), [seed, len(each)])
-    return {
-        name: mean_over_repeats(np.stack([scores[name] for scores in each], axis=1), weights) for name in each[0]
-    }
+    return {name: mean_over_repeats(np.stack([scores[name] for scores in each], axis=1), weights) for name in each[0]}

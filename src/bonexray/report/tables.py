@@ -168,16 +168,18 @@ def class_table(study: Study, model: str) -> Table:
     """Return the table of a model's scores for each class."""
     scores = study.scores[model]
     kept = {
-        stem: label for stem, label in PER_CLASS.items() if any(f"{stem}_{name}" in scores for name in study.classes)
+        stem: label
+        for stem, label in PER_CLASS.items()
+        if any(stem in scores["classes"][name] for name in study.classes)
     }
     kept |= {"support": f"{study.case.capitalize()}s"} if "support" in kept else {}
     rows = [
         [
             Cell(name),
             *(
-                Cell(str(scores.get(f"support_{name}", NONE)))
+                Cell(str(scores["classes"][name].get("support", NONE)))
                 if stem == "support"
-                else _score(scores, f"{stem}_{name}")
+                else _score(scores["classes"][name], stem)
                 for stem in kept
             ),
         ]

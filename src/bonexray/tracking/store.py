@@ -125,12 +125,26 @@ def metrics_of(values: Mapping[str, object], step: int) -> list[Metric]:
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the values of nested mappings, each with its keys joined by dots."""
+    """Yield the values of nested mappings, each with its escaped keys joined by dots."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{escaped(str(key))}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{escaped(str(key))}", value
+
+
+def escaped(key: str) -> str:
+    """Return a key that has no dot, slash or other mark of MLflow's names.
+
+    Letters, digits, `_`, `-` and inner spaces stay; any other character becomes its number between colons, and an empty
+    key `::`. Different keys stay different.
+    """
+    return re.sub(r"[^\w\- ]|^ | $", lambda found: f":{ord(found[0]):x}:", key) or "::"
+
+
+def unescaped(key: str) -> str:
+    """Return the key that `escaped` was given."""
+    return re.sub(":([0-9a-f]*):", lambda found: chr(int(found[1], 16)) if found[1] else "", key)
 
 
 def git_commit() -> str:

@@ -86,12 +86,21 @@ def _draw_curves(
         (roc, "false_positive_rate", "true_positive_rate", "roc"),
         (precision, "recall", "precision", "precision_recall"),
     ):
-        wide = table.pivot(index=x, columns="class", values=y)[[*classes, curves.MACRO]]
-        wide.to_csv(folder / f"{name}_{file}.csv", lineterminator="\n", float_format="%.6f")
+        _wide(table, x, y, classes).to_csv(
+            folder / f"{name}_{file}.csv", index=False, lineterminator="\n", float_format="%.6f"
+        )
+
+
+def _wide(table: pd.DataFrame, x: str, y: str, classes: list[str]) -> pd.DataFrame:
+    """Return a column for the grid, one for the mean, and `class_<name>` for each class, equal to none of the others."""
+    columns = {curves.MACRO.value: curves.MACRO} | {f"class_{c}": c for c in classes}
+    values = {name: table.loc[table["class"] == c, y].to_numpy() for name, c in columns.items()}
+    return pd.DataFrame({x: curves.GRID, **values})
 
 
 def _areas(scores: Mapping[str, object], score: str, classes: list[str]) -> dict[str, tuple[float, float, float]]:
-    return {c: tuple(float(scores[f"{score}_{c}{end}"]) for end in ("", "_low", "_high")) for c in classes}
+    by_class = scores["classes"]
+    return {c: tuple(float(by_class[c][f"{score}{end}"]) for end in ("", "_low", "_high")) for c in classes}
 
 
 def _draw_reliability(evaluation: Evaluation, name: str, title: str, confidence: float, folder: Path) -> None:
