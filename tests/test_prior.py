@@ -6,6 +6,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from trainings import UNSORTED, predictions_of_trainings
 
+from bonexray.aggregate.ensembles import learned_by
+from bonexray.aggregate.panel import Panel, ensemble
 from bonexray.base.errors import BonexrayError
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.metrics import all_metrics
@@ -108,6 +110,18 @@ def test_the_log_loss_without_skill_is_that_of_the_shares_of_training() -> None:
     scores = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
     assert scores["no_skill_log_loss"] == pytest.approx(np.mean(losses))
     assert no_skill_log_loss(rows, test, UNSORTED, dict.fromkeys(UNSORTED, 1 / 3)) == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize("kind", ["mean", "weighted", "stacking"])
+def test_an_ensemble_of_weighted_models_is_corrected_once(kind: str, weighted: tuple) -> None:
+    rows, probabilities = weighted
+    panel = Panel(rows, {"one": probabilities, "other": rare_class("balanced")[1]})
+    plain = evaluate(*rare_class(None), CLASSES, SETTINGS).scores["log_loss"]
+    answers, _ = ensemble(kind, panel, CLASSES)
+    learned = learned_by(kind, "uniform")
+    assert evaluate(rows, answers, CLASSES, SETTINGS, False, learned).scores["log_loss"] == pytest.approx(
+        plain, abs=0.01
+    )
 
 
 def test_models_with_and_without_class_weights_do_not_mix() -> None:
