@@ -9,10 +9,12 @@ from trainings import UNSORTED, predictions_of_trainings
 from bonexray.aggregate.ensembles import learned_by
 from bonexray.aggregate.panel import Panel, ensemble
 from bonexray.base.errors import BonexrayError
+from bonexray.evaluate.calibration import fit_temperature
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.metrics import all_metrics
 from bonexray.evaluate.prior import corrected, learned_prior, no_skill_log_loss
 from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.split_predictions import predictions_in
 
 CLASSES = ["whole", "fractured"]
 SHARE = 0.1  # of fractured images
@@ -45,6 +47,9 @@ def test_the_log_loss_of_a_weighted_fit_is_that_of_an_unweighted_one(weighted: t
         assert right[name] == pytest.approx(plain[name], abs=0.01)
     assert right["log_loss_low"] < plain["log_loss"] < right["log_loss_high"]
     assert right["temperature"] == pytest.approx(plain["temperature"], abs=0.1)
+    rows, probabilities = weighted
+    val = predictions_in(rows, corrected(rows, probabilities, CLASSES, "uniform"), CLASSES, "val")
+    assert right["temperature"] == fit_temperature(val.labels, val.probabilities) != shifted["temperature"]
 
 
 def test_decisions_and_rankings_are_those_of_the_model(weighted: tuple) -> None:
@@ -70,7 +75,7 @@ def test_without_class_weights_nothing_changes() -> None:
 @pytest.mark.parametrize("learned", ["uniform", "val"])
 def test_each_fold_is_corrected_by_its_own_shares(learned: str) -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
-    rows.loc[(rows["fold"] == 2) & (rows["split"] == "train") & (rows.index % 3 > 0), "label"] = "normal"
+    rows.loc[(rows["fold"] == 2) & (rows["split"] != "test") & (rows.index % 4 == 0), "label"] = "normal"
     values = corrected(rows, probabilities, UNSORTED, learned)
     for fold, block in rows.groupby("fold"):
         train, val = (
