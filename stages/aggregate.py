@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.comparison import not_distinguishable
-from bonexray.aggregate.ensembles import REFITTED
+from bonexray.aggregate.ensembles import learned_by
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
@@ -105,13 +105,13 @@ def evaluate_ensembles(
 ) -> dict[str, dict[str, object]]:
     """Score the ensembles on test and draw their figures; they have no validation scores, being fitted on validation.
 
-    An ensemble combines its members' own probabilities and has learned their prior; `REFITTED` kinds that of validation.
+    `learned` is the prior that the members have learned.
     """
     scores = {}
     with atomic_folder(ENSEMBLE_REPORTS) as folder:
         for name in names:
             options = settings.evaluate
-            answers, prior = panel.probabilities[name], "val" if name.removeprefix(PREFIX) in REFITTED else learned
+            answers, prior = panel.probabilities[name], learned_by(name.removeprefix(PREFIX), learned)
             evaluation = evaluate(panel.rows, answers, classes, options, settings.dataset.ordered, prior)
             on_test = {key: value for key, value in evaluation.scores.items() if not key.startswith("val_")}
             scores[name] = {**on_test, "leak_suspect": read_leak_suspect()}

@@ -6,11 +6,15 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from trainings import UNSORTED, predictions_of_trainings
 
+from bonexray.aggregate.ensembles import learned_by
+from bonexray.aggregate.panel import Panel, ensemble
 from bonexray.base.errors import BonexrayError
+from bonexray.evaluate.calibration import fit_temperature
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.metrics import all_metrics
 from bonexray.evaluate.prior import corrected, learned_prior, no_skill_log_loss
 from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.split_predictions import predictions_in
 
 CLASSES = ["whole", "fractured"]
 SHARE = 0.1  # of fractured images
@@ -43,6 +47,9 @@ def test_the_log_loss_of_a_weighted_fit_is_that_of_an_unweighted_one(weighted: t
         assert right[name] == pytest.approx(plain[name], abs=0.01)
     assert right["log_loss_low"] < plain["log_loss"] < right["log_loss_high"]
     assert right["temperature"] == pytest.approx(plain["temperature"], abs=0.1)
+    rows, probabilities = weighted
+    val = predictions_in(rows, corrected(rows, probabilities, CLASSES, "uniform"), CLASSES, "val")
+    assert right["temperature"] == fit_temperature(val.labels, val.probabilities) != shifted["temperature"]
 
 
 def test_decisions_and_rankings_are_those_of_the_model(weighted: tuple) -> None:
@@ -68,7 +75,7 @@ def test_without_class_weights_nothing_changes() -> None:
 @pytest.mark.parametrize("learned", ["uniform", "val"])
 def test_each_fold_is_corrected_by_its_own_shares(learned: str) -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
-    rows.loc[(rows["fold"] == 2) & (rows["split"] == "train") & (rows.index % 3 > 0), "label"] = "normal"
+    rows.loc[(rows["fold"] == 2) & (rows["split"] != "test") & (rows.index % 4 == 0), "label"] = "normal"
     values = corrected(rows, probabilities, UNSORTED, learned)
     for fold, block in rows.groupby("fold"):
         train, val = (
@@ -108,6 +115,18 @@ def test_the_log_loss_without_skill_is_that_of_the_shares_of_training() -> None:
     scores = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
     assert scores["no_skill_log_loss"] == pytest.approx(np.mean(losses))
     assert no_skill_log_loss(rows, test, UNSORTED, dict.fromkeys(UNSORTED, 1 / 3)) == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize("kind", ["mean", "weighted", "stacking"])
+def test_an_ensemble_of_weighted_models_is_corrected_once(kind: str, weighted: tuple) -> None:
+    rows, probabilities = weighted
+    panel = Panel(rows, {"one": probabilities, "other": rare_class("balanced")[1]})
+    plain = evaluate(*rare_class(None), CLASSES, SETTINGS).scores["log_loss"]
+    answers, _ = ensemble(kind, panel, CLASSES)
+    learned = learned_by(kind, "uniform")
+    assert evaluate(rows, answers, CLASSES, SETTINGS, False, learned).scores["log_loss"] == pytest.approx(
+        plain, abs=0.01
+    )
 
 
 def test_models_with_and_without_class_weights_do_not_mix() -> None:

@@ -8,6 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
+from bonexray.evaluate.prior import Learned
+
 SMALLEST = 1e-6  # avoids the logarithm of 0
 TOLERANCE = 1e-7  # distance from the best log loss
 STEPS = 20_000
@@ -100,7 +102,14 @@ def stacking(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) 
 
 
 ENSEMBLES: dict[str, Fit] = {"mean": mean, "weighted": weighted, "majority": majority, "stacking": stacking}
-REFITTED = ("stacking",)  # their intercept is fitted to validation, and with it the prior of their answers
+
+
+def learned_by(kind: str, members: Learned) -> Learned:
+    """Return the prior that an ensemble has learned, from that of its members, whose own probabilities it combines.
+
+    The intercept of stacking is fitted to validation, and with it the class shares there.
+    """
+    return "val" if kind == "stacking" else members
 
 
 def fit_ensemble(kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) -> Ensemble:
