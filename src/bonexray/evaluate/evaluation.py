@@ -11,7 +11,7 @@ from bonexray.evaluate.metrics import all_metrics, balanced_accuracy, collapsed,
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
 
-VALIDATION_SCORES = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
+VALIDATION_SCORES = ("accuracy", "balanced_accuracy", "log_loss", "macro_precision", "macro_recall", "macro_f1")
 CALIBRATED = ("log_loss", "brier", "expected_calibration_error")  # scores that a temperature changes
 
 
