@@ -211,6 +211,7 @@ def data_of(shape: Shape) -> dict[str, object]:
         "largest_group": 2,
         "quarantined": 1,
         "contradictory_labels": 0,
+        "contradictory_copies": 0,
         "duplicated_images": 0,
         "duplicate_groups": 0,
         "lookalike_pairs": 1,

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import secrets
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[Au
     """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources."""
     salt = secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
     items = [(root.resolve(), source, salt) for source in sources]
-    return _refuse_contradictions(list(parallel_map(_examine, items, "reading", compute, threads=True)))
+    return list(parallel_map(_examine, items, "reading", compute, threads=True))
 
 
 def _examine(root: Path, source: Source, salt: bytes) -> AuditedImage:
@@ -94,17 +93,3 @@ def _sha256_if_readable(path: Path) -> str:
         return sha256_of(path) if path.is_file() else ""
     except OSError:
         return ""
-
-
-def _refuse_contradictions(images: list[AuditedImage]) -> list[AuditedImage]:
-    """Give a reason to images with the same pixels under several labels, because the right label is unknown."""
-    labels = defaultdict(set)
-    for item in images:
-        if item.reason is None:
-            labels[item.pixels_sha256].add(item.source.label)
-    return [
-        replace(item, reason=f"the same image under {len(names)} labels: {', '.join(names)}")
-        if item.reason is None and len(names := sorted(labels[item.pixels_sha256])) > 1
-        else item
-        for item in images
-    ]

@@ -59,6 +59,7 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         f"| repeated pixels | {counts['duplicated_images']} |",
         f"| pairs of copies with different pixels | {counts['lookalike_pairs']} |",
         f"| of these, with two labels | {counts['lookalike_pairs_of_two_labels']} |",
+        f"| images of these that are quarantined, because the right label is unknown | {counts['contradictory_copies']} |",
         f"| images whose group crosses the splits of the dataset | {counts['crossing_images']} |",
         "",
         f"Policy for groups that cross the splits (`audit.crossing`): **{crossing}**.",
