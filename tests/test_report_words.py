@@ -125,7 +125,9 @@ def test_preprocessing_separates_image_quality_and_predictions(studies) -> None:
     one, many = preprocessing(studies["three networks"]), preprocessing(studies["transfer"])
     assert "21.2 to 31.6 dB" in one.answers[0] and "not addressed by this study" in one.answers[1] and one.command
     assert "bm3d 0.700, median 0.600, none 0.500" in many.answers[1] and "bm3d for 3 of 3" in many.answers[2]
-    assert "added noise of sigma" in many.answers[0] and not many.command
+    assert "(n = 24 images, against the clean originals)" in one.answers[0]
+    assert "(n = 24 of 216 images, with added noise of sigma 0.086, against the same" in many.answers[0]
+    assert not many.command
 
 
 def test_filters_are_compared_on_validation_and_the_chosen_one_alone_is_tested(studies) -> None:

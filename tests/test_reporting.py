@@ -118,7 +118,9 @@ def test_terminal_shows_score_interval_choice_and_baseline() -> None:
         ({"shortcut_balanced_accuracy": 0.54}, []),
         (
             {"shortcut_balanced_accuracy": 0.56},
-            ["File size, format and mean brightness alone reach a balanced accuracy of 0.560"],
+            [
+                "Size and format of the file and brightness, contrast and sharpness of the picture alone reach a balanced accuracy of 0.560"
+            ],
         ),
         ({"leak_suspect": True}, ["leak_suspect: the dataset's own split has copies"]),
         ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
@@ -279,6 +281,30 @@ def test_grid_names_the_command_that_updates_the_report(tmp_path: Path, monkeypa
     assert len(pd.read_csv(FILTERS)) == 2
     elsewhere = CliRunner().invoke(app, ["grid", "--out", "grid.csv"]).output
     assert "grid.csv" in elsewhere and "dvc repro" not in elsewhere
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        ({}, "Filtering raised PSNR from 1.0 to 2.0 dB and SSIM from 0.10 to 0.20 (n = 24 images)."),
+        (
+            {"added_sigma": 0.086},
+            "On 24 images to which noise of sigma 0.086 was added, filtering raised PSNR from 1.0 to 2.0 dB and SSIM from "
+            "0.10 to 0.20.",
+        ),
+    ],
+)
+def test_the_sentence_on_quality_says_what_was_measured(added: dict[str, float], expected: str) -> None:
+    quality = {
+        "psnr_before_db": 1.0,
+        "psnr_after_db": 2.0,
+        "ssim_before": 0.1,
+        "ssim_after": 0.2,
+        "images": 24,
+        **added,
+    }
+    table = comparison_table(MODELS, STARTS, ["densenet121"])
+    assert f"n = 36 test images. {expected}\n" in markdown_table(table, headline_of("xception"), quality)
 
 
 def test_a_short_table_has_the_best_and_the_chosen_model() -> None:

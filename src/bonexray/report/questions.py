@@ -74,15 +74,10 @@ def preprocessing(study: Study) -> Question:
     method, quality = study.settings.denoise.method, study.quality
     answers = []
     if method != "none":
-        reference = (
-            "measured against the clean originals"
-            if study.settings.dataset.reference
-            else f"measured on images with added noise of sigma {study.settings.denoise.quality_sigma:g}"
-        )
         answers.append(
             f"Image quality: {method} changes PSNR from {number(quality['psnr_before_db'], 1)} to "
             f"{number(quality['psnr_after_db'], 1)} dB and SSIM from {number(quality['ssim_before'], 2)} to "
-            f"{number(quality['ssim_after'], 2)} (n = {quality['images']}, {reference})."
+            f"{number(quality['ssim_after'], 2)} ({measured_on(study)})."
         )
     grid = _filters(study)
     answers += grid
@@ -90,6 +85,17 @@ def preprocessing(study: Study) -> Question:
     if answers and not grid:
         answers.append("Predictions: not addressed by this study, which has a single filter.")
     return Question("What does preprocessing change?", tuple(answers), command)
+
+
+def measured_on(study: Study) -> str:
+    """Return which images PSNR and SSIM were measured on, and against what."""
+    images = study.quality["images"]
+    if study.settings.dataset.reference:
+        return f"n = {count(images, 'image')}, against the clean originals"
+    return (
+        f"n = {images} of {count(study.data['images'], 'image')}, with added noise of sigma "
+        f"{study.settings.denoise.quality_sigma:g}, against the same images without it"
+    )
 
 
 def _filters(study: Study) -> list[str]:

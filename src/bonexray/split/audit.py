@@ -34,6 +34,8 @@ class AuditedImage:
         mode: pixel format in the file, as in `Radiograph`.
         file_bytes: size of the file.
         mean: mean brightness in [0, 1].
+        spread: standard deviation of the brightness.
+        gradient: mean absolute difference of neighbouring pixels.
     """
 
     source: Source
@@ -48,6 +50,8 @@ class AuditedImage:
     mode: str = ""
     file_bytes: int = 0
     mean: float = math.nan
+    spread: float = math.nan
+    gradient: float = math.nan
 
 
 def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[AuditedImage]:
@@ -85,7 +89,16 @@ def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
         "mode": radiograph.mode,
         "file_bytes": path.stat().st_size,
         "mean": float(radiograph.pixels.mean(dtype=np.float64)),
+        "spread": float(radiograph.pixels.std(dtype=np.float64)),
+        "gradient": mean_gradient(radiograph.pixels),
     }
+
+
+def mean_gradient(pixels: np.ndarray) -> float:
+    """Return the mean absolute difference of neighbours in float (height, width), over both directions; 0 for one pixel."""
+    steps = [np.abs(np.diff(pixels, axis=axis)) for axis in (0, 1)]
+    total = sum(float(step.sum(dtype=np.float64)) for step in steps)
+    return total / max(sum(step.size for step in steps), 1)
 
 
 def _sha256_if_readable(path: Path) -> str:

@@ -11,7 +11,7 @@ from bonexray.split.audit import AuditedImage
 from bonexray.split.contradictions import COPY, SAME
 from bonexray.split.grouping import count_crossing
 from bonexray.split.lookalikes import Pair
-from bonexray.split.shortcut import shortcut_balanced_accuracy
+from bonexray.split.shortcut import shortcut_scores
 
 
 def summarise(
@@ -54,7 +54,7 @@ def summarise(
         "leak_suspect": policy == "trust" and crossing > 0,
         "regrouped": count_regrouped(usable, manifest),
         "outside_subset": len(usable) - len(manifest),
-        "shortcut_balanced_accuracy": shortcut_balanced_accuracy(usable, groups),
+        **shortcut_scores(usable, groups),
         "shortcut_chance": 1 / len(classes),
         **by_split,
     }
