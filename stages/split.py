@@ -14,6 +14,7 @@ from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, dataset_root, list_sources
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import AuditedImage, audit_images
+from bonexray.split.contradictions import among_usable, refuse_contradictions
 from bonexray.split.grouping import find_copies, groups_of
 from bonexray.split.lookalikes import Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
@@ -38,20 +39,23 @@ def main(settings: Settings) -> None:
     sources = list_sources(settings.dataset)
     classes = class_order(settings.dataset, sources)
     images = audit_images(dataset_root(settings.dataset), sources, settings.compute)
+    pairs = find_copies(images, settings.audit, settings.compute)
+    images = refuse_contradictions(images, pairs)
     write_quarantine(images)
     require_mostly_usable(images, settings.split.max_bad_fraction)
     usable = [item for item in images if item.reason is None]
-    pairs = find_copies(usable, settings.audit, settings.compute)
-    groups = groups_of(usable, pairs)
+    groups = groups_of(usable, among_usable(images, pairs))
     manifest = build_manifest(usable, groups, classes, settings.split, settings.audit)
     summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
-    write_report(usable, pairs, summary, settings.audit.crossing)
+    write_report(images, pairs, summary, settings.audit.crossing)
     log.info("%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"])
     for split in SPLITS:
         log.info("%5s: %s", split, summary[split])
     log.info("%d pairs of copies with different pixels: see reports/audit.md", summary["lookalike_pairs"])
+    if summary["contradictory_copies"]:
+        log.warning("%d copies under two labels are quarantined", summary["contradictory_copies"])
     if summary["leak_suspect"]:
         log.warning("%d images of groups that cross the splits are trusted", summary["crossing_images"])
     else:
@@ -79,9 +83,9 @@ def require_mostly_usable(images: list[AuditedImage], max_bad_fraction: float) -
         )
 
 
-def write_report(usable: list[AuditedImage], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
+def write_report(images: list[AuditedImage], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
     """Write reports/audit.md, and reports/audit/ with pairs.csv and pairs.png."""
-    findings = [finding(usable[pair.one], usable[pair.other], pair.likeness) for pair in pairs]
+    findings = [finding(images[pair.one], images[pair.other], pair.likeness) for pair in pairs]
     findings = sorted(findings, key=lambda item: item.badness)[::-1]
     with atomic_file("reports/audit.md") as partial:
         partial.write_text(audit_page(summary, findings, policy), encoding="utf-8")

@@ -31,6 +31,7 @@ SOUND = {
     "dataset.split_column": None,
     "dataset.group_pattern": None,
     "dataset.classes": None,
+    "dataset.ordered": False,
     "dataset.reference": None,
     "dataset.inputs": ["data/raw"],
     "dataset.simulated": {},

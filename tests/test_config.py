@@ -40,6 +40,10 @@ WRONG = {
         {"dataset.group_pattern": "p\\d+"},
         ["dataset.group_pattern", "in parentheses", "p"],
     ),
+    "grades without an order": (
+        {"dataset.classes": None, "dataset.ordered": True},
+        ["dataset.ordered", "the grades from lowest to highest in dataset.classes", "True"],
+    ),
     "invalid pattern": ({"dataset.group_pattern": "(p"}, ["dataset.group_pattern", "in parentheses", "'(p'"]),
     "no model": ({"models": {}}, ["models", "at least 1 item", "{}"]),
 }

@@ -113,7 +113,7 @@ def test_different_confidence_levels_are_noted():
 
 
 def test_a_new_shortcut_is_noted():
-    assert "File size, format and mean brightness alone" in " ".join(
+    assert "brightness, contrast and sharpness of the picture alone" in " ".join(
         verdict(results(shortcut_balanced_accuracy=0.69)).notes
     )
 

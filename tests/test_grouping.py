@@ -18,6 +18,7 @@ from bonexray.dataset.sources import Source
 from bonexray.images.reading import write_png16
 from bonexray.phantom.simulation import simulate
 from bonexray.split.audit import AuditedImage, audit_images
+from bonexray.split.contradictions import refuse_contradictions
 from bonexray.split.grouping import find_copies, groups_of
 from bonexray.split.lookalikes import Pair
 from bonexray.split.settings import Audit
@@ -46,7 +47,7 @@ def test_bytes_and_contradictions_are_found_in_files(tmp_path: Path) -> None:
     for name, label, seed in [("1", "a", 0), ("2", "a", 0), ("3", "a", 1), ("4", "b", 1), ("5", "b", 2)]:
         write_png16(tmp_path / name, np.random.default_rng(seed).random((8, 8)))
         sources.append(Source(name, label, None, None))
-    found = audit_images(tmp_path, sources, LOCAL)
+    found = refuse_contradictions(audit_images(tmp_path, sources, LOCAL), [])
     assert [item.source for item in found] == sources
     assert [item.reason is None for item in found] == [True, True, False, False, True]
     assert found[0].sha256 == found[1].sha256 != found[4].sha256

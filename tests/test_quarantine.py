@@ -11,6 +11,7 @@ from console import findings
 from PIL import Image
 
 from bonexray.images.reading import write_png16
+from bonexray.phantom.simulation import simulate
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +120,23 @@ def test_too_many_bad_images_stop_the_split_in_one_line(spoiled) -> None:
     for name in ("at most 30%", "9 of 26", "split.max_bad_fraction"):
         assert name in findings(done.stderr)[0]
     assert not (spoiled.folder / "data/split/manifest.csv").exists()
+
+
+def test_copies_under_two_labels_are_quarantined_and_reported(study) -> None:
+    (radiograph, *_) = simulate(1, 160, 400.0, 2.0, 7)
+    picture = Image.fromarray((radiograph.noisy.clip(0, 1) * 255).astype(np.uint8))
+    picture.save(study.folder / "data/raw/normal/whole.png")
+    picture.save(study.folder / "data/raw/osteoporosis/again.jpg", quality=85)
+    study.change({"split.max_bad_fraction": 0.5})
+    done = study.stage("split")
+    assert done.returncode == 0, done.stderr
+    assert "2 copies under two labels are quarantined" in done.stderr
+    table = pd.read_csv(study.folder / "data/split/quarantine.csv").set_index("path")
+    assert set(table.index) == {"normal/whole.png", "osteoporosis/again.jpg"}
+    assert "a copy of osteoporosis/again.jpg" in table.loc["normal/whole.png", "reason"]
+    metrics = json.loads((study.folder / "metrics/data.json").read_text())
+    counts = ("images", "quarantined", "contradictory_labels", "contradictory_copies", "lookalike_pairs_of_two_labels")
+    assert [metrics[name] for name in counts] == [6, 2, 0, 2, 1]
+    page = (study.folder / "reports/audit.md").read_text()
+    assert "| images of these that are quarantined, because the right label is unknown | 2 |" in page
+    assert "`normal/whole.png`" in page and "`osteoporosis/again.jpg`" in page

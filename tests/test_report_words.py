@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from studies import SHAPES, Shape, card_of, rewritten, write_study
 
+from bonexray.base.errors import BonexrayError
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist, statements
 from bonexray.report.data import Study, read_study
 from bonexray.report.provenance import Provenance, provenance
@@ -124,7 +125,32 @@ def test_preprocessing_separates_image_quality_and_predictions(studies) -> None:
     one, many = preprocessing(studies["three networks"]), preprocessing(studies["transfer"])
     assert "21.2 to 31.6 dB" in one.answers[0] and "not addressed by this study" in one.answers[1] and one.command
     assert "bm3d 0.700, median 0.600, none 0.500" in many.answers[1] and "bm3d for 3 of 3" in many.answers[2]
-    assert "added noise of sigma" in many.answers[0] and not many.command
+    assert "(n = 24 images, against the clean originals)" in one.answers[0]
+    assert "(n = 24 of 216 images, with added noise of sigma 0.086, against the same" in many.answers[0]
+    assert not many.command
+
+
+def test_filters_are_compared_on_validation_and_the_chosen_one_alone_is_tested(studies) -> None:
+    means, gains, chosen = preprocessing(studies["transfer"]).answers[1:]
+    assert "on 36 validation images" in means and "on validation" in gains
+    assert not re.search(r"\btest\b", means + gains)
+    assert chosen == (
+        "Chosen on validation from all 9 pairs of network and filter: VGG16 with bm3d, 0.700. On test, which took no "
+        "part in this choice: 0.550 (0.400 to 0.680) (n = 41)."
+    )
+
+
+def test_no_test_score_is_claimed_for_filters_chosen_with_folds(tmp_path: Path) -> None:
+    settings = write_study(tmp_path, Shape(folds=5, filters=("none", "median")))
+    assert "the choice has seen it" in preprocessing(read_study(settings, tmp_path)).answers[-1]
+
+
+def test_a_table_of_filters_that_holds_test_scores_is_refused(tmp_path: Path) -> None:
+    settings = write_study(tmp_path, SHAPES["transfer"])
+    path = tmp_path / "reports/benchmark_results.csv"
+    pd.read_csv(path)[["Model", "Filter", "Accuracy", "Precision", "Recall", "F1-Score"]].to_csv(path, index=False)
+    with pytest.raises(BonexrayError, match=r"benchmark_results\.csv: expected validation scores.*run `bonexray grid`"):
+        read_study(settings, tmp_path)
 
 
 def test_an_undefined_p_decides_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation
 from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
 from bonexray.registry import REGISTRY, Model
-from bonexray.results.grid import FILTERS, filter_grid
+from bonexray.results.grid import FILTERS, GRID_COLUMNS, filter_grid
 from bonexray.results.markdown import with_section
 from bonexray.results.tables import comparison_sentence, markdown_table, terminal_table, warnings_of
 
@@ -123,7 +123,9 @@ def test_terminal_shows_score_interval_choice_and_baseline() -> None:
         ({"shortcut_balanced_accuracy": 0.54}, []),
         (
             {"shortcut_balanced_accuracy": 0.56},
-            ["File size, format and mean brightness alone reach a balanced accuracy of 0.560"],
+            [
+                "Size and format of the file and brightness, contrast and sharpness of the picture alone reach a balanced accuracy of 0.560"
+            ],
         ),
         ({"leak_suspect": True}, ["leak_suspect: the dataset's own split has copies"]),
         ({"leak_suspect": True, "shortcut_balanced_accuracy": 0.9}, ["leak_suspect: ", "accuracy of 0.900"]),
@@ -220,15 +222,18 @@ def test_a_collapsed_model_is_chosen_only_if_all_are() -> None:
 # Models and filters
 
 
-def experiment(method: str | None, state: str | None = "Success", prefix: str = "", **accuracies: float | None):
-    """Return a row of `dvc.api.exp_show`."""
-    scores = {
-        f"{prefix}{model}.{name}": value
-        for model, value in accuracies.items()
-        for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "roc_auc")
-    }
-    alone = {"metrics/models/stale.json:accuracy": 0.9, "baseline_accuracy": 0.3}  # not of the study
-    return {"State": state, "denoise.method": method, **scores, **alone}
+CELL = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "balanced_accuracy")
+
+
+def experiment(method: str | None, state: str | None = "Success", prefix: str = "", folds=None, test=0.2, **validation):
+    """Return a row of `dvc.api.exp_show`: the validation score of each model, and one test score."""
+    scores = {}
+    for model, value in validation.items():
+        own = {f"val_{name}": value for name in CELL} | {"val_n": 30, "val_collapsed": 0, "val_log_loss": 1.0}
+        own |= {"balanced_accuracy": test, "balanced_accuracy_low": test - 0.1, "balanced_accuracy_high": test + 0.1}
+        scores |= {f"{prefix}{model}.{name}": score for name, score in own.items()} | {f"{prefix}{model}.n": 36}
+    alone = {"metrics/models/stale.json:val_balanced_accuracy": 0.9, "baseline_accuracy": 0.3}  # not of the study
+    return {"State": state, "denoise.method": method, "split.folds": folds, **scores, **alone}
 
 
 def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
@@ -241,9 +246,31 @@ def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
             experiment(None, vgg16=1.0),
         ]
     )
-    assert list(table.columns) == ["Model", "Filter", "Accuracy", "Precision", "Recall", "F1-Score"]
+    assert list(table.columns) == GRID_COLUMNS
+    assert GRID_COLUMNS[:7] == ["Model", "Filter", "Accuracy", "Precision", "Recall", "F1-Score", "Scored on"]
     found = list(table[["Model", "Filter", "Accuracy"]].itertuples(index=False, name=None))
     assert found == [("alexnet", "bm3d", 0.4), ("vgg16", "median", 0.7), ("vgg16", "bm3d", 0.5)]
+    assert set(table["Scored on"]) == {"validation"} and set(table["Images"]) == {30}
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "chosen"),
+    [((0.7, 0.5), (0.4, 0.9), 0), ((0.5, 0.7), (0.9, 0.4), 1), ((0.6, 0.5), (0.8, 0.7), 0)],
+)
+def test_a_grid_chooses_on_validation_and_shows_the_test_of_the_choice_alone(validation, test, chosen: int) -> None:
+    rows = [experiment(f"filter{i}", test=test[i], vgg16=validation[i]) for i in (0, 1)]
+    table = filter_grid(rows).set_index("Filter")
+    tested = table[table["Test balanced accuracy"].notna()]
+    assert list(tested.index) == list(table.index[table["Chosen"] == 1]) == [f"filter{chosen}"]
+    scores = tested.iloc[0][["Test balanced accuracy", "Test low", "Test high", "Test images"]]
+    assert list(scores) == pytest.approx([test[chosen], test[chosen] - 0.1, test[chosen] + 0.1, 36])
+    others = table.drop(columns=["Chosen", *scores.index])
+    assert all(value not in others.to_numpy() for value in set(test) - set(validation))
+
+
+def test_a_grid_of_folds_has_no_test_score() -> None:
+    table = filter_grid([experiment(kind, folds=5, vgg16=value) for kind, value in (("none", 0.4), ("tv", 0.5))])
+    assert list(table["Chosen"]) == [1, 0] and table["Test images"].isna().all()
 
 
 def test_a_grid_without_experiments_is_empty() -> None:
@@ -259,6 +286,30 @@ def test_grid_names_the_command_that_updates_the_report(tmp_path: Path, monkeypa
     assert len(pd.read_csv(FILTERS)) == 2
     elsewhere = CliRunner().invoke(app, ["grid", "--out", "grid.csv"]).output
     assert "grid.csv" in elsewhere and "dvc repro" not in elsewhere
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        ({}, "Filtering raised PSNR from 1.0 to 2.0 dB and SSIM from 0.10 to 0.20 (n = 24 images)."),
+        (
+            {"added_sigma": 0.086},
+            "On 24 images to which noise of sigma 0.086 was added, filtering raised PSNR from 1.0 to 2.0 dB and SSIM from "
+            "0.10 to 0.20.",
+        ),
+    ],
+)
+def test_the_sentence_on_quality_says_what_was_measured(added: dict[str, float], expected: str) -> None:
+    quality = {
+        "psnr_before_db": 1.0,
+        "psnr_after_db": 2.0,
+        "ssim_before": 0.1,
+        "ssim_after": 0.2,
+        "images": 24,
+        **added,
+    }
+    table = comparison_table(MODELS, STARTS, ["densenet121"])
+    assert f"n = 36 test images. {expected}\n" in markdown_table(table, headline_of("xception"), quality)
 
 
 def test_a_short_table_has_the_best_and_the_chosen_model() -> None:

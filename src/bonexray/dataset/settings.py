@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from bonexray.base.config import Section
 
@@ -24,6 +24,15 @@ class Dataset(Section):
     reference: str | None = None
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     simulated: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("ordered")
+    @classmethod
+    def _has_an_order(cls, ordered: bool, others: ValidationInfo) -> bool:
+        if ordered and not others.data.get("classes"):
+            raise ValueError(
+                "false, or the grades from lowest to highest in dataset.classes: names alone have no order"
+            )
+        return ordered
 
     @field_validator("group_pattern")
     @classmethod

@@ -17,7 +17,7 @@ from bonexray.evaluate.score_names import ClassScore, Name, nested, with_ending
 from bonexray.evaluate.settings import Evaluate, positive_classes
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
 
-VALIDATION_SCORES = ("accuracy", "balanced_accuracy", "log_loss", "macro_f1")
+VALIDATION_SCORES = ("accuracy", "balanced_accuracy", "log_loss", "macro_precision", "macro_recall", "macro_f1")
 CALIBRATED = ("log_loss", "brier", "expected_calibration_error")  # scores that a temperature changes
 
 

@@ -11,7 +11,7 @@ from bonexray.report.data import Study
 from bonexray.report.images import model_pictures, picture
 from bonexray.report.pages import page
 from bonexray.report.provenance import Provenance
-from bonexray.report.questions import questions
+from bonexray.report.questions import measured_on, questions
 from bonexray.report.sources import SOURCES
 from bonexray.report.tables import (
     CALIBRATION,
@@ -96,6 +96,8 @@ def _common(study: Study) -> dict[str, object]:
         "warnings": study_warnings(study),
         "alike": [study.titles[name] for name in study.alike],
         "questions": questions(study),
+        "measured_on": measured_on(study),
+        "no_better": _no_better(study),
         "limitations": limitations(study),
     }
 
@@ -156,3 +158,9 @@ def _closing(study: Study, provenance: Provenance) -> Mapping[str, object]:
         "claim": checklist(CLAIM, study),
         "tripod": checklist(TRIPOD, study),
     }
+
+
+def _no_better(study: Study) -> int:
+    """Return the number of networks that score no higher on test than the facts of file and picture alone."""
+    shortcut = study.data["shortcut_balanced_accuracy"]
+    return sum(shortcut is not None and study.scores[name]["balanced_accuracy"] <= shortcut for name in study.networks)

@@ -23,7 +23,7 @@ from bonexray.data.paths import (
     SANITY_CHECK,
 )
 from bonexray.data.scores import all_scores
-from bonexray.results.grid import FILTERS
+from bonexray.results.grid import FILTERS, GRID_COLUMNS
 from bonexray.results.wording import NONE, percent
 
 REQUIRED = {
@@ -69,7 +69,7 @@ class Study:
         pairs: paired comparisons; no rows with a single model.
         ranks: tests of Friedman and Nemenyi over folds or repeats; None without them.
         explained: model to the facts of its heat maps; empty without heat maps.
-        filters: accuracy by model and filter; no rows if a single filter was tried.
+        filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.
     """
 
@@ -190,7 +190,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
             for name in names
             if (root / (path := EXPLAINED_REPORTS / name / SANITY_CHECK)).exists()
         },
-        filters=pd.read_csv(root / FILTERS) if (root / FILTERS).exists() else pd.DataFrame(columns=["Model", "Filter"]),
+        filters=_filters(root),
         root=root,
     )
 
@@ -224,6 +224,14 @@ def _pairs(root: Path, several: bool) -> pd.DataFrame:
     if several:
         raise _unfit(PAIRS, "a row for each pair of models", "no such file")
     return pd.DataFrame(columns=["one", "other", "p_bootstrap_holm"])
+
+
+def _filters(root: Path) -> pd.DataFrame:
+    table = pd.read_csv(root / FILTERS) if (root / FILTERS).exists() else pd.DataFrame(columns=GRID_COLUMNS)
+    if missing := sorted(set(GRID_COLUMNS) - set(table)):
+        received = f"none named {', '.join(missing)}"
+        raise BonexrayError(str(FILTERS), expected="validation scores", received=received, do="run `bonexray grid`")
+    return table
 
 
 def _ranks(root: Path) -> dict | None:

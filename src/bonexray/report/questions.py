@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
+
+from bonexray.registry import REGISTRY, model_row
 from bonexray.report.data import Study
 from bonexray.results.grid import FILTERS
 from bonexray.results.wording import count, listed, number, p_value, signed, with_interval
@@ -67,19 +70,14 @@ def best_network(study: Study) -> Question:
 
 
 def preprocessing(study: Study) -> Question:
-    """Report the image quality after filtering, and the accuracy by filter if a grid of filters was run."""
+    """Report the image quality after filtering, and the scores by filter if a grid of filters was run."""
     method, quality = study.settings.denoise.method, study.quality
     answers = []
     if method != "none":
-        reference = (
-            "measured against the clean originals"
-            if study.settings.dataset.reference
-            else f"measured on images with added noise of sigma {study.settings.denoise.quality_sigma:g}"
-        )
         answers.append(
             f"Image quality: {method} changes PSNR from {number(quality['psnr_before_db'], 1)} to "
             f"{number(quality['psnr_after_db'], 1)} dB and SSIM from {number(quality['ssim_before'], 2)} to "
-            f"{number(quality['ssim_after'], 2)} (n = {quality['images']}, {reference})."
+            f"{number(quality['ssim_after'], 2)} ({measured_on(study)})."
         )
     grid = _filters(study)
     answers += grid
@@ -89,23 +87,59 @@ def preprocessing(study: Study) -> Question:
     return Question("What does preprocessing change?", tuple(answers), command)
 
 
+def measured_on(study: Study) -> str:
+    """Return which images PSNR and SSIM were measured on, and against what."""
+    images = study.quality["images"]
+    if study.settings.dataset.reference:
+        return f"n = {count(images, 'image')}, against the clean originals"
+    return (
+        f"n = {images} of {count(study.data['images'], 'image')}, with added noise of sigma "
+        f"{study.settings.denoise.quality_sigma:g}, against the same images without it"
+    )
+
+
 def _filters(study: Study) -> list[str]:
-    """Report the accuracy by filter over the models that have a score for every filter."""
-    wide = study.filters.pivot_table(index="Model", columns="Filter", values="Accuracy") if len(study.filters) else None
-    wide = None if wide is None else wide.dropna()
-    if wide is None or wide.shape[1] < 2 or wide.empty:
+    """Report the validation scores by filter over the networks that have one for every filter, and the test of the best."""
+    grid = study.filters
+    wide = grid.pivot_table(index="Model", columns="Filter", values="Balanced accuracy").dropna() if len(grid) else grid
+    if wide.empty or wide.shape[1] < 2:
         return []
     order = wide.mean().sort_values(ascending=False, kind="stable")
     means = ", ".join(f"{name} {number(value)}" for name, value in order.items())
     answers = [
-        f"Predictions: mean test accuracy over {count(len(wide), 'network')} trained with every filter: {means}. "
-        f"Other scores are in {FILTERS}."
+        f"Predictions on {_sizes(grid['Images'])} validation images: mean balanced accuracy over "
+        f"{count(len(wide), 'network')} trained with every filter: {means}. Other validation scores are in {FILTERS}."
     ]
     if "none" in wide:
         gains = {name: int((wide[name] > wide["none"]).sum()) for name in order.index if name != "none"}
         gained = ", ".join(f"{name} for {better} of {len(wide)}" for name, better in gains.items())
-        answers.append(f"Better than no filter: {gained}. Without intervals this is a tendency, not proof.")
-    return answers
+        answers.append(
+            f"Better than no filter on validation: {gained}. Without intervals this is a tendency, not proof."
+        )
+    return [*answers, _tested_cell(study)]
+
+
+def _tested_cell(study: Study) -> str:
+    """Report the network and filter chosen on validation from the whole grid, with their score on test."""
+    cell = study.filters[study.filters["Chosen"] == 1].iloc[0]
+    title = model_row(cell["Model"]).title if cell["Model"] in REGISTRY else cell["Model"]
+    choice = f"{title} with {cell['Filter']}, {number(cell['Balanced accuracy'])}"
+    chosen = f"Chosen on validation from all {len(study.filters)} pairs of network and filter: {choice}"
+    if pd.isna(cell["Test images"]):
+        return (
+            f"{chosen}. No test score stands beside it: with folds, each test image is another fold's validation image, "
+            "so the choice has seen it."
+        )
+    test = {"score": cell["Test balanced accuracy"], "score_low": cell["Test low"], "score_high": cell["Test high"]}
+    return (
+        f"{chosen}. On test, which took no part in this choice: {with_interval(test, 'score')} "
+        f"(n = {int(cell['Test images'])})."
+    )
+
+
+def _sizes(numbers: pd.Series) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _preferred(study: Study, names: list[str]) -> str:

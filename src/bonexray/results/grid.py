@@ -1,46 +1,94 @@
-"""Table of scores by model and filter, from many experiments."""
+"""Table of validation scores by model and filter, from many experiments, with the test score of the best cell."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from bonexray.aggregate.table import chosen_on_validation
 from bonexray.data.scores import PREFIX
 
 FILTERS = Path("reports/benchmark_results.csv")
-SCORES = {
-    "Accuracy": "accuracy",
-    "Precision": "macro_precision",
-    "Recall": "macro_recall",
-    "F1-Score": "macro_f1",
+VALIDATION = {
+    "Accuracy": "val_accuracy",
+    "Precision": "val_macro_precision",
+    "Recall": "val_macro_recall",
+    "F1-Score": "val_macro_f1",
+    "Balanced accuracy": "val_balanced_accuracy",
+    "Images": "val_n",
 }
-METHOD = "denoise.method"
+TEST = {
+    "Test balanced accuracy": "balanced_accuracy",
+    "Test low": "balanced_accuracy_low",
+    "Test high": "balanced_accuracy_high",
+    "Test images": "n",
+}
+GRID_COLUMNS = ["Model", "Filter", *list(VALIDATION)[:4], "Scored on", *list(VALIDATION)[4:], "Chosen", *TEST]
+CHOICE = ("val_collapsed", "val_balanced_accuracy", "val_log_loss")
+NAMES = {*VALIDATION.values(), *TEST.values(), *CHOICE}
+METHOD, FOLDS = "denoise.method", "split.folds"
 UNFINISHED = ("Running", "Queued", "Failed")
-_MODEL_ACCURACY = re.compile(r"(?:metrics/models\.json:)?(\w+)\.accuracy")
+_MODEL = re.compile(r"((?:metrics/models\.json:)?(\w+)\.)val_balanced_accuracy")
 
 
 def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """Return a row for each model and filter, from the first experiment that has both.
+
+    The scores are those on validation, so that reading the table and choosing from it leave the test images unused.
+    The chosen row, the best on validation, also has its score on test. It has none if it is of folds: each test image
+    is there another fold's validation image, so the choice has seen it.
 
     Args:
         experiments: rows of `dvc.api.exp_show`, with parameters and metrics by name. DVC prefixes a metric with its
             file only if several files have it.
 
     Returns:
-        Model, Filter, Accuracy, Precision, Recall, F1-Score (macro, test images), by model and descending accuracy.
+        `GRID_COLUMNS`, by model and descending balanced accuracy. `Scored on` is "validation", `Chosen` is 1 in one row
+        and 0 in all others, and the columns that begin with `Test` are empty in these.
     """
-    rows = []
+    cells: dict[tuple[str, str], Mapping[str, object]] = {}
     for experiment in experiments:
-        if experiment.get("State") in UNFINISHED:
+        if experiment.get("State") in UNFINISHED or not experiment.get(METHOD):
             continue
-        for key, value in experiment.items():
-            match = _MODEL_ACCURACY.fullmatch(key)
-            if not match or match[1].startswith(PREFIX):  # ensembles stood among the models before 0.2.0
-                continue
-            if isinstance(value, int | float) and experiment.get(METHOD):
-                prefix = key.removesuffix("accuracy")
-                scores = {name: experiment[f"{prefix}{score}"] for name, score in SCORES.items()}
-                rows.append({"Model": match[1], "Filter": experiment[METHOD], **scores})
-    table = pd.DataFrame(rows, columns=["Model", "Filter", *SCORES]).drop_duplicates(["Model", "Filter"])
-    return table.sort_values(["Model", "Accuracy"], ascending=[True, False]).reset_index(drop=True)
+        for model, scores in _models(experiment):
+            cells.setdefault((model, str(experiment[METHOD])), scores)
+    chosen = _chosen(cells)
+    rows = [
+        {"Model": cell[0], "Filter": cell[1], **_row(scores, cell == chosen)} for cell, scores in sorted(cells.items())
+    ]
+    table = pd.DataFrame(rows, columns=GRID_COLUMNS).astype({"Images": "Int64", "Test images": "Int64"})
+    order = table.sort_values(["Model", "Balanced accuracy"], ascending=[True, False], kind="stable")
+    return order.reset_index(drop=True)
+
+
+def _models(experiment: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:
+    """Return the models of an experiment that have a score on validation, each with the scores of the table."""
+    models = []
+    for key in experiment:
+        match = _MODEL.fullmatch(key)
+        if not match or match[2].startswith(PREFIX):  # ensembles stood among the models before 0.2.0
+            continue
+        scores = {name: experiment.get(f"{match[1]}{name}") for name in NAMES}
+        if all(isinstance(scores[name], int | float) for name in CHOICE):
+            models.append((match[2], {**scores, FOLDS: experiment.get(FOLDS)}))
+    return models
+
+
+def _chosen(cells: Mapping[tuple[str, str], Mapping[str, object]]) -> tuple[str, str] | None:
+    """Return the model and filter that are best on validation, by the rule that chooses a study's model."""
+    if not cells:
+        return None
+    by_name = {f"{model} {method}": (model, method) for model, method in cells}
+    return by_name[chosen_on_validation({name: dict(cells[cell]) for name, cell in by_name.items()})]
+
+
+def _row(scores: Mapping[str, object], chosen: bool) -> dict[str, object]:
+    tested = chosen and not scores[FOLDS]
+    return {
+        **{column: scores[name] for column, name in VALIDATION.items()},
+        "Scored on": "validation",
+        "Chosen": int(chosen),
+        **{column: scores[name] if tested else math.nan for column, name in TEST.items()},
+    }

@@ -6,7 +6,7 @@ import pandas as pd
 from rich.table import Table
 
 from bonexray.data.scores import collapse_of
-from bonexray.results.wording import number, percent, with_interval
+from bonexray.results.wording import count, number, percent, with_interval
 
 CLOSE = 0.05  # difference in balanced accuracy
 QUALITY = (("psnr_before_db", "psnr_after_db"), ("ssim_before", "ssim_after"))
@@ -22,10 +22,15 @@ def warnings_of(headline: Mapping[str, object]) -> list[str]:
         )
     if shortcut is not None and shortcut > headline["balanced_accuracy"] - CLOSE:
         warnings.append(
-            f"File size, format and mean brightness alone reach a balanced accuracy of {shortcut:.3f}, close to the "
-            "chosen model's: the model may have learned nothing else; see reports/audit.md."
+            f"Size and format of the file and brightness, contrast and sharpness of the picture alone reach a balanced "
+            f"accuracy of {shortcut:.3f}, {_against(shortcut, headline['balanced_accuracy'])}: the model may have learned "
+            "nothing else; see reports/audit.md."
         )
     return warnings
+
+
+def _against(shortcut: float, chosen: float) -> str:
+    return "close to the chosen model's" if shortcut <= chosen else "more than the chosen model's"
 
 
 def comparison_sentence(comparison: pd.DataFrame) -> str:
@@ -104,15 +109,19 @@ def markdown_table(
     lines.append(
         f"| | always the majority class | | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
     )
-    quality = (
-        f"n = {int(first['n'])} test images. {_quality_change(denoise)} PSNR from {denoise['psnr_before_db']:.1f} to "
-        f"{denoise['psnr_after_db']:.1f} dB and SSIM from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f} "
-        f"(n = {denoise['images']} images)."
-    )
+    quality = f"n = {int(first['n'])} test images. {_quality_sentence(denoise)}"
     paragraphs = ["\n".join(lines), quality, comparison_sentence(comparison), *warnings_of(headline)]
     return "\n\n".join(paragraphs)
 
 
-def _quality_change(denoise: Mapping[str, float]) -> str:
-    raised = all(denoise[after] > denoise[before] for before, after in QUALITY)
-    return "Filtering raised" if raised else "Filtering changed"
+def _quality_sentence(denoise: Mapping[str, float]) -> str:
+    """Return one sentence on PSNR and SSIM; without clean originals they are measured on a sample with added noise."""
+    verb = "raised" if all(denoise[after] > denoise[before] for before, after in QUALITY) else "changed"
+    change = (
+        f"PSNR from {denoise['psnr_before_db']:.1f} to {denoise['psnr_after_db']:.1f} dB "
+        f"and SSIM from {denoise['ssim_before']:.2f} to {denoise['ssim_after']:.2f}"
+    )
+    images = count(denoise["images"], "image")
+    if "added_sigma" in denoise:
+        return f"On {images} to which noise of sigma {denoise['added_sigma']:g} was added, filtering {verb} {change}."
+    return f"Filtering {verb} {change} (n = {images})."

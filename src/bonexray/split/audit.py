@@ -3,7 +3,6 @@
 import hashlib
 import math
 import secrets
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ class AuditedImage:
         mode: pixel format in the file, as in `Radiograph`.
         file_bytes: size of the file.
         mean: mean brightness in [0, 1].
+        spread: standard deviation of the brightness.
+        gradient: mean absolute difference of neighbouring pixels.
     """
 
     source: Source
@@ -49,13 +50,15 @@ class AuditedImage:
     mode: str = ""
     file_bytes: int = 0
     mean: float = math.nan
+    spread: float = math.nan
+    gradient: float = math.nan
 
 
 def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[AuditedImage]:
     """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources."""
     salt = secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
     items = [(root.resolve(), source, salt) for source in sources]
-    return _refuse_contradictions(list(parallel_map(_examine, items, "reading", compute, threads=True)))
+    return list(parallel_map(_examine, items, "reading", compute, threads=True))
 
 
 def _examine(root: Path, source: Source, salt: bytes) -> AuditedImage:
@@ -86,7 +89,16 @@ def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
         "mode": radiograph.mode,
         "file_bytes": path.stat().st_size,
         "mean": float(radiograph.pixels.mean(dtype=np.float64)),
+        "spread": float(radiograph.pixels.std(dtype=np.float64)),
+        "gradient": mean_gradient(radiograph.pixels),
     }
+
+
+def mean_gradient(pixels: np.ndarray) -> float:
+    """Return the mean absolute difference of neighbours in float (height, width), over both directions; 0 for one pixel."""
+    steps = [np.abs(np.diff(pixels, axis=axis)) for axis in (0, 1)]
+    total = sum(float(step.sum(dtype=np.float64)) for step in steps)
+    return total / max(sum(step.size for step in steps), 1)
 
 
 def _sha256_if_readable(path: Path) -> str:
@@ -94,17 +106,3 @@ def _sha256_if_readable(path: Path) -> str:
         return sha256_of(path) if path.is_file() else ""
     except OSError:
         return ""
-
-
-def _refuse_contradictions(images: list[AuditedImage]) -> list[AuditedImage]:
-    """Give a reason to images with the same pixels under several labels, because the right label is unknown."""
-    labels = defaultdict(set)
-    for item in images:
-        if item.reason is None:
-            labels[item.pixels_sha256].add(item.source.label)
-    return [
-        replace(item, reason=f"the same image under {len(names)} labels: {', '.join(names)}")
-        if item.reason is None and len(names := sorted(labels[item.pixels_sha256])) > 1
-        else item
-        for item in images
-    ]

@@ -16,11 +16,11 @@ from bonexray.split.settings import Audit
 LATEST = ("test", "val", "train")  # order in which the policy `drop` keeps a split of a crossing group
 
 
-def find_copies(usable: list[AuditedImage], settings: Audit, compute: Compute) -> list[Pair]:
-    """Return the pairs of images, by row, that show the same radiograph in different pixels."""
-    first = {item.pixels_sha256: row for row, item in reversed(list(enumerate(usable)))}
-    rows = sorted(first.values())  # one for each set of equal pixels
-    thumbnails = np.stack([usable[row].thumbnail for row in rows]) if rows else np.empty((0, 0, 0), np.uint8)
+def find_copies(images: Sequence[AuditedImage], settings: Audit, compute: Compute) -> list[Pair]:
+    """Return the pairs of readable images, by row of `images`, that show the same radiograph in different pixels."""
+    readable = [(row, item.pixels_sha256) for row, item in enumerate(images) if item.reason is None]
+    rows = sorted({pixels: row for row, pixels in reversed(readable)}.values())  # one for each set of equal pixels
+    thumbnails = np.stack([images[row].thumbnail for row in rows]) if rows else np.empty((0, 0, 0), np.uint8)
     pairs = find_lookalikes(thumbnails, settings, compute)
     return [Pair(rows[pair.one], rows[pair.other], pair.likeness) for pair in pairs]
 
@@ -41,14 +41,28 @@ def groups_of(usable: Sequence[AuditedImage], pairs: Sequence[Pair] = ()) -> np.
         [item.patient or path for item, path in zip(usable, default, strict=True)],
         [item.pixels_sha256 or path for item, path in zip(usable, default, strict=True)],
     )
-    nodes, starts, ends = len(usable), [pair.one for pair in pairs], [pair.other for pair in pairs]
+    return connected(links, pairs)
+
+
+def connected(links: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> np.ndarray:
+    """Return the number of the component of each image.
+
+    Args:
+        links: for each kind of link, one name for each image; images of one name are linked.
+        pairs: rows of further links.
+
+    Returns:
+        int (images,), equal for images that are linked directly or through others.
+    """
+    images = nodes = len(links[0])
+    starts, ends = [pair.one for pair in pairs], [pair.other for pair in pairs]
     for names in links:
         _, codes = np.unique(names, return_inverse=True)
-        starts += range(len(usable))
+        starts += range(images)
         ends += list(nodes + codes)
-        nodes += codes.max() + 1
+        nodes += codes.max(initial=-1) + 1
     edges = coo_array((np.ones(len(ends)), (starts, ends)), shape=(nodes, nodes))
-    return connected_components(edges, directed=False)[1][: len(usable)]
+    return connected_components(edges, directed=False)[1][:images]
 
 
 def group_names(usable: Sequence[AuditedImage], groups: np.ndarray) -> list[str]:

@@ -44,8 +44,6 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         findings: all pairs, the worst first.
         crossing: the policy for groups that cross the splits of the dataset.
     """
-    shortcut = counts["shortcut_balanced_accuracy"]
-    facts = "too few groups to measure" if shortcut is None else f"balanced accuracy {shortcut:.3f}"
     lines = [
         "# Audit of the images",
         "",
@@ -59,13 +57,13 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         f"| repeated pixels | {counts['duplicated_images']} |",
         f"| pairs of copies with different pixels | {counts['lookalike_pairs']} |",
         f"| of these, with two labels | {counts['lookalike_pairs_of_two_labels']} |",
+        f"| images of these that are quarantined, because the right label is unknown | {counts['contradictory_copies']} |",
         f"| images whose group crosses the splits of the dataset | {counts['crossing_images']} |",
         "",
         f"Policy for groups that cross the splits (`audit.crossing`): **{crossing}**.",
         *(["**`leak_suspect`: test scores of this study may be too high.**"] if counts["leak_suspect"] else []),
         "",
-        f"Prediction of the class from size, bytes, format, mode and mean brightness alone: {facts} "
-        f"(chance {counts['shortcut_chance']:.3f}, cross-validated).",
+        _shortcut(counts),
         "",
     ]
     if not findings:
@@ -82,6 +80,19 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         for item in findings[:MAX_PAIRS]
     ]
     return "\n".join([*lines, ""])
+
+
+def _shortcut(counts: Mapping[str, object]) -> str:
+    """Return how well the class is predicted without the anatomy, and what that means."""
+    if counts["shortcut_balanced_accuracy"] is None:
+        return "Prediction of the class from facts of file and picture alone: too few groups to measure."
+    return (
+        "Prediction of the class without the anatomy, as balanced accuracy cross-validated by group (chance "
+        f"{counts['shortcut_chance']:.3f}): {counts['shortcut_file_balanced_accuracy']:.3f} from the file (size, bytes, format, "
+        f"mode), {counts['shortcut_picture_balanced_accuracy']:.3f} from the picture (mean, spread and gradient of its "
+        f"brightness), {counts['shortcut_balanced_accuracy']:.3f} from both. A network that scores no higher has learnt no "
+        "more than these tell."
+    )
 
 
 def pairs_figure(findings: Sequence[Finding], path: Path) -> None:

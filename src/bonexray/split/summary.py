@@ -8,9 +8,10 @@ import pandas as pd
 from bonexray.data.manifest import SPLITS
 from bonexray.split.allocation import count_regrouped
 from bonexray.split.audit import AuditedImage
+from bonexray.split.contradictions import COPY, SAME
 from bonexray.split.grouping import count_crossing
 from bonexray.split.lookalikes import Pair
-from bonexray.split.shortcut import shortcut_balanced_accuracy
+from bonexray.split.shortcut import shortcut_scores
 
 
 def summarise(
@@ -25,7 +26,7 @@ def summarise(
 
     Args:
         images: all images of the dataset.
-        pairs: copies among the usable images, by row.
+        pairs: copies among them, by row.
         groups: int (usable images,).
         manifest: images of the study.
         classes: the class map.
@@ -43,16 +44,17 @@ def summarise(
         "groups": manifest["group"].nunique(),
         "largest_group": int(np.bincount(groups).max()),
         "quarantined": len(images) - len(usable),
-        "contradictory_labels": sum("labels" in (item.reason or "") for item in images),
+        "contradictory_labels": sum((item.reason or "").startswith(SAME) for item in images),
+        "contradictory_copies": sum((item.reason or "").startswith(COPY) for item in images),
         "duplicated_images": sum(count - 1 for count in repeats.values()),
         "duplicate_groups": sum(count > 1 for count in repeats.values()),
         "lookalike_pairs": len(pairs),
-        "lookalike_pairs_of_two_labels": sum(usable[p.one].source.label != usable[p.other].source.label for p in pairs),
+        "lookalike_pairs_of_two_labels": sum(images[p.one].source.label != images[p.other].source.label for p in pairs),
         "crossing_images": crossing,
         "leak_suspect": policy == "trust" and crossing > 0,
         "regrouped": count_regrouped(usable, manifest),
         "outside_subset": len(usable) - len(manifest),
-        "shortcut_balanced_accuracy": shortcut_balanced_accuracy(usable, groups),
+        **shortcut_scores(usable, groups),
         "shortcut_chance": 1 / len(classes),
         **by_split,
     }
