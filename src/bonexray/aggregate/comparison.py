@@ -76,25 +76,22 @@ def compare_pairs(
         pairs[f"{test}_holm"] = pairs[test]
         pairs.loc[family, f"{test}_holm"] = holm(pairs.loc[family, test].to_numpy())
     pairs[MAX_T] = pairs["p_bootstrap"]
-    pairs.loc[family, MAX_T] = max_t(
-        pairs.loc[family, "p_bootstrap"].to_numpy(), resampled[:, family], freedom(draws)
-    )
+    pairs.loc[family, MAX_T] = max_t(pairs.loc[family, "p_bootstrap"].to_numpy(), resampled[:, family], freedom(draws))
     return pairs
 
 
 def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> list[str]:
-    """Return the models that do not differ significantly from `best` by the bootstrap with the max-T correction.
+    """Return the models that do not differ significantly from `best` by the bootstrap with Holm's correction.
 
-    A model whose p is undefined is among them.
+    Holm's p decides rather than max-T's, whose false alarms are slightly above the level with few patients. A model
+    whose p is undefined is among them.
     """
     with_best = pairs[(pairs["one"] == best) | (pairs["other"] == best)]
-    alike = with_best[~(with_best[MAX_T] < alpha)]
+    alike = with_best[~(with_best["p_bootstrap_holm"] < alpha)]
     return [row.other if row.one == best else row.one for row in alike.itertuples()]
 
 
-def _resampled_scores(
-    labels: np.ndarray, draws: Draws, models: Mapping[str, np.ndarray], classes: int
-) -> np.ndarray:
+def _resampled_scores(labels: np.ndarray, draws: Draws, models: Mapping[str, np.ndarray], classes: int) -> np.ndarray:
     """Return the balanced accuracy of each model, a mean over its repeats, float (rows of the draws, models)."""
     scores = []
     for number, probabilities in enumerate(models.values()):

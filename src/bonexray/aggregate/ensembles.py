@@ -115,9 +115,7 @@ def fit_ensemble(kind: str, labels: np.ndarray, groups: np.ndarray, probabilitie
     return ENSEMBLES[kind](labels, groups, probabilities)
 
 
-def held_out_predictions(
-    kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray
-) -> np.ndarray:
+def held_out_predictions(kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the predictions for the validation images of ensembles that were fitted without the image's group.
 
     A temperature fitted on them holds on new images; fitted on the ensemble's own images, it would be too sure. With a

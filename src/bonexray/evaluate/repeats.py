@@ -62,6 +62,4 @@ def resampled_means(each: Sequence[Mapping[str, np.ndarray]], draws: Draws, seed
         seed: seed of the drawn repeats.
     """
     weights = repeat_weights(draws, len(each), [seed, len(each)])
-    return {
-        name: mean_over_repeats(np.stack([scores[name] for scores in each], axis=1), weights) for name in each[0]
-    }
+    return {name: mean_over_repeats(np.stack([scores[name] for scores in each], axis=1), weights) for name in each[0]}
