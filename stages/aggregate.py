@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bonexray.aggregate.choice import chosen_by_fold, predictions_of_choice
 from bonexray.aggregate.comparison import not_distinguishable
 from bonexray.aggregate.ensembles import learned_by
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
+from bonexray.aggregate.power import power_of
 from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
 from bonexray.base.config import StageSettings
@@ -61,7 +63,7 @@ def main(settings: Settings) -> None:
     cards = {name: read_json(folder / MODEL_CARD) for name, folder in folders.items()}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     chosen = chosen_on_validation(scores)  # before ensembles join: they are fitted on validation
-    members = list(panel.probabilities)
+    models, members = panel, list(panel.probabilities)
     ensembles = fitted_ensembles(panel, settings, classes)
     panel = panel.with_members({name: probabilities for name, (probabilities, _) in ensembles.items()})
     ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes, learned_prior(cards))
@@ -82,16 +84,30 @@ def main(settings: Settings) -> None:
     write_json(RANKS, asdict(ranks) if ranks else {"blocks": 1})
     write_table(table, COMPARISON)
     write_table(pairs, PAIRS)
-    headline = headline_of(chosen, scores, settings.dataset.name, best, alike, read_json(DATA))
+    by_fold, answered = choice_of_folds(models, settings, classes, learned_prior(cards))
+    answered = {**answered, "leak_suspect": read_leak_suspect()} if by_fold else scores[chosen]
+    headline = headline_of(chosen, answered, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
     study = {"confidence": settings.evaluate.confidence, "models": len(folders), **trainings}
-    write_json(HEADLINE, {**headline, **study})
+    write_json(HEADLINE, {**headline, **by_fold, **power_of(pairs, scores[best]["n_groups"]), **study})
     histories = {name: pd.read_csv(folder / HISTORY) for name, folder in folders.items()}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder)
     log.info("chosen on validation: %s; highest on test: %s", chosen, best)
     log.info("not distinguishable from %s: %s", best, ", ".join(alike) or "none")
+
+
+def choice_of_folds(
+    models: Panel, settings: Settings, classes: list[str], learned: Learned
+) -> tuple[dict[str, dict[str, str]], dict[str, object]]:
+    """Return the model that each fold chose, as `chosen_by_fold`, and the scores of these choices; nothing for one split."""
+    if models.rows["fold"].max() == 1:
+        return {}, {}
+    chosen, options = chosen_by_fold(models.in_unit(settings.evaluate.unit), classes), settings.evaluate
+    answers = predictions_of_choice(models, chosen)
+    evaluation = evaluate(models.rows, answers, classes, options, settings.dataset.ordered, learned)
+    return {"chosen_by_fold": {str(fold): name for fold, name in chosen.items()}}, evaluation.scores
 
 
 def fitted_ensembles(panel: Panel, settings: Settings, classes: list[str]) -> dict[str, tuple[np.ndarray, dict]]:

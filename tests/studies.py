@@ -134,7 +134,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
             )
     if len(names) > 1:
         pairs_of(scores, shape.clear).to_csv(root / "metrics/pairs.csv", index=False)
-    several = max(shape.folds, shape.repeats) > 1
+    several = shape.folds > 1
     if several:
         ranks = {name: float(index + 1) for index, name in enumerate(names)}
         write_json(
@@ -172,7 +172,7 @@ def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
         defined = None if score in shape.undefined else value
         scores |= {score: defined, f"{score}_low": defined and value - 0.1, f"{score}_high": defined and value + 0.1}
         if shape.repeats > 1:
-            scores |= {f"{score}_mean": defined, f"{score}_sd": defined and 0.02}
+            scores |= {f"{score}_sd": defined and 0.02}
     if shape.operating:
         rates = ("sensitivity", "specificity", "ppv", "npv")
         scores |= {f"operating_{rate}": value for rate in rates}
@@ -283,10 +283,12 @@ def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
                 "difference": difference,
                 "difference_low": difference - 0.02,
                 "difference_high": difference + 0.03,
+                "difference_error": 0.01,
                 "p_bootstrap": p,
                 "p_mcnemar": p,
                 "p_delong": np.nan,
                 "p_bootstrap_holm": p,
+                "p_bootstrap_max_t": p,
                 "p_mcnemar_holm": p,
                 "p_delong_holm": np.nan,
             }

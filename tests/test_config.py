@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from bonexray.base.config import Section
 from bonexray.base.errors import BonexrayError
+from bonexray.check import all_findings
 from bonexray.composition import compose
 from bonexray.derived_params import derive_params
 from bonexray.study import Settings, load_settings, setting_findings
@@ -194,3 +196,22 @@ def test_check_imports_no_heavy_library(study) -> None:
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "bonexray" in imported
     assert imported & {"keras", "tensorflow", "mlflow", "PIL", "matplotlib"} == set()
+
+
+@pytest.mark.parametrize(
+    ("primary", "problem"),
+    [
+        (["vgg16", "xception"], ""),
+        (["vgg16", "ensemble_mean"], ""),
+        (["vgg16", "vgg61"], "'vgg61'"),
+        (["vgg16", "vgg16"], "two different models"),
+        (["vgg16"], "evaluate.primary"),
+    ],
+)
+def test_a_planned_comparison_names_two_models_of_the_study(tmp_path: Path, primary: list[str], problem: str) -> None:
+    content = YAML(typ="safe").load(Path("params.yaml"))
+    content["evaluate"]["primary"] = primary
+    with (tmp_path / "params.yaml").open("w") as file:
+        YAML(typ="safe").dump(content, file)
+    found = [text for text in map(str, all_findings(tmp_path / "params.yaml")) if "primary" in text]
+    assert bool(found) == bool(problem) and problem in " ".join(found)

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 from trainings import UNSORTED, predictions_of_trainings
 
+from bonexray.aggregate.choice import chosen_by_fold, predictions_of_choice
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
+from bonexray.aggregate.table import chosen_on_validation
 from bonexray.base.errors import BonexrayError
+from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate
 
 SETTINGS = Evaluate(resamples=200, confidence=0.95, seed=7)
@@ -79,10 +82,42 @@ def test_pairs_are_compared_on_the_test_images_of_all_folds() -> None:
     pd.testing.assert_frame_equal(pairs_of(relabelled, UNSORTED, SETTINGS), pairs)
 
 
-def test_ranks_need_several_folds_or_repeats() -> None:
-    assert ranks_of(panel(folds=3, repeats=2), UNSORTED).blocks == 6
-    once = Panel(*(_first(panel())))
-    assert ranks_of(once, UNSORTED) is None
+def test_ranks_need_several_folds() -> None:
+    assert ranks_of(panel(folds=3, repeats=2), UNSORTED).blocks == 3
+    assert ranks_of(Panel(*(_first(panel()))), UNSORTED) is None
+
+
+def test_repeats_of_one_split_make_no_ranks() -> None:
+    assert ranks_of(Panel(*_first(panel(repeats=4))), UNSORTED) is None
+
+
+def test_the_choice_of_folds_is_not_optimistic_where_validation_is_test() -> None:
+    rows, _ = predictions_of_trainings(5, 1)
+    rng, images = np.random.default_rng(1), rows["id"].nunique()
+    answers = {f"m{n}": np.tile(rng.dirichlet(np.ones(3), images), (5, 1)) for n in range(40)}  # know nothing
+    given = Panel(rows, answers)  # a model answers an image alike in every fold
+    scores = {name: evaluate(rows, p, UNSORTED, SETTINGS).scores for name, p in answers.items()}
+    best = scores[chosen_on_validation(scores)]["balanced_accuracy"]
+    chosen = chosen_by_fold(given, UNSORTED)
+    honest = evaluate(rows, predictions_of_choice(given, chosen), UNSORTED, SETTINGS).scores
+    assert len(set(chosen.values())) > 1
+    assert best > 0.45 and honest["balanced_accuracy"] < 0.4
+    assert honest["balanced_accuracy_low"] < 1 / 3 < honest["balanced_accuracy_high"]
+
+
+def test_a_fold_chooses_on_its_own_validation_images() -> None:
+    given = panel(folds=3, repeats=2)
+    chosen = chosen_by_fold(given, UNSORTED)
+    for fold in (1, 2, 3):
+        mine = (given.rows["fold"] == fold) & (given.rows["split"] == "val")
+        others = given.rows["label"].where(mine, given.rows["label"].to_numpy()[::-1])
+        assert (
+            chosen_by_fold(Panel(given.rows.assign(label=others), given.probabilities), UNSORTED)[fold] == chosen[fold]
+        )
+    answers = predictions_of_choice(given, chosen)
+    for fold, name in chosen.items():
+        rows = (given.rows["fold"] == fold).to_numpy()
+        assert (answers[rows] == given.probabilities[name][rows]).all()
 
 
 def _first(given: Panel) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

@@ -11,6 +11,7 @@ import numpy as np
 from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
+from bonexray.data.scores import PREFIX
 from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
@@ -62,6 +63,8 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
     yield from _unknown("backbones", "backbones", settings.backbones, BACKBONES)
     yield from _unknown("fine_tune.blocks", "backbones", settings.fine_tune.blocks, BACKBONES)
+    panel = [*settings.models, *(f"{PREFIX}{kind}" for kind in settings.aggregate.ensembles)]
+    yield from _unknown("evaluate.primary", "models", settings.evaluate.primary or (), panel)
     yield from _unknown("modes", "models", settings.modes, REGISTRY)
 
 

@@ -81,12 +81,13 @@ def compare_pairs(
 
 
 def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> list[str]:
-    """Return the models that do not differ significantly from `best` by the bootstrap with the max-T correction.
+    """Return the models that do not differ significantly from `best` by the bootstrap with Holm's correction.
 
-    A model whose p is undefined is among them.
+    Holm's p decides rather than max-T's, whose false alarms are slightly above the level with few patients. A model
+    whose p is undefined is among them.
     """
     with_best = pairs[(pairs["one"] == best) | (pairs["other"] == best)]
-    alike = with_best[~(with_best[MAX_T] < alpha)]
+    alike = with_best[~(with_best["p_bootstrap_holm"] < alpha)]
     return [row.other if row.one == best else row.one for row in alike.itertuples()]
 
 

@@ -19,7 +19,6 @@ COLUMNS = [
     "balanced_accuracy",
     "balanced_accuracy_low",
     "balanced_accuracy_high",
-    "balanced_accuracy_mean",
     "balanced_accuracy_sd",
     "patient_balanced_accuracy",
     "accuracy",
@@ -59,7 +58,6 @@ COLUMNS = [
     "leak_suspect",
 ]
 OPTIONAL = [
-    "balanced_accuracy_mean",
     "balanced_accuracy_sd",
     "patient_balanced_accuracy",
     "quadratic_weighted_kappa",
@@ -94,7 +92,7 @@ HEADLINES = (
     "val_balanced_accuracy",
     "leak_suspect",
 )
-WITH_REPEATS = ("balanced_accuracy_mean", "balanced_accuracy_sd")
+WITH_REPEATS = ("balanced_accuracy_sd",)
 
 
 def title_of(name: str) -> str:
@@ -137,7 +135,7 @@ def comparison_table(
 
 def headline_of(
     chosen: str,
-    models: Mapping[str, Mapping[str, float]],
+    scores: Mapping[str, float],
     dataset: str,
     best: str,
     alike: Sequence[str],
@@ -147,13 +145,12 @@ def headline_of(
 
     Args:
         chosen: the model chosen on validation.
-        models: model or ensemble to its scores.
+        scores: its scores; with folds, those of what each fold chose.
         dataset: name of the data set.
         best: the model with the highest test score.
         alike: models that do not differ significantly from the best.
         data: content of metrics/data.json.
     """
-    scores = models[chosen]
     return {
         "model": chosen,
         "dataset": dataset,

@@ -31,6 +31,13 @@ class Evaluate(Section):
             raise ValueError("a share for each class, with sum 1")
         return shares
 
+    @field_validator("primary")
+    @classmethod
+    def _names_two_models(cls, names: list[str] | None) -> list[str] | None:
+        if names is not None and len(set(names)) < 2:
+            raise ValueError("two different models")
+        return names
+
     @model_validator(mode="after")
     def _positive_has_a_target(self) -> "Evaluate":
         if self.positive is not None and self.sensitivity is None:

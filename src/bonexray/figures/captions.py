@@ -83,7 +83,7 @@ CAPTIONS: dict[str, Words] = {
         "Triangular matrix of differences in balanced accuracy, row minus column, with significant pairs framed.",
     ),
     "models_critical_difference.png": Words(
-        "Mean ranks of the models over folds or repeats; bars join models within the critical difference.",
+        "Mean ranks of the models over folds; bars join models within the critical difference.",
         "Critical difference diagram: models on a line of mean ranks; bars join models that do not differ significantly.",
     ),
     "models_cost.png": Words(

@@ -101,7 +101,12 @@ def _of_evaluation(study: Study) -> dict[str, str]:
         if study.rounds
         else "No repeats and no cross-validation in this study.",
         "explained": explained,
-        "internal": f"{count(study.n, study.case)}, none of which was used to train or select the model that predicts it.",
+        "internal": f"{count(study.n, study.case)}, none of which was used to train or select the model that predicts it."
+        + (
+            " Each fold chose its model on its own validation images; the scores of single models over all folds are of no choice."
+            if study.folds > 1
+            else ""
+        ),
         "external": "None.",
         "performance": f"Balanced accuracy of the chosen model {with_interval(head, 'balanced_accuracy')}; all scores are under Results.",
         "failures": "See Models for confusion matrices and the most confident errors of each model.",

@@ -67,7 +67,7 @@ class Study:
         quality: PSNR and SSIM before and after filtering.
         cards: model to its card; ensembles have none.
         pairs: paired comparisons; no rows with a single model.
-        ranks: tests of Friedman and Nemenyi over folds or repeats; None without them.
+        ranks: tests of Friedman and Nemenyi over folds; None without them.
         explained: model to the facts of its heat maps; empty without heat maps.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.

@@ -64,9 +64,34 @@ def best_network(study: Study) -> Question:
         if study.alike
         else f"Every other model differs from it after Holm's correction, at {ALPHA:g} (n = {study.n}).",
     ]
+    answers += planned(study) + power(study)
     if len(study.alike) == others:
         answers.append("So this study does not establish a best network; that would take more test images.")
     return Question(title, tuple(answers), "")
+
+
+def planned(study: Study) -> list[str]:
+    """Return the result of the comparison that was planned beforehand; nothing without one."""
+    pairs = study.pairs[study.pairs["primary"] == 1] if "primary" in study.pairs else study.pairs[:0]
+    return [
+        f"Planned beforehand, and tested without correction: {study.titles[pair['one']]} against "
+        f"{study.titles[pair['other']]}, difference {signed(pair['difference'])} ({signed(pair['difference_low'])} to "
+        f"{signed(pair['difference_high'])}), p {p_value(pair['p_bootstrap'])}. All other comparisons are exploratory."
+        for pair in pairs.to_dict("records")
+    ]
+
+
+def power(study: Study) -> list[str]:
+    """Return the smallest difference that the test set can show, and the patients that a small one needs."""
+    head = study.headline
+    if "detectable_difference" not in head:
+        return []
+    return [
+        f"With 80 % power this test set shows a difference of {number(head['detectable_difference'])} in balanced "
+        f"accuracy between two models named beforehand, and of {number(head['detectable_difference_panel'])} between any "
+        f"two after correction; a difference of 0.05 would need about {head['patients_needed']} and "
+        f"{head['patients_needed_panel']} patients."
+    ]
 
 
 def preprocessing(study: Study) -> Question:

@@ -127,7 +127,7 @@ def models_table(study: Study) -> Table:
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in columns)]]
     caption = (
         f"Scores on {count(study.n, study.case)} with {study.confidence} intervals from a bootstrap over groups of images. "
-        f"{'Scores and intervals are those of the first repeat. ' if study.repeats > 1 else ''}"
+        f"{'Scores are means over the repeats, and intervals are of patients and repeats; confusion matrices and curves show the first repeat. ' if study.repeats > 1 else ''}"
         f"{'Click a heading to sort by its column.' if len(rows) > 1 else ''}"
     )
     return Table(
@@ -262,17 +262,14 @@ def _title(network: str) -> str:
 
 
 def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
-    """Return a column with mean and standard deviation over repeats, if there are any."""
-    score = "balanced_accuracy"
-    if not study.has(f"{score}_mean"):
+    """Return a column with the standard deviation over repeats, if there are any."""
+    score = "balanced_accuracy_sd"
+    if not study.has(score):
         return []
-
-    def cell(name: str) -> Cell:
-        scores = study.scores[name]
-        mean, deviation = scores.get(f"{score}_mean"), scores.get(f"{score}_sd")
-        return Cell(number(mean), "" if missing(deviation) else f"± {number(deviation)}", _order(mean))
-
-    return [(f"Mean ± SD of {study.repeats} repeats{' of all folds' if study.folds > 1 else ''}", cell)]
+    label = f"SD of {study.repeats} repeats{' of all folds' if study.folds > 1 else ''}"
+    return [
+        (label, lambda name: Cell(number(study.scores[name].get(score)), order=_order(study.scores[name].get(score))))
+    ]
 
 
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:

@@ -1,5 +1,7 @@
 """Sentences of the report that depend on the study."""
 
+from collections import Counter
+
 from bonexray.data.scores import collapse_of
 from bonexray.report.data import Study
 from bonexray.results.tables import comparison_sentence, warnings_of
@@ -13,9 +15,7 @@ def answer(study: Study) -> list[str]:
     head, title = study.headline, study.titles[study.headline["model"]]
     models = len(study.networks)
     sentences = [
-        f"Of {models} networks on {head['dataset']}, {title} was chosen on validation."
-        if models > 1
-        else f"The study has a single network, {title}, on {head['dataset']}.",
+        _chosen(study) if models > 1 else f"The study has a single network, {title}, on {head['dataset']}.",
         f"On {count(study.n, study.case)} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
         f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always predicting the majority class reaches "
         f"{number(head['baseline_balanced_accuracy'])}.",
@@ -23,6 +23,17 @@ def answer(study: Study) -> list[str]:
     if len(study.table) > 1:
         sentences.append(comparison_sentence(study.table))
     return sentences
+
+
+def _chosen(study: Study) -> str:
+    """Say which network was chosen on validation, or which by each fold."""
+    head = study.headline
+    start, by_fold = f"Of {len(study.networks)} networks on {head['dataset']}, ", head.get("chosen_by_fold")
+    if not by_fold:
+        return f"{start}{study.titles[head['model']]} was chosen on validation."
+    times = Counter(study.titles[name] for name in by_fold.values())
+    names = listed([f"{title} in {number} of {len(by_fold)} folds" for title, number in times.most_common()])
+    return f"{start}each fold chose one on its own validation images: {names}. Test scores of the choices are pooled."
 
 
 def study_warnings(study: Study) -> list[str]:
@@ -99,8 +110,9 @@ def limitations(study: Study) -> list[str]:
         limits.append("One split. Another test set would give other scores; the intervals reflect this only in part.")
     else:
         limits.append(
-            "Each image is in the test set of one fold and in the validation set of another, so scores of a model chosen "
-            "on validation are slightly too high."
+            "Each image is in the test set of one fold and in the validation set of another. The main result allows for "
+            "it, because each fold chooses on its own validation images; the row of the network with the highest "
+            "validation score over all folds does not, and is slightly too high."
         )
     if study.repeats == 1:
         limits.append("Each network was trained once. The variation over seeds was not measured.")

@@ -29,7 +29,7 @@ def draw_study(
         table: the ranked comparison.
         confusions: model to the number of images by actual and predicted class.
         pairs: comparison of every pair of models.
-        ranks: over folds or repeats, if there are any.
+        ranks: over folds, if there are any.
         histories: model to the history of its first training.
         chosen: name of the model chosen on validation.
         folder: for the files.
