@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bonexray.evaluate.bootstrap import Draws, draw, intervals, resampled_metrics
+from bonexray.evaluate.bootstrap import Draws, draw, resampled_metrics
 from bonexray.evaluate.calibration import at_bound
+from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.metrics import all_metrics, balanced_accuracy, collapsed, confusion_counts
+from bonexray.evaluate.sample import Sample
 from bonexray.evaluate.score_names import ClassScore, Name, nested, with_ending
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
@@ -54,12 +56,13 @@ def evaluate(
     scaled, validation = calibrated(test, by_fold), all_metrics(val.labels, val.probabilities, classes, ordered)
     draws = draw(test.groups, settings.resamples, settings.seed)
     resampled = resampled_metrics(test.labels, test.probabilities, draws, classes, ordered)
+    sample = Sample(test.labels, test.probabilities, classes, ordered, np.ones((1, len(test.labels))))
     after_scaling = all_metrics(scaled.labels, scaled.probabilities, classes, ordered)
     scores: dict[Name, object] = {
         "n": len(test.labels),
         "n_groups": draws.groups,
         **all_metrics(test.labels, test.probabilities, classes, ordered),
-        **intervals(resampled, draws, settings.confidence),
+        **Intervals(sample, test.groups, resampled, draws, settings.confidence).ends(),
         **over_repeats(rows, probabilities, classes, ordered),
         **{f"calibrated_{name}": after_scaling[name] for name in CALIBRATED},
         "temperature": float(np.exp(np.mean(np.log(list(by_fold.values()))))),
