@@ -1,9 +1,8 @@
 """Measure the coverage of intervals and the false alarms of tests in simulated studies: `python benchmarks/coverage.py`.
 
-The recalls of the simulated classifiers are known. A patient has one or two images. Whether a prediction is right depends
-in equal parts on the patient, the image, the model's luck with the patient and chance, so that images of a patient are
-correlated and so are models. For each kind of study, the benchmark measures the share of 95 % intervals of accuracy and
-balanced accuracy that contain the true score, and the share of studies of equally good models in which any two differ
+The simulated classifiers are known, so that every score's true value is that of a very large sample. Images of a patient
+are correlated and so are models. For each kind of study, the benchmark measures the share of 95 % intervals of every score
+that contain the true score, their width, and the share of studies of equally good models in which any two differ
 significantly after Holm's correction. Writes metrics/coverage.csv and reports/coverage.md.
 """
 
@@ -14,17 +13,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import softmax
 
 from bonexray.aggregate.comparison import compare_pairs
 from bonexray.base.files import atomic_file
-from bonexray.evaluate.bootstrap import draw, intervals, resampled_metrics
-from bonexray.evaluate.metrics import overall
+from bonexray.evaluate.bootstrap import draw, resampled_metrics
+from bonexray.evaluate.intervals import WITHOUT, Intervals
+from bonexray.evaluate.metrics import all_metrics
+from bonexray.evaluate.sample import Sample
+from bonexray.evaluate.score_names import with_ending
 from bonexray.progress import progress
 
 CONFIDENCE, ALPHA = 0.95, 0.05
-TARGET = (0.93, 0.97)  # acceptable coverage of 95 % intervals
-GROUPS = (36, 100, 300)
-RECALLS = {"good": {2: (0.85, 0.70), 3: (0.85, 0.60, 0.75)}, "excellent": {2: (0.95, 0.90), 3: (0.95, 0.88, 0.92)}}
+TARGET = (0.93, 1.0)  # acceptable coverage of 95 % intervals
+GROUPS = (20, 100, 400)
+TRUTHS = (0.5, 0.8, 0.95, 0.98, 0.999)
+IMAGES = (1, 4)
+BALANCES = {"even": (1 / 3, 1 / 3, 1 / 3), "rare": (0.7, 0.2, 0.1)}
+LARGE = 20_000  # patients of the sample that gives the true scores
+RECALLS = (0.85, 0.60, 0.75)
 PANELS = (5, 10)
 COMMAND = "python benchmarks/coverage.py"
 
@@ -35,13 +42,15 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=1000, help="studies of each kind")
     parser.add_argument("--resamples", type=int, default=1000, help="resamples of each bootstrap")
     parser.add_argument("--groups", type=int, nargs="*", default=list(GROUPS), help="numbers of patients")
+    parser.add_argument("--truths", type=float, nargs="*", default=list(TRUTHS), help="chances of a right answer")
+    parser.add_argument("--images", type=int, nargs="*", default=list(IMAGES), help="most images of a patient")
     parser.add_argument("--out", type=Path, default=Path(), help="folder of metrics/ and reports/")
     options = parser.parse_args()
     rows = []
-    for (skill, recalls), classes, groups in product(RECALLS.items(), (2, 3), options.groups):
-        rows += interval_coverage(skill, np.array(recalls[classes]), groups, options)
+    for cell in product(options.truths, options.groups, options.images, BALANCES):
+        rows += interval_coverage(*cell, options)
     for groups, models in product(options.groups, PANELS):
-        rows += false_alarms(np.array(RECALLS["good"][3]), groups, models, options)
+        rows += false_alarms(np.array(RECALLS), groups, models, options)
     write(pd.DataFrame(rows), options)
 
 
@@ -63,27 +72,65 @@ def simulate(
     return labels, patient, np.eye(classes)[predicted]
 
 
+def graded(
+    rng: np.random.Generator, groups: int, most: int, shares: tuple[float, ...], recall: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels (images,), patients (images,) and probabilities (images, classes) of one model.
+
+    A patient has 1 to `most` images. Half of the variance of the model's evidence belongs to the patient.
+    """
+    classes = len(shares)
+    patient = np.repeat(np.arange(groups), rng.integers(1, most + 1, groups))
+    labels = rng.choice(classes, groups, p=shares)[patient]
+    luck = (rng.standard_normal(groups)[patient] + rng.standard_normal(len(patient))) / np.sqrt(2)
+    margin = stats.norm.ppf(recall) + luck  # of the true class before its rival; below 0, the answer is wrong
+    rival = (labels + rng.integers(1, classes, groups)[patient]) % classes
+    logits = np.zeros((len(patient), classes)) - 2.0
+    logits[np.arange(len(patient)), labels] = margin
+    logits[np.arange(len(patient)), rival] = 0
+    return labels, patient, softmax(logits, axis=1)
+
+
 def interval_coverage(
-    skill: str, recalls: np.ndarray, groups: int, options: argparse.Namespace
+    recall: float, groups: int, most: int, balance: str, options: argparse.Namespace
 ) -> list[dict[str, object]]:
-    """Measure the share of intervals with the true score, which is the mean recall for equally frequent classes."""
-    classes, truth = [str(c) for c in range(len(recalls))], recalls.mean()
-    hits = []
-    for study in progress(range(options.studies), f"{skill}, {len(classes)} classes, {groups}", options.studies):
-        rng = np.random.default_rng([groups, len(classes), round(1000 * truth), study])
-        labels, patient, [probabilities] = simulate(rng, groups, recalls, 1)
+    """Measure the share of intervals with the true score, that of a very large sample, and their mean width."""
+    shares, classes = BALANCES[balance], [str(c) for c in range(len(BALANCES[balance]))]
+    labels, patient, probabilities = graded(np.random.default_rng(1), LARGE, most, shares, recall)
+    truths = all_metrics(labels, probabilities, classes, ordered=True)
+    hits = {name: [] for name in truths if getattr(name, "score", "") != "support" and name not in WITHOUT}
+    title = f"{recall}, {groups} patients, 1 to {most} images, {balance}"
+    for study in progress(range(options.studies), title, options.studies):
+        rng = np.random.default_rng([groups, most, round(1000 * recall), len(balance), study])
+        labels, patient, probabilities = graded(rng, groups, most, shares, recall)
         draws = draw(patient, options.resamples, study)
-        resampled = resampled_metrics(labels, probabilities, draws, classes, metrics=[overall])
-        ends = intervals(resampled, draws, CONFIDENCE)
-        hits.append(
-            {
-                name: ends[f"{name}_low"] - 1e-12 <= truth <= ends[f"{name}_high"] + 1e-12
-                for name in ("accuracy", "balanced_accuracy")
-            }
-        )
+        resampled = resampled_metrics(labels, probabilities, draws, classes, ordered=True)
+        sample = Sample(labels, probabilities, classes, True, np.ones((1, len(labels))))
+        ends = Intervals(sample, patient, resampled, draws, CONFIDENCE).ends()
+        for name, found in hits.items():
+            low, high = ends[with_ending(name, "_low")], ends[with_ending(name, "_high")]
+            if low <= high:  # undefined in a sample without the class
+                found.append((low - 1e-9 <= truths[name] <= high + 1e-9, high - low))
     return [
-        row(f"interval of {name}", recalls, groups, 1, options.studies, share, TARGET)
-        for name, share in pd.DataFrame(hits).mean().items()
+        {
+            **row(
+                f"interval of {name if isinstance(name, str) else f'{name.score} of class {name.label}'}",
+                np.full(len(classes), recall),
+                groups,
+                1,
+                len(found),
+                float(np.mean([hit for hit, _ in found])),
+                TARGET,
+            ),
+            "recalls": f"{recall:g}",
+            "images": most,
+            "balance": balance,
+            "truth": truths[name],
+            "width": float(np.mean([width for _, width in found])),
+            "narrowest": float(np.min([width for _, width in found])),
+        }
+        for name, found in hits.items()
+        if found
     ]
 
 
@@ -130,31 +177,41 @@ def row(
 
 
 def markdown(table: pd.DataFrame, options: argparse.Namespace) -> str:
-    """Return the page: shares by question and number of patients, those outside the target in bold."""
-    cells = table.assign(
-        cell=[f"{r.share:.1%}" if r.within else f"**{r.share:.1%}**" for r in table.itertuples()]
-    ).pivot(index=["question", "recalls", "models"], columns="groups", values="cell")
+    """Return the page: the lowest coverage of each score, and the false alarms; those outside the target in bold."""
+    table = table.assign(cell=[f"{r.share:.1%}" if r.within else f"**{r.share:.1%}**" for r in table.itertuples()])
+    lowest = table.sort_values("share", kind="stable").drop_duplicates(["question", "recalls", "models", "groups"])
+    cells = lowest.pivot(index=["question", "recalls", "models"], columns="groups", values="cell").fillna("")
+    intervals = table[table["question"].str.startswith("interval")]
+    widths = intervals.groupby(["question", "recalls"])[["width", "narrowest"]].agg(
+        {"width": "mean", "narrowest": "min"}
+    )
     lines = [
         "# Coverage of intervals and false alarms of tests",
         "",
         f"Written by `{COMMAND}`: {options.studies} simulated studies in each cell, {options.resamples} resamples each.",
-        "A patient has one or two images. Bold: outside the target, which is 93 to 97 % of the 95 % intervals, and at most",
+        "Coverage is the lowest over 1 and 1 to 4 images a patient, and classes of equal and of unequal size. Bold: outside",
+        "the target, which is at least 93 % of the 95 % intervals, and at most",
         f"{table['wanted_high'][table['models'] > 1].max():.1%} of false alarms: 5 % and the margin of chance for this many studies.",
         "",
-        "| question | recall of each class | models | " + " | ".join(f"{n} patients" for n in cells.columns) + " |",
-        "| --- | --- | --: |" + " --: |" * len(cells.columns),
+        "| question | chance of a right answer | models | "
+        + " | ".join(f"{n} patients" for n in cells.columns)
+        + " | mean width | narrowest |",
+        "| --- | --- | --: |" + " --: |" * (len(cells.columns) + 2),
     ]
-    lines += [
-        f"| {question} | {recalls.replace(' ', ', ')} | {models} | {' | '.join(cells.loc[question, recalls, models])} |"
-        for question, recalls, models in cells.index
-    ]
+    for question, recalls, models in cells.index:
+        found = (
+            [f"{w:.3f}" for w in widths.loc[(question, recalls)]] if (question, recalls) in widths.index else ["", ""]
+        )
+        row_cells = [question, recalls.replace(" ", ", "), str(models), *cells.loc[(question, recalls, models)], *found]
+        lines.append(f"| {' | '.join(row_cells)} |")
     return "\n".join([*lines, "", *NOTES, ""])
 
 
 NOTES = [
-    "Intervals: bias-corrected and accelerated bootstrap over patients, expanded by Student's t. False alarms: studies in",
-    "which any two of equally good models differ at 5 % after Holm's correction for all pairs. McNemar's test treats images",
-    "of a patient as independent, so its false alarms become more frequent with more patients.",
+    "Intervals: exact with an effective number of images for proportions, else the bootstrap over patients, widened near the",
+    "edges; `docs/statistics.md` lists the methods. False alarms: studies in which any two of equally good models differ at",
+    "5 % after Holm's correction for all pairs. McNemar's test treats images of a patient as independent, so its false alarms",
+    "become more frequent with more patients.",
 ]
 
 

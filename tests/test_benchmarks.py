@@ -17,7 +17,7 @@ SMALL = {
     "memory": ["--images", "20", "40", "--px", "80"],
     "denoise": ["--images", "2", "--px", "48"],
     "audit": ["--images", "70", "--planted", "0.2"],
-    "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36"],
+    "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36", "--truths", "0.98"],
     "filters": ["--count", "2", "--px", "48"],
     "predict": ["compact_cnn", "--images", "40", "--px", "32", "--rounds", "1"],
 }
@@ -99,7 +99,10 @@ def test_planted_copies_are_found() -> None:
 def test_coverage_is_measured_for_every_kind_of_study(tmp_path: Path) -> None:
     found = printed("coverage", "--out", str(tmp_path))
     table = pd.read_csv(tmp_path / "metrics" / "coverage.csv")
-    assert list(table["question"].value_counts().sort_index()) == [2, 2, 4, 4]
+    alarms = table["question"].str.startswith("false alarm")
+    assert list(table.loc[alarms, "question"].value_counts()) == [2, 2]
+    assert {"interval of roc_auc", "interval of recall of class 2"} <= set(table.loc[~alarms, "question"])
+    assert table.loc[~alarms, "question"].value_counts().max() == 4 and (table.loc[~alarms, "narrowest"] > 0).all()
     assert table["share"].between(0, 1).all()
     assert (tmp_path / "reports" / "coverage.md").read_text(encoding="utf-8").strip() == found.strip()
     assert "4 simulated studies" in found

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bonexray.evaluate.bootstrap import Draws, draw, intervals, resampled_metrics
+from bonexray.evaluate.bootstrap import Draws, draw, resampled_metrics
 from bonexray.evaluate.calibration import at_bound
 from bonexray.evaluate.collapse import collapse_scores
+from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.metrics import OF_PROBABILITIES, all_metrics, balanced_accuracy, collapsed, confusion_counts
 from bonexray.evaluate.operating_point import OperatingPoint, operating_point
 from bonexray.evaluate.patients import by_patient, patient_scores
 from bonexray.evaluate.prior import Learned, corrected, no_skill_log_loss
 from bonexray.evaluate.repeats import each_repeat, mean_scores, resampled_means
+from bonexray.evaluate.sample import Sample
 from bonexray.evaluate.score_names import ClassScore, Name, nested, with_ending
 from bonexray.evaluate.settings import Evaluate, positive_classes
 from bonexray.evaluate.split_predictions import SplitPredictions, calibrated, predictions_in, temperatures
@@ -97,12 +99,14 @@ def evaluate(
     validation = mean_scores(on_val)
     after_scaling = mean_scores([all_metrics(t.labels, t.probabilities, classes, ordered) for t in scaled])
     every_temperature = [temperature for fitted in by_fold for temperature in fitted.values()]
+    sample = Sample(test[0].labels, test[0].probabilities, classes, ordered, np.ones((1, len(test[0].labels))))
+    means = resampled_means(resampled, draws, settings.seed)
     scores: dict[Name, object] = {
         "unit": settings.unit,
         "n": len(test[0].labels),
         "n_groups": draws.groups,
         **mean_scores(on_test),
-        **intervals(resampled_means(resampled, draws, settings.seed), draws, settings.confidence),
+        **Intervals(sample, likely_test[0].probabilities, test[0].groups, means, draws, settings.confidence).ends(),
         **deviations(on_test),
         **{f"calibrated_{name}": after_scaling[name] for name in CALIBRATED},
         "no_skill_log_loss": no_skill_log_loss(images, test[0].rows, classes, settings.prevalence),

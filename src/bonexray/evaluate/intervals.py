@@ -1,0 +1,179 @@
+"""The interval of every score: exact methods for proportions, the bootstrap for the rest, and never a width of 0.
+
+The images of a patient are not independent. Proportions count as many images as independent ones would give the same
+variance (Rao and Scott, Annals of Statistics 20, 1992). Where fewer than `FEW` patients' worth of images are on the rarer
+side, this design effect cannot be estimated, and a patient counts as one image.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy.stats import t as student
+
+from bonexray.evaluate.bootstrap import Draws, bounds
+from bonexray.evaluate.metrics import agreement, averages, overall, scores_of
+from bonexray.evaluate.proportions import Bounds, area, exact, mean_of
+from bonexray.evaluate.sample import Sample
+from bonexray.evaluate.score_names import ClassScore, Name, with_ending
+
+FEW = 10
+POSTERIOR = 2000  # confusion matrices drawn
+WITHOUT = ("expected_calibration_error",)  # biased by more than its spread, so that no resampling gives an interval
+MEANS = {
+    "balanced_accuracy": "recall",
+    "macro_recall": "recall",
+    "macro_precision": "precision",
+    "macro_specificity": "specificity",
+    "macro_f1": "f1",
+    "macro_average_precision": "average_precision",
+}
+
+TINY = np.finfo(float).eps
+LOSSES = {  # of the probability that the true class was given
+    "log_loss": lambda p: -np.log(np.clip(p, TINY, 1 - TINY)),
+    "brier": lambda p: 2 * (1 - p) ** 2,
+}
+
+
+class Intervals:
+    """The intervals of one model's scores on one sample.
+
+    Args:
+        sample: labels, the model's own probabilities and classes, of the first repeat; its weights are not used.
+        likely: float (images, classes), the probabilities that log loss and Brier score are of.
+        groups: (images,), the same value for images of one patient.
+        resampled: name to float (rows of the draws,), from `resampled_metrics`.
+        draws: bootstrap draws over the groups.
+        confidence: confidence level, in (0, 1).
+    """
+
+    def __init__(
+        self,
+        sample: Sample,
+        likely: np.ndarray,
+        groups: np.ndarray,
+        resampled: Mapping[Name, np.ndarray],
+        draws: Draws,
+        confidence: float,
+    ) -> None:
+        self._sample, self._groups, self._draws, self._confidence = sample, groups, draws, confidence
+        self._likely, self._resampled, self._posterior = likely, resampled, None
+
+    def ends(self) -> dict[Name, float]:
+        """Return `<name>_low` and `<name>_high` of every score; NaN where the score is undefined."""
+        found: dict[Name, Bounds] = {}
+        names = [name for name in self._resampled if name not in WITHOUT]
+        for name in sorted(
+            names, key=lambda name: (isinstance(name, str), name != "accuracy")
+        ):  # means need their classes
+            estimate = self._resampled[name][0]
+            found[name] = (np.nan, np.nan) if np.isnan(estimate) else self._bounds(name, float(estimate), found)
+        ordered = {name: found[name] for name in names}
+        return {
+            with_ending(name, f"_{end}"): float(b[i])
+            for name, b in ordered.items()
+            for i, end in enumerate(("low", "high"))
+        }
+
+    def _bounds(self, name: Name, estimate: float, found: Mapping[Name, Bounds]) -> Bounds:
+        """Return the interval by the method of the score: a table in words.
+
+        accuracy, recall, specificity, precision: exact. F1 of a class: exact interval of the Jaccard index, of which it
+        is a function. Balanced accuracy: from the recalls, by MOVER. Average precision: bootstrap and exact with the
+        positive patients (Boyd 2013). ROC AUC: bootstrap and Newcombe's. Other functions of the confusion matrix:
+        bootstrap and draws of the matrix (Goutte and Gaussier 2005). Losses: bootstrap, and the ends of the accuracy.
+        """
+        if name == "accuracy":
+            return self._proportion(estimate, np.ones(len(self._groups), bool), self._resampled[name])
+        if isinstance(name, ClassScore):
+            return self._of_class(name, estimate)
+        if name in ("balanced_accuracy", "macro_recall"):
+            return self._mean(MEANS[name], found)
+        boot = tuple(map(float, bounds(self._resampled[name], self._draws, self._confidence)))
+        if name in MEANS:
+            return _union(boot, self._mean(MEANS[name], found))
+        if name == "roc_auc":  # areas of classes depend on each other: as if they were one
+            each = np.array([found[ClassScore(name, label)] for label in self._sample.classes])
+            return _union(boot, tuple(each.mean(axis=0)))
+        if name in LOSSES:
+            return _union(boot, self._loss(estimate, LOSSES[name], found["accuracy"]))
+        drawn = self._drawn().get(name)
+        return boot if drawn is None else _union(boot, tuple(np.nanquantile(drawn, self._tails())))
+
+    def _of_class(self, name: ClassScore, estimate: float) -> Bounds:
+        number = self._sample.classes.index(name.label)
+        actual, predicted = self._sample.labels == number, self._sample.predicted == number
+        values = self._resampled[name]
+        if name.score in ("roc_auc", "average_precision"):
+            boot = tuple(map(float, bounds(values, self._draws, self._confidence)))
+            positives, negatives = (self._patients(rows) for rows in (actual, ~actual))
+            if name.score == "roc_auc":
+                return _union(boot, area(estimate, positives, negatives, self._confidence))
+            return _union(boot, exact(estimate, positives, self._confidence))
+        if name.score == "f1":
+            jaccard = self._proportion(estimate / (2 - estimate), actual | predicted, values / (2 - values))
+            return tuple(2 * end / (1 + end) for end in jaccard)
+        counted = {"recall": actual, "specificity": ~actual, "precision": predicted}[name.score]
+        return self._proportion(estimate, counted, values)
+
+    def _mean(self, score: str, found: Mapping[Name, Bounds]) -> Bounds:
+        present = [c for n, c in enumerate(self._sample.classes) if (self._sample.labels == n).any()]
+        names = [
+            ClassScore(score, label) for label in present if not np.isnan(self._resampled[ClassScore(score, label)][0])
+        ]
+        low, high = np.array([found[name] for name in names]).T
+        return mean_of(np.array([self._resampled[name][0] for name in names]), low, high)
+
+    def _proportion(self, share: float, counted: np.ndarray, values: np.ndarray) -> Bounds:
+        if not counted.any():  # such as the precision of a class that is never predicted
+            return 0.0, 1.0
+        return exact(share, self._effective(share, counted, values), self._confidence)
+
+    def _effective(self, share: float, counted: np.ndarray, values: np.ndarray) -> float:
+        """Return the effective number of images of a proportion, with Student's t for few patients (Korn 1998)."""
+        n, patients = int(counted.sum()), self._patients(counted)
+        spread, binomial = np.nanvar(self._draws.resampled(values)), share * (1 - share) / n
+        effective = float(patients)
+        if n * min(share, 1 - share) >= FEW and spread > 0:
+            effective = n / max(1.0, spread / binomial)
+        if patients < 2:
+            return effective
+        tail = (1 + self._confidence) / 2
+        ratio = student.ppf(tail, max(n - 1, 1)) / student.ppf(tail, patients - 1)
+        return max(1.0, effective * min(1.0, ratio) ** 2)
+
+    def _loss(self, estimate: float, loss: Callable[[np.ndarray], np.ndarray], accuracy: Bounds) -> Bounds:
+        """Return what the loss would be at the ends of the accuracy's interval, at the price of the model's own answers.
+
+        The resamples of a model without errors have none either; this interval knows that errors may be unseen.
+        """
+        confidence = self._likely[np.arange(len(self._likely)), self._sample.predicted]
+        others = (1 - confidence) / (len(self._sample.classes) - 1)
+        price = max(0.0, float((loss(others) - loss(confidence)).mean()))
+        share = float(self._resampled["accuracy"][0])
+        return max(0.0, estimate - price * (accuracy[1] - share)), estimate + price * (share - accuracy[0])
+
+    def _patients(self, rows: np.ndarray) -> int:
+        return len(np.unique(self._groups[rows]))
+
+    def _tails(self) -> list[float]:
+        return [(1 - self._confidence) / 2, (1 + self._confidence) / 2]
+
+    def _drawn(self) -> Mapping[Name, np.ndarray]:
+        """Return functions of the confusion matrix for draws of its posterior, with a prior of one image in all."""
+        if self._posterior is None:
+            sample, count = self._sample, len(self._sample.classes)
+            cells = np.bincount(sample.labels * count + sample.predicted, minlength=count * count)
+            right = self._resampled["accuracy"]
+            effective = self._effective(right[0], np.ones(len(self._groups), bool), right)
+            prior = cells / cells.sum() * effective + 1 / count**2
+            weights = effective * np.random.default_rng(self._draws.groups).dirichlet(prior, POSTERIOR)
+            rows, columns = np.divmod(np.arange(count * count), count)
+            matrices = Sample(rows, np.eye(count)[columns], sample.classes, sample.ordered, weights)
+            self._posterior = scores_of(matrices, [overall, averages, agreement])
+        return self._posterior
+
+
+def _union(one: Bounds, other: Bounds) -> Bounds:
+    """Return the smallest interval that contains both."""
+    return min(one[0], other[0]), max(one[1], other[1])
