@@ -18,7 +18,7 @@ from scipy.special import softmax
 from bonexray.aggregate.comparison import compare_pairs
 from bonexray.base.files import atomic_file
 from bonexray.evaluate.bootstrap import draw, resampled_metrics
-from bonexray.evaluate.intervals import WITHOUT, Intervals
+from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.metrics import all_metrics
 from bonexray.evaluate.sample import Sample
 from bonexray.evaluate.score_names import with_ending
@@ -98,7 +98,7 @@ def interval_coverage(
     shares, classes = BALANCES[balance], [str(c) for c in range(len(BALANCES[balance]))]
     labels, patient, probabilities = graded(np.random.default_rng(1), LARGE, most, shares, recall)
     truths = all_metrics(labels, probabilities, classes, ordered=True)
-    hits = {name: [] for name in truths if getattr(name, "score", "") != "support" and name not in WITHOUT}
+    hits = {name: [] for name in truths if getattr(name, "score", "") != "support"}
     title = f"{recall}, {groups} patients, 1 to {most} images, {balance}"
     for study in progress(range(options.studies), title, options.studies):
         rng = np.random.default_rng([groups, most, round(1000 * recall), len(balance), study])
@@ -106,7 +106,7 @@ def interval_coverage(
         draws = draw(patient, options.resamples, study)
         resampled = resampled_metrics(labels, probabilities, draws, classes, ordered=True)
         sample = Sample(labels, probabilities, classes, True, np.ones((1, len(labels))))
-        ends = Intervals(sample, patient, resampled, draws, CONFIDENCE).ends()
+        ends = Intervals(sample, probabilities, patient, resampled, draws, CONFIDENCE).ends()
         for name, found in hits.items():
             low, high = ends[with_ending(name, "_low")], ends[with_ending(name, "_high")]
             if low <= high:  # undefined in a sample without the class

@@ -6,7 +6,7 @@ from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
 from bonexray.evaluate.bootstrap import draw, resampled_metrics
-from bonexray.evaluate.intervals import WITHOUT, Intervals
+from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.proportions import area, exact, mean_of, wilson
 from bonexray.evaluate.sample import Sample
 from bonexray.evaluate.score_names import ClassScore, Name, with_ending
@@ -18,8 +18,8 @@ def ends_of(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -
     """Return the bounds of every score, and the names of the scores that are defined."""
     draws, sample = draw(groups, 300, 7), Sample(labels, probabilities, NAMES, True, np.ones((1, len(labels))))
     resampled = resampled_metrics(labels, probabilities, draws, NAMES, ordered=True)
-    defined = [name for name, values in resampled.items() if name not in WITHOUT and not np.isnan(values[0])]
-    return Intervals(sample, groups, resampled, draws, 0.95).ends(), defined
+    defined = [name for name, values in resampled.items() if not np.isnan(values[0])]
+    return Intervals(sample, probabilities, groups, resampled, draws, 0.95).ends(), defined
 
 
 @pytest.mark.parametrize(

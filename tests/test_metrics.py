@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from bonexray.evaluate.metrics import (
-    BINS,
     METRICS,
     all_metrics,
     balanced_accuracy,
-    bin_index,
     collapsed,
     confusion_counts,
     scores_of,
@@ -83,7 +81,6 @@ def by_scikit_learn(
         "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted, **options),
         "log_loss": sk.log_loss(labels, probabilities, labels=numbers, **options),
         "brier": 2 * brier(labels, probabilities[:, 1], **options) if brier else np.average(squares, weights=weights),
-        "expected_calibration_error": calibration_error(labels, probabilities, weights),
         **rates(labels, predicted, classes, weights),
         "cohen_kappa": sk.cohen_kappa_score(labels, predicted, labels=numbers, **options),
         "quadratic_weighted_kappa": sk.cohen_kappa_score(
@@ -96,15 +93,6 @@ def by_scikit_learn(
         **{ClassScore("roc_auc", name): area for name, area in zip(classes, areas, strict=True)},
         **{ClassScore("average_precision", name): value for name, value in zip(classes, precisions, strict=True)},
     }
-
-
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> float:
-    """Return the calibration error bin by bin, as defined by Guo et al."""
-    confidence, right, total = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, 0.0
-    for lower, upper in zip(np.linspace(0, 1, 16)[:-1], np.linspace(0, 1, 16)[1:], strict=True):
-        inside = (confidence > lower) & (confidence <= upper)
-        total += abs(np.sum(weights[inside] * (right[inside] - confidence[inside])))
-    return total / weights.sum()
 
 
 @few_examples
@@ -227,7 +215,6 @@ def test_a_single_image_has_scores() -> None:
     assert (scores["accuracy"], scores["balanced_accuracy"], scores["macro_f1"]) == (1, 1, 1)
     assert scores["log_loss"] == pytest.approx(-np.log(0.8))
     assert scores["brier"] == pytest.approx(0.2**2 + 2 * 0.1**2)
-    assert scores["expected_calibration_error"] == pytest.approx(0.2)
     assert scores[ClassScore("average_precision", "osteopenia")] == 1
     undefined = (
         ClassScore("specificity", "osteopenia"),
@@ -252,10 +239,6 @@ def test_ties_predict_the_first_class() -> None:
 
 def test_log_loss_of_a_certain_error_is_finite() -> None:
     assert all_metrics(np.array([0, 1]), one_hot([0, 0], 2), NAMES[:2])["log_loss"] == pytest.approx(18.02, abs=0.01)
-
-
-def test_a_bin_includes_its_upper_bound() -> None:
-    assert list(bin_index(np.array([0.0, 1 / 15, 1 / 15 + 1e-9, 0.5, 1.0]), BINS)) == [0, 0, 1, 7, 14]
 
 
 # Other functions

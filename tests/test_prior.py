@@ -19,7 +19,7 @@ from bonexray.evaluate.split_predictions import predictions_in
 CLASSES = ["whole", "fractured"]
 SHARE = 0.1  # of fractured images
 SETTINGS = Evaluate(resamples=100)
-OF_PROBABILITIES = ("log_loss", "brier", "expected_calibration_error")
+OF_PROBABILITIES = ("log_loss", "brier")
 
 
 def rare_class(weights: str | None, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray]:

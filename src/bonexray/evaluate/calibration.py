@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from bonexray.evaluate.metrics import BINS, bin_index
+from bonexray.evaluate.calibration_error import bin_of_rank, calibration_bins
 from bonexray.evaluate.sample import ratio
 
 LOWEST, HIGHEST = 0.05, 20.0  # range of temperatures
@@ -51,13 +51,12 @@ def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarra
     return softmax(_logits(probabilities) / temperature, axis=1)
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> pd.DataFrame:
-    """Return the accuracy of predictions in bins of their probability.
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Return the accuracy of predictions in bins of equally many images, by the probability of the predicted class.
 
     Args:
         labels: int (images,).
         probabilities: float (images, classes).
-        bins: number of bins of (0, 1], which have equal width and include their upper bound.
 
     Returns:
         A row for each bin: bin (from 0), confidence (mean probability of the predicted class), accuracy, images. Both
@@ -65,7 +64,8 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
         calibration error.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    indices = bin_index(confidence, bins)
+    bins = calibration_bins(len(labels))
+    indices = bin_of_rank(confidence, bins)
     images = np.bincount(indices, minlength=bins)
     sums = [np.bincount(indices, weights=values, minlength=bins) for values in (confidence, right.astype(float))]
     return pd.DataFrame(

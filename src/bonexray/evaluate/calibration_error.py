@@ -5,6 +5,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from bonexray.evaluate.score_names import ClassScore, Name
+
 MOST_BINS, FEWEST_IMAGES = 15, 10  # of a bin
 SIMULATIONS = 200
 SMALLEST = 1e-12  # avoids an infinite logit
@@ -60,6 +62,28 @@ def error_if_calibrated(confidence: np.ndarray, seed: int) -> float:
     """
     drawn = np.random.default_rng(seed).random((SIMULATIONS, len(confidence))) < confidence
     return float(expected_calibration_error(drawn, confidence).mean())
+
+
+def calibration_scores(
+    labels: np.ndarray, probabilities: np.ndarray, classes: list[str], seed: int
+) -> dict[Name, float]:
+    """Return the calibration error, the one to expect if calibrated, and intercept and slope of each class.
+
+    Args:
+        labels: int (images,), indices of the class map.
+        probabilities: float (images, classes).
+        classes: names of the classes.
+        seed: seed of `error_if_calibrated`.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    scores: dict[Name, float] = {
+        "expected_calibration_error": float(expected_calibration_error(right, confidence)),
+        "expected_calibration_error_if_calibrated": error_if_calibrated(confidence, seed),
+    }
+    for number, label in enumerate(classes):
+        intercept, slope = intercept_and_slope(labels == number, probabilities[:, number])
+        scores |= {ClassScore("calibration_intercept", label): intercept, ClassScore("calibration_slope", label): slope}
+    return scores
 
 
 def intercept_and_slope(positive: np.ndarray, probability: np.ndarray) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bonexray.evaluate.bootstrap import Draws, bounds
 from bonexray.evaluate.calibration import reliability
-from bonexray.evaluate.metrics import BINS, bin_index
+from bonexray.evaluate.calibration_error import bin_of_rank, calibration_bins
 from bonexray.evaluate.sample import ratio
 
 GRID = np.linspace(0, 1, 101)
@@ -78,11 +78,11 @@ def reliability_curve(
     probabilities: np.ndarray,
     draws: Draws,
     confidence: float,
-    bins: int = BINS,
 ) -> pd.DataFrame:
     """Return `reliability` with a band (low, high) of each bin's accuracy; NaN in a bin without images."""
-    table = reliability(labels, probabilities, bins)
-    members = np.eye(bins)[bin_index(probabilities.max(axis=1), bins)]
+    table = reliability(labels, probabilities)
+    bins = calibration_bins(len(labels))
+    members = np.eye(bins)[bin_of_rank(probabilities.max(axis=1), bins)]
     right = (probabilities.argmax(axis=1) == labels)[:, None]
     hits, images = (draws.weights.astype(float) @ counts for counts in (members * right, members))
     low, high = bounds(ratio(hits, images), draws, confidence)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bonexray.evaluate.bootstrap import Draws, draw, resampled_metrics
 from bonexray.evaluate.calibration import at_bound
+from bonexray.evaluate.calibration_error import calibration_scores
 from bonexray.evaluate.collapse import collapse_scores
 from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.metrics import OF_PROBABILITIES, all_metrics, balanced_accuracy, collapsed, confusion_counts
@@ -97,7 +98,13 @@ def evaluate(
         for repeats in ((val, likely_val), (test, likely_test))
     )
     validation = mean_scores(on_val)
-    after_scaling = mean_scores([all_metrics(t.labels, t.probabilities, classes, ordered) for t in scaled])
+    before, after = (
+        [calibration_scores(t.labels, t.probabilities, classes, settings.seed) for t in repeats]
+        for repeats in (likely_test, scaled)
+    )
+    after_scaling = mean_scores(
+        [all_metrics(t.labels, t.probabilities, classes) | error for t, error in zip(scaled, after, strict=True)]
+    )
     every_temperature = [temperature for fitted in by_fold for temperature in fitted.values()]
     sample = Sample(test[0].labels, test[0].probabilities, classes, ordered, np.ones((1, len(test[0].labels))))
     means = resampled_means(resampled, draws, settings.seed)
@@ -106,6 +113,7 @@ def evaluate(
         "n": len(test[0].labels),
         "n_groups": draws.groups,
         **mean_scores(on_test),
+        **mean_scores(before),
         **Intervals(sample, likely_test[0].probabilities, test[0].groups, means, draws, settings.confidence).ends(),
         **deviations(on_test),
         **{f"calibrated_{name}": after_scaling[name] for name in CALIBRATED},

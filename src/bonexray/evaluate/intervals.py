@@ -18,7 +18,6 @@ from bonexray.evaluate.score_names import ClassScore, Name, with_ending
 
 FEW = 10
 POSTERIOR = 2000  # confusion matrices drawn
-WITHOUT = ("expected_calibration_error",)  # biased by more than its spread, so that no resampling gives an interval
 MEANS = {
     "balanced_accuracy": "recall",
     "macro_recall": "recall",
@@ -62,18 +61,15 @@ class Intervals:
     def ends(self) -> dict[Name, float]:
         """Return `<name>_low` and `<name>_high` of every score; NaN where the score is undefined."""
         found: dict[Name, Bounds] = {}
-        names = [name for name in self._resampled if name not in WITHOUT]
-        for name in sorted(
-            names, key=lambda name: (isinstance(name, str), name != "accuracy")
-        ):  # means need their classes
+        means_last = sorted(self._resampled, key=lambda name: (isinstance(name, str), name != "accuracy"))
+        for name in means_last:
             estimate = self._resampled[name][0]
             found[name] = (np.nan, np.nan) if np.isnan(estimate) else self._bounds(name, float(estimate), found)
-        ordered = {name: found[name] for name in names}
-        return {
-            with_ending(name, f"_{end}"): float(b[i])
-            for name, b in ordered.items()
-            for i, end in enumerate(("low", "high"))
-        }
+        ends = {}
+        for name in self._resampled:
+            low, high = found[name]
+            ends |= {with_ending(name, "_low"): float(low), with_ending(name, "_high"): float(high)}
+        return ends
 
     def _bounds(self, name: Name, estimate: float, found: Mapping[Name, Bounds]) -> Bounds:
         """Return the interval by the method of the score: a table in words.

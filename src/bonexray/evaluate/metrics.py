@@ -19,7 +19,6 @@ from bonexray.evaluate.score_names import ClassScore, Name
 
 Scores = Iterator[tuple[Name, np.ndarray]]
 Metric = Callable[[Sample], Scores]
-BINS = 15  # of equal width, for the predicted class's probability
 
 
 def overall(sample: Sample) -> Scores:
@@ -31,21 +30,17 @@ def overall(sample: Sample) -> Scores:
 
 
 def likelihood(sample: Sample) -> Scores:
-    """Yield log loss, Brier score and expected calibration error.
+    """Yield log loss and Brier score.
 
     The Brier score is the mean over images of the sum over classes of (probability - truth)², in [0, 2] (Brier 1950);
-    for two classes that is twice scikit-learn's. The calibration error is the mean of |accuracy - mean probability|
-    over `BINS` bins of equal width for the predicted class's probability, weighted by the number of images in each (Guo
-    2017). Log loss clips probabilities at the precision of a float, as scikit-learn does.
+    for two classes that is twice scikit-learn's. Log loss clips probabilities at the precision of a float, as
+    scikit-learn does.
     """
     of_truth = sample.probabilities[np.arange(len(sample.labels)), sample.labels]
     tiny = np.finfo(float).eps
     yield "log_loss", sample.mean(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
     truth = np.eye(len(sample.classes))[sample.labels]
     yield "brier", sample.mean(((sample.probabilities - truth) ** 2).sum(axis=1))
-    confidence = sample.probabilities.max(axis=1)
-    gap = np.eye(BINS)[bin_index(confidence, BINS)] * (confidence - (sample.predicted == sample.labels))[:, None]
-    yield "expected_calibration_error", np.abs(sample.weights @ gap).sum(axis=1) / sample.total
 
 
 def averages(sample: Sample) -> Scores:
@@ -123,11 +118,6 @@ def all_metrics(
 def scores_of(sample: Sample, metrics: Sequence[Metric] = METRICS) -> dict[Name, np.ndarray]:
     """Return every score by name, each float (draws,)."""
     return {name: values for metric in metrics for name, values in metric(sample)}
-
-
-def bin_index(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """Return the index of the bin of each probability; the bins divide (0, 1] equally and include their upper bound."""
-    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
 
 
 def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
