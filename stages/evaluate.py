@@ -98,7 +98,7 @@ def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path
 def write_plots(names: list[str], reports: Path, evaluated: Path) -> None:
     """Write the tables that `dvc plots` draws, each with the rows of all models."""
     sources = {
-        "learning_curves": (evaluated, HISTORY, ["epoch", "loss", "val_loss"]),
+        "learning_curves": (evaluated, HISTORY, ["epoch", "log_loss", "val_log_loss"]),
         "confusion": (reports, "results_{name}.csv", ["actual", "prediction"]),
         "roc": (reports, "{name}_roc.csv", ["false_positive_rate", "macro_average"]),
         "calibration": (reports, "{name}_reliability.csv", ["confidence", "accuracy"]),

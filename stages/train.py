@@ -48,13 +48,21 @@ def main(settings: Settings, name: str) -> None:
         for run in runs_of(cohort.manifest, options.repeats):
             run_folder = folder if run == FIRST else folder / run.name
             run_folder.mkdir(exist_ok=True)
-            network, predictions[run] = train_once(card, cohort.in_run(run), run, run_folder)
+            network, predictions[run] = train_once(card, cohort, run, run_folder)
         write_json(folder / MODEL_CARD, {**card, **cost(network, cohort, folder / MODEL_WEIGHTS)})
         write_predictions(folder / PREDICTIONS, cohort.manifest, predictions, cohort.classes)
 
 
 def train_once(card: dict[str, object], cohort: Cohort, run: Run, folder: Path) -> tuple[keras.Model, np.ndarray]:
-    """Train once, logging to MLflow; return the network and its probabilities for every image."""
+    """Train once, logging to MLflow; return the network and its probabilities for every image.
+
+    Args:
+        card: identifies the training.
+        cohort: the data of all trainings of the model, from which the run's own splits and seeds are taken.
+        run: the repeat and the fold.
+        folder: where the weights and the history are written.
+    """
+    cohort = cohort.in_run(run)
     if run != FIRST:
         log.info("repeat %d, fold %d", run.repeat, run.fold)
         start_anew(cohort.train.seed)

@@ -58,6 +58,8 @@ def history(epochs: int, start: float = 1.1) -> pd.DataFrame:
             "loss": falling,
             "accuracy": 1 - falling / 2,
             "val_loss": falling * 1.1,
+            "log_loss": falling,
+            "val_log_loss": falling * 1.1,
             "val_accuracy": 1 - falling / 2,
         }
     )

@@ -23,7 +23,15 @@ CARD = {
     "leak_suspect": False,
     "runs": [{"repeat": 1, "fold": 1}],
 }
-EPOCH = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4, "learning_rate": 0.001}
+EPOCH = {
+    "loss": 1.0,
+    "accuracy": 0.5,
+    "log_loss": 1.0,
+    "val_loss": 1.1,
+    "val_log_loss": 1.1,
+    "val_accuracy": 0.4,
+    "learning_rate": 0.001,
+}
 EXPERIMENT = "study"
 SCORES = {
     "n": 6,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohorts import SETTINGS, silent, with_settings
+from sklearn.metrics import log_loss
 
 from bonexray.base.errors import BonexrayError
 from bonexray.networks.heads import build_head
@@ -20,7 +21,8 @@ from bonexray.train.settings import Train
 LABELS = np.arange(36) % 3
 FEATURES = (np.eye(3)[LABELS] + np.random.default_rng(7).normal(0, 0.5, (36, 3))).astype(np.float32)
 CONTRADICTED = (LABELS + 1) % 3  # labels of validation that training leads away from: its loss rises from the start
-COLUMNS = ["epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+METRICS = ["loss", "accuracy", "log_loss"]
+COLUMNS = ["epoch", "phase", *METRICS, *(f"val_{name}" for name in METRICS), "learning_rate"]
 BEST = "best.weights.h5"
 
 
@@ -233,3 +235,55 @@ def test_probabilities_are_a_row_an_image_and_a_column_a_class(output: str, colu
     assert answers.sum(axis=1) == pytest.approx(1)
     assert answers[:, -1] == pytest.approx(head.predict(FEATURES[:10], verbose=0)[:, -1], rel=1e-5)
     assert pd.notna(answers).all()
+
+
+# What is monitored, and with which statistics
+
+
+def test_the_monitored_log_loss_has_no_penalty_and_no_smoothing(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(7)
+    features = keras.Input((3,))
+    penalised = keras.layers.Dense(3, "softmax", kernel_regularizer=keras.regularizers.L2(0.5))(features)
+    network, settings = keras.Model(features, penalised), with_settings(label_smoothing=0.1)
+    train, val = (batches_of(FEATURES, LABELS, rows) for rows in (np.arange(24), np.arange(24, 36)))
+    history = fit(network, train, val, None, settings, Phase("head", 1, 0.01), tmp_path / BEST, silent)
+    expected = log_loss(LABELS[24:], probabilities(network, val).astype(float))
+    assert history["val_log_loss"].item() == pytest.approx(expected, rel=1e-5)
+    assert history["val_loss"].item() > expected + 0.1
+
+
+def test_the_epoch_is_chosen_by_the_log_loss_and_not_by_the_penalised_loss(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(7)
+    features = keras.Input((3,))
+    start = keras.initializers.Constant(3 * np.eye(3))
+    penalised = keras.layers.Dense(
+        3, "softmax", kernel_initializer=start, kernel_regularizer=keras.regularizers.L2(10.0)
+    )(features)
+    network = keras.Model(features, penalised)
+    train, val = (batches_of(FEATURES, LABELS, rows) for rows in (np.arange(24), np.arange(24, 36)))
+    history = fit(network, train, val, None, SETTINGS, Phase("head", 12, 0.3), tmp_path / BEST, silent)
+    assert history["val_loss"].idxmin() != history["val_log_loss"].idxmin(), "the two must differ here"
+    network.load_weights(tmp_path / BEST)
+    kept = log_loss(LABELS[24:], probabilities(network, val).astype(float))
+    assert kept == pytest.approx(history["val_log_loss"].min(), rel=1e-5)
+
+
+def test_after_an_epoch_inference_and_training_agree_on_the_training_images(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(7)
+    rng, rows = np.random.default_rng(7), np.arange(100)
+    labels, images = rows % 3, rng.normal(5.0, 3.0, (100, 8, 8, 1)).astype(np.float32)
+    entry = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(8, 3)(entry)
+    x = keras.layers.Dropout(0.3)(keras.layers.ReLU()(keras.layers.BatchNormalization()(x)))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3)(x))
+    x = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(x))
+    network = keras.Model(entry, x)
+    batches = Batches([lambda chosen, _epoch: images[chosen]], targets_of(labels, 3, SETTINGS), rows, 10, 7)
+    fit(network, batches, batches, None, SETTINGS, Phase("network", 1, 0.001), tmp_path / BEST, silent)
+    network.load_weights(tmp_path / BEST)
+    inference = network.predict(images, verbose=0)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    training = keras.ops.convert_to_numpy(network(images, training=True))
+    assert np.abs(inference - training).mean() < 0.01

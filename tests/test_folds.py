@@ -1,12 +1,15 @@
 """Folds and repeats: each repeat tests every image once, in a training without its group."""
 
+from contextlib import nullcontext
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from audited import CLASSES, built, cohort, image, settings
-from cohorts import cohort_of, lay_out_features, lay_out_images
+from cohorts import cohort_of, lay_out_features, lay_out_images, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +19,10 @@ from bonexray.data.manifest import SPLITS, read_manifest
 from bonexray.data.paths import MANIFEST
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
 from bonexray.registry import FROZEN
+from bonexray.runtime import start_anew
+from bonexray.train.cohort import Cohort
+
+STAGE = Path(__file__).resolve().parents[1] / "stages/train.py"
 
 GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p1", "p2", "p3"])), max_size=20)
 
@@ -123,3 +130,46 @@ def test_predictions_of_all_trainings_are_read_back_with_their_splits(tmp_path: 
     first, probabilities = first_training(read, values)
     assert first["path"].tolist() == rows["path"].tolist()
     assert probabilities == pytest.approx(answers[FIRST], abs=2e-8)
+
+
+def test_every_training_gets_the_split_and_the_seeds_of_its_own_run(
+    folded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = SourceFileLoader("train_stage", str(STAGE)).load_module()
+    order: list[object] = []
+
+    def spy(_name: str, trained: Cohort, _folder: Path, _on_epoch: object) -> tuple[None, pd.DataFrame]:
+        order.append(trained)
+        return None, pd.DataFrame({"epoch": [1]})
+
+    monkeypatch.setattr(stage, "train_model", spy)
+    monkeypatch.setattr(stage, "live_run", lambda *_: nullcontext())
+    monkeypatch.setattr(stage, "probabilities", lambda *_: np.zeros(0))
+    monkeypatch.setattr(stage, "start_anew", lambda seed: order.append(seed))
+    cohort = cohort_of("mobilenet_v2", FROZEN)
+    runs = runs_of(cohort.manifest, 2)
+    for run in runs:
+        stage.train_once({"model": "mobilenet_v2"}, cohort, run, folded)
+    seen = [entry for entry in order if isinstance(entry, Cohort)]
+    assert [entry.manifest["split"].tolist() for entry in seen] == [
+        split_in(cohort.manifest, run.fold).tolist() for run in runs
+    ]
+    assert [entry.train.seed for entry in seen] == [cohort.train.seed + run.repeat - 1 for run in runs]
+    anew = [number for number, entry in enumerate(order) if not isinstance(entry, Cohort)]
+    assert anew == [1 + 2 * index for index in range(len(runs) - 1)], "each further training begins anew"
+
+
+def test_a_second_training_in_a_process_is_that_of_a_training_alone() -> None:
+    def drawn() -> tuple[str, list[np.ndarray]]:
+        layer = keras.layers.Dense(3)
+        layer.build((None, 5))
+        return layer.name, [numbers(weight) for weight in layer.weights]
+
+    start_anew(7)
+    name, alone = drawn()
+    drawn()
+    np.random.random()  # noqa: NPY002 - the global state that a training may use
+    start_anew(7)
+    again, second = drawn()
+    assert again == name
+    assert all(np.array_equal(one, other) for one, other in zip(alone, second, strict=True))

@@ -196,7 +196,7 @@ def test_a_plateau_lowers_the_rate_by_its_factor_but_not_below_its_bound() -> No
     callback.on_train_begin()
     found = []
     for epoch, loss in enumerate([1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4, 0.4]):
-        callback.on_epoch_end(epoch, {"val_loss": loss})
+        callback.on_epoch_end(epoch, {"val_log_loss": loss})
         found.append(float(numbers(network.optimizer.learning_rate)))
     assert found == pytest.approx([0.01] * 3 + [0.005] * 2 + [0.0025] * 3 + [0.002] * 3)
 
@@ -204,3 +204,10 @@ def test_a_plateau_lowers_the_rate_by_its_factor_but_not_below_its_bound() -> No
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_only_a_plateau_watches_validation(schedule: str) -> None:
     assert reduction_of(with_settings(schedule=schedule)) == []
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weight_decay_is_a_setting_and_otherwise_the_optimisers_own(name: str) -> None:
+    assert optimizer_of(with_settings(optimizer=name, weight_decay=0.02), 0.01, 5, 3).weight_decay == 0.02
+    own = optimizer_of(with_settings(optimizer=name), 0.01, 5, 3).weight_decay
+    assert own == OPTIMIZERS[name]().weight_decay

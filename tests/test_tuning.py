@@ -129,7 +129,7 @@ def ordinary(settings, folder: Path) -> float:
     row = settings.models[MODEL]
     start_anew(settings.train.seed)
     _, history = train_model(MODEL, open_cohort(row, settings.train, settings.augment), folder, silent)
-    return float(history["val_loss"].min())
+    return float(history["val_log_loss"].min())
 
 
 def composed_with(root: Path) -> Settings:
@@ -202,7 +202,7 @@ def test_a_hopeless_trial_ends_at_that_epoch(root: Path) -> None:
 
     trial = attempt(SearchTarget(settings_with(), MODEL), 4, {}, is_hopeless)
     assert (trial.number, trial.state, len(trial.history)) == (4, PRUNED, 2)
-    losses = [row["val_loss"] for row in trial.history]
+    losses = [row["val_log_loss"] for row in trial.history]
     assert told == [(1, losses[0]), (2, min(losses))] and trial.score == min(losses)
 
 

@@ -18,8 +18,8 @@ from bonexray.tuning.trials import FINISHED, PRUNED, Trial
 
 PARENT, MODEL, SEARCH = "mlflow.parentRunId", "densenet121", "5" * 64
 ROWS = (
-    {"epoch": 1, "loss": 1.0, "val_loss": 1.2, "val_accuracy": 0.5},
-    {"epoch": 2, "loss": 0.5, "val_loss": 1.1, "val_accuracy": 0.6},
+    {"epoch": 1, "loss": 1.0, "val_log_loss": 1.2, "val_accuracy": 0.5},
+    {"epoch": 2, "loss": 0.5, "val_log_loss": 1.1, "val_accuracy": 0.6},
 )
 TRIALS = [
     Trial(0, FINISHED, {"train.head": "standard", "train.learning_rate": 0.001}, ROWS),
@@ -85,13 +85,13 @@ def test_a_search_is_a_run_with_a_run_a_trial_below_it(root: Path) -> None:
     assert_whole()
     parent, (first, second, _) = only_search(), children()
     assert (parent.info.run_name, parent.info.status) == ("tune densenet121", "FINISHED")
-    assert parent.data.metrics == {"best/trial": 0.0, "best/val_loss": 1.1, "present/val_loss": 1.1}
+    assert parent.data.metrics == {"best/trial": 0.0, "best/val_log_loss": 1.1, "present/val_log_loss": 1.1}
     files = MlflowClient(tracking_uri()).list_artifacts(parent.info.run_id)
     assert [file.path for file in files] == ["densenet121.yaml"]
     assert (first.info.status, second.info.status) == ("FINISHED", "KILLED")
     assert [run.data.tags["state"] for run in children()] == [FINISHED, PRUNED, PRUNED]
     assert first.data.params == {"train.head": "standard", "train.learning_rate": "0.001"}
-    assert steps_of(first, "val_loss") == [(1, 1.2), (2, 1.1)] and steps_of(second, "val_loss") == [(1, 1.2)]
+    assert steps_of(first, "val_log_loss") == [(1, 1.2), (2, 1.1)] and steps_of(second, "val_log_loss") == [(1, 1.2)]
 
 
 def test_a_search_that_is_taken_up_again_goes_on_in_its_run() -> None:
@@ -140,9 +140,9 @@ def test_a_trial_that_was_left_half_logged_is_logged_anew(monkeypatch: pytest.Mo
 
 
 def test_a_long_training_is_logged_in_parts() -> None:
-    rows = tuple({"epoch": epoch, "loss": 1.0, "val_loss": 1.0} for epoch in range(1, 701))
+    rows = tuple({"epoch": epoch, "loss": 1.0, "val_log_loss": 1.0} for epoch in range(1, 701))
     log([Trial(0, FINISHED, {}, rows)])
-    assert len(steps_of(children()[0], "val_loss")) == 700
+    assert len(steps_of(children()[0], "val_log_loss")) == 700
 
 
 def test_sync_neither_counts_nor_deletes_a_search(root: Path) -> None:

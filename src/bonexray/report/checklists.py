@@ -76,7 +76,7 @@ def _of_models(study: Study) -> dict[str, str]:
         "model": f"{count(len(study.networks), 'network')}; layers, parameters and diagrams are under Models, exact definitions in src/bonexray/registry.py and builders/.",
         "software": "See Provenance for versions.",
         "weights": f"Trainings start from: {starts}; weights.source is {study.settings.weights.source}.",
-        "training": f"Up to {train.epochs} epochs, {train.optimizer}, learning rate {train.learning_rate:g}, batches of {train.batch_images}, early stopping on validation loss; all settings are in params.yaml.",
+        "training": f"Up to {train.epochs} epochs, {train.optimizer}, learning rate {train.learning_rate:g}, batches of {train.batch_images}, early stopping on validation log loss; all settings are in params.yaml.",
         "choice": "By balanced accuracy on validation, then by log loss there; the test set was not used.",
         "ensembles": f"{count(ensembles, 'ensemble')}; weights, if any, are fitted on validation."
         if ensembles

@@ -22,6 +22,7 @@ from bonexray.tracking.store import (
     runs_of,
     tracking_uri,
 )
+from bonexray.train.objective import MONITOR
 from bonexray.tuning.trials import PRUNED, Trial, best_of
 
 SEARCH, TRIAL, NUMBER, STATE = "tune", "trial", "trial", "state"  # two values of the tag `stage`, and two tags
@@ -67,8 +68,8 @@ class SearchRun:
             return
         with one_failure(AGAIN), self._patience.waiting():
             best, present = best_of(trials), trials[0]
-            metrics = {"best/trial": best.number, "best/val_loss": best.score}
-            metrics |= {"present/val_loss": present.score} if present.history else {}
+            metrics = {"best/trial": best.number, "best/val_log_loss": best.score}
+            metrics |= {"present/val_log_loss": present.score} if present.history else {}
             self._store.client.log_batch(run_id, metrics_of(metrics, step=len(trials)))
             self._store.client.log_artifact(run_id, str(override))
             self._run_id = run_id
@@ -85,7 +86,7 @@ class SearchRun:
             self._store.client.update_run(earlier[0].info.run_id, status="RUNNING")
             return earlier[0].info.run_id
         run_id = create_run(self._store, f"{SEARCH} {self._model}", self._tags(SEARCH, self._fingerprint))
-        self._store.client.log_batch(run_id, params=[Param("model", self._model), Param("minimised", "val_loss")])
+        self._store.client.log_batch(run_id, params=[Param("model", self._model), Param("minimised", MONITOR)])
         return run_id
 
     def _logged_trials(self, run_id: str) -> set[int]:
@@ -126,7 +127,7 @@ def _metrics(trial: Trial) -> list[Metric]:
         for metric in metrics_of({key: row[key] for key in row if key != "epoch"}, step=int(row["epoch"]))
     ]
     now = int(time.time() * 1000)
-    return epochs + ([Metric("best/val_loss", trial.score, now, 0)] if trial.history else [])
+    return epochs + ([Metric("best/val_log_loss", trial.score, now, 0)] if trial.history else [])
 
 
 @contextmanager

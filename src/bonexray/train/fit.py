@@ -1,4 +1,4 @@
-"""Fit a network to the training split and keep the weights of the epoch with the lowest validation loss."""
+"""Fit a network to the training split and keep the weights of the epoch with the lowest validation log loss."""
 
 import math
 from collections.abc import Callable
@@ -15,8 +15,9 @@ from bonexray.networks.heads import class_probabilities
 from bonexray.progress import progress
 from bonexray.train.batches import Batches
 from bonexray.train.distribution import distribute
-from bonexray.train.objective import MONITOR, loss_of, optimizer_of, reduction_of
+from bonexray.train.objective import MONITOR, log_loss_of, loss_of, optimizer_of, reduction_of
 from bonexray.train.settings import Train
+from bonexray.train.statistics import Reestimate
 
 EpochListener = Callable[[int, dict[str, float]], None]
 
@@ -34,7 +35,7 @@ class Phase:
         epochs: the maximum number of epochs.
         learning_rate: the largest learning rate.
         epochs_before: number of epochs of earlier phases.
-        best: the lowest validation loss of earlier phases; weights are saved only below it.
+        best: the lowest validation log loss of earlier phases; weights are saved only below it.
     """
 
     name: str
@@ -54,7 +55,7 @@ def fit(
     checkpoint: Path,
     on_epoch: EpochListener,
 ) -> pd.DataFrame:
-    """Train until the validation loss stops falling and save the weights of the best epoch.
+    """Train until the validation log loss stops falling and save the weights of the best epoch.
 
     Args:
         network: from inputs to class probabilities.
@@ -67,14 +68,16 @@ def fit(
         on_epoch: called after each epoch with its number, counted from 1, and its metrics.
 
     Returns:
-        One row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy, learning_rate.
+        One row per epoch: epoch, phase, then of training and with `val_` of validation: loss (what is minimised, penalties
+        of weights included), accuracy, log_loss; learning_rate. The epoch is chosen by val_log_loss.
 
     Raises:
         Diverged: if a loss is not finite.
     """
     optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
     parts, history = distribute(optimizer, train, val, class_weight), _History(phase, on_epoch)
-    network.compile(parts.optimizer, loss_of(settings), **parts.metrics)
+    metrics = {key: [*names, log_loss_of(settings)] for key, names in parts.metrics.items()}
+    network.compile(parts.optimizer, loss_of(settings), **metrics)
     threshold = phase.best if math.isfinite(phase.best) else None
     network.fit(
         parts.train,
@@ -84,6 +87,7 @@ def fit(
         shuffle=False,
         verbose=0,
         callbacks=[
+            Reestimate(train),
             *parts.callbacks,
             history,
             _Bar(phase),
@@ -129,7 +133,7 @@ class _History(keras.callbacks.Callback):
         self._require_finite("loss", (logs or {})["loss"])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        names = ("loss", "accuracy", "log_loss", "val_loss", "val_accuracy", "val_log_loss")
         metrics = {name: float((logs or {})[name]) for name in names}  # a missing metric raises KeyError
         metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._require_finite("val_loss", metrics["val_loss"])

@@ -23,7 +23,7 @@ LOSSES: dict[tuple[str, str], Callable[[Train], keras.losses.Loss]] = {
         gamma=s.focal_gamma, label_smoothing=s.label_smoothing
     ),
 }
-MONITOR = "val_loss"
+MONITOR = "val_log_loss"  # plain: no penalty of weights, class weights, label smoothing or focal term
 
 
 def targets_of(labels: np.ndarray, classes: int, settings: Train) -> np.ndarray:
@@ -51,11 +51,17 @@ def loss_of(settings: Train) -> keras.losses.Loss:
     return LOSSES[settings.output, settings.loss](settings)
 
 
+def log_loss_of(settings: Train) -> keras.metrics.Metric:
+    """Return the metric `log_loss`, the mean negative logarithm of the probability of the actual class."""
+    kinds = {"softmax": keras.metrics.CategoricalCrossentropy, "sigmoid": keras.metrics.BinaryCrossentropy}
+    return kinds[settings.output](name="log_loss")
+
+
 def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int) -> keras.optimizers.Optimizer:
     """Return the optimiser, with a constant learning rate or a cosine decay after a linear warm-up.
 
     Args:
-        settings: optimiser, schedule, warm-up and smallest learning rate.
+        settings: optimiser, weight decay, schedule, warm-up and smallest learning rate.
         learning_rate: the largest learning rate.
         steps: batches per epoch.
         epochs: maximum number of epochs.
@@ -70,7 +76,8 @@ def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int)
             warmup_target=learning_rate if warmup else None,
             warmup_steps=warmup,
         )
-    return OPTIMIZERS[settings.optimizer](learning_rate=rate)
+    decay = {} if settings.weight_decay is None else {"weight_decay": settings.weight_decay}
+    return OPTIMIZERS[settings.optimizer](learning_rate=rate, **decay)
 
 
 def reduction_of(settings: Train) -> list[keras.callbacks.Callback]:
@@ -79,6 +86,6 @@ def reduction_of(settings: Train) -> list[keras.callbacks.Callback]:
         return []
     return [
         keras.callbacks.ReduceLROnPlateau(
-            MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr
+            MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr, mode="min"
         )
     ]

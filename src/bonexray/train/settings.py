@@ -28,6 +28,7 @@ class Train(HeadSettings):
     batch_images: Count = 16
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: Positive = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
     schedule: Literal["constant", "plateau", "cosine"] = "plateau"
     warmup_epochs: Annotated[int, Field(ge=0)] = 0
     lr_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -22,6 +22,7 @@ from bonexray.runtime import distribution
 from bonexray.train.batches import Batches
 from bonexray.train.cohort import Cohort
 from bonexray.train.fit import EpochListener, Phase, balanced_weights, fit
+from bonexray.train.objective import MONITOR
 
 NETWORK = "network"
 
@@ -90,7 +91,7 @@ def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener
     Args:
         name: a key of `REGISTRY`.
         cohort: its training data and settings.
-        folder: where model.weights.h5, the weights of the epoch with the lowest validation loss, is written.
+        folder: where model.weights.h5, the weights of the epoch with the lowest validation log loss, is written.
         on_epoch: called after each epoch with its number and metrics.
 
     Returns:
@@ -128,7 +129,7 @@ def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochL
 def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
     """Train a head on cached features, then the upper blocks with it at their own learning rate.
 
-    The weights of the first phase are kept unless the second improves the validation loss.
+    The weights of the first phase are kept unless the second improves the validation log loss.
     """
     head_history = _train_head(name, cohort, checkpoint, on_epoch)
     head = head_of(name, len(cohort.classes), cohort.train)
@@ -139,9 +140,7 @@ def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListe
     checkpoint.unlink()
     network.save_weights(checkpoint)
     options = cohort.row.fine_tune
-    phase = Phase(
-        NETWORK, options.epochs, options.learning_rate, len(head_history), float(head_history["val_loss"].min())
-    )
+    phase = Phase(NETWORK, options.epochs, options.learning_rate, len(head_history), float(head_history[MONITOR].min()))
     train, val = cohort.images("train", learning=True), cohort.images("val")
     network_history = fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
     return pd.concat([head_history, network_history], ignore_index=True)

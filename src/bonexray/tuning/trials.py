@@ -29,7 +29,7 @@ class Trial:
         number: counted from 0, the trial of the study's own settings.
         state: `finished`, or `pruned` if it was stopped early.
         changes: the settings of the trial.
-        history: one row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate.
+        history: one row per epoch: epoch, loss, accuracy, log_loss, the same with `val_`, learning_rate.
     """
 
     number: int
@@ -39,17 +39,17 @@ class Trial:
 
     @property
     def best(self) -> Row:
-        """Return the first epoch with the lowest validation loss, whose weights training keeps."""
+        """Return the first epoch with the lowest validation log loss, whose weights training keeps."""
         return min(self.history, key=lambda row: row[MONITOR])
 
     @property
     def score(self) -> float:
-        """Return the lowest validation loss, which the search minimises; infinity if no epoch was completed."""
+        """Return the lowest validation log loss, which the search minimises; infinity if no epoch was completed."""
         return self.best[MONITOR] if self.history else math.inf
 
 
 def best_of(trials: list[Trial]) -> Trial:
-    """Return the finished trial with the lowest validation loss, the earliest of equals.
+    """Return the finished trial with the lowest validation log loss, the earliest of equals.
 
     Raises:
         BonexrayError: if no trial has finished.
@@ -78,7 +78,7 @@ def attempt(target: SearchTarget, number: int, changes: Changes, is_hopeless: Ca
         target: model and settings.
         number: number of the trial.
         changes: settings that differ from the study's.
-        is_hopeless: called after each epoch with its number and the lowest validation loss so far; True stops it.
+        is_hopeless: called after each epoch with its number and the lowest validation log loss so far; True stops it.
 
     Returns:
         The trial; it is pruned if its loss is not finite.

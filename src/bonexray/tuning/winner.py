@@ -31,8 +31,8 @@ READ = (
 HEAD = """\
 # @package _global_
 # {command}
-# Written by `bonexray tune`: the lowest validation loss of {trials} trials, {pruned} of them stopped early.
-# On validation: loss {score:.4f}, accuracy {accuracy:.3f} (trial {number}); the study's own settings: {present}.
+# Written by `bonexray tune`: the lowest validation log loss of {trials} trials, {pruned} of them stopped early.
+# On validation: log loss {score:.4f}, accuracy {accuracy:.3f} (trial {number}); the study's own settings: {present}.
 # Validation chose these settings, so their validation scores are optimistic. The command above evaluates on the test set.
 """
 
@@ -110,8 +110,8 @@ def trials_table(trials: list[Trial]) -> Table:
     """
     ranked = sorted(trials, key=lambda trial: (trial.state == PRUNED, trial.score, trial.number))
     shown = ranked[:SHOWN] + [trial for trial in ranked[SHOWN:] if trial.number == 0]
-    table = Table(title="Trials by validation loss")
-    for column in ("trial", "val loss", "val accuracy", "epochs"):
+    table = Table(title="Trials by validation log loss")
+    for column in ("trial", "val log loss", "val accuracy", "epochs"):
         table.add_column(column, justify="right")
     settings = list(dict.fromkeys(setting for trial in shown for setting in trial.changes))
     for setting in settings:
@@ -132,10 +132,10 @@ def improvement(trial: Trial, earlier: list[Trial]) -> str | None:
         return None
     previous = f" (before {before:.4f})" if math.isfinite(before) else ""
     settings = ", ".join(f"{setting}={value}" for setting, value in trial.changes.items())
-    return f"trial {trial.number}: validation loss {trial.score:.4f}{previous}: {settings}"
+    return f"trial {trial.number}: validation log loss {trial.score:.4f}{previous}: {settings}"
 
 
 def _score(trial: Trial) -> str:
     if not trial.history:
         return "not finite"
-    return f"loss {trial.score:.4f}, accuracy {trial.best['val_accuracy']:.3f}"
+    return f"log loss {trial.score:.4f}, accuracy {trial.best['val_accuracy']:.3f}"

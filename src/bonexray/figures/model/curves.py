@@ -30,19 +30,19 @@ COLUMNS = 5
 
 
 def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Draw accuracy and loss of training and validation over the epochs, with the kept epoch and fine-tuning marked.
+    """Draw accuracy and log loss of training and validation over the epochs, with the kept epoch and fine-tuning marked.
 
     Args:
-        history: one row per epoch: epoch, phase, loss, accuracy, val_loss, val_accuracy.
+        history: one row per epoch: epoch, phase, accuracy, log_loss, val_accuracy, val_log_loss.
         title: above both panels.
         path: the PNG to write.
     """
-    best = history.loc[history["val_loss"].idxmin(), "epoch"]
+    best = history.loc[history["val_log_loss"].idxmin(), "epoch"]
     second = history.loc[history["phase"] != history["phase"].iloc[0], "epoch"].min()
     head, small, top = fit_head(title, 8)
     drawing, surface = board(8, top + 3.2)
     write_head(surface, head, small)
-    for x, name in zip((0.7, 4.6), ("accuracy", "loss"), strict=True):
+    for x, name in zip((0.7, 4.6), ("accuracy", "log_loss"), strict=True):
         axis = plot_at(drawing, x, top + 0.35, 3.2, 2.3)
         axis.plot(history["epoch"], history[name], color=BLUE, marker=".", label="training")
         axis.plot(history["epoch"], history[f"val_{name}"], "s--", color=ORANGE, markersize=3, label="validation")
@@ -51,7 +51,7 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
             axis.axvspan(second - 0.5, history["epoch"].max() + 0.5, color=GREEN, alpha=0.12, label="fine-tuning")
         axis.set_xlim(0.5, max(2, history["epoch"].max()) + 0.5)
         axis.set_xlabel("epoch", size=TEXT)
-        axis.set_ylabel(name, size=TEXT)
+        axis.set_ylabel(name.replace("_", " "), size=TEXT)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         if name == "accuracy":
             axis.set_ylim(0, 1)
@@ -68,7 +68,7 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
 
 
 def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: str | None = None) -> None:
-    """Draw the validation loss of every model, one panel per model, with all others behind it in gray.
+    """Draw the validation log loss of every model, one panel per model, with all others behind it in gray.
 
     Args:
         histories: title to history, see `learning_curves`.
@@ -80,14 +80,14 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     names = fit_distinct([f"* {title}" if title == chosen else title for title in histories], wide, SMALL, 2)
     room = max(height_of(name, SMALL) for name in names) + 0.1
     width = max(0.85 + columns * (wide + 0.25) + PAD, 5.5)
-    note = "square: the kept epoch and its loss; gray: all other models; the scale of the loss is logarithmic"
+    note = "square: the kept epoch and its log loss; gray: all other models; the scale is logarithmic"
     head, small, top = fit_head(
-        "Validation loss over the epochs", width, note + ("; *: chosen on validation" * bool(chosen))
+        "Validation log loss over the epochs", width, note + ("; *: chosen on validation" * bool(chosen))
     )
     rows = -(-len(histories) // columns)
     drawing, surface = board(width, top + rows * (room + high + 0.15) + 0.5)
     write_head(surface, head, small)
-    lines = [frame[["epoch", "val_loss"]].to_numpy(float) for frame in histories.values()]
+    lines = [frame[["epoch", "val_log_loss"]].to_numpy(float) for frame in histories.values()]
     for number, (title, name) in enumerate(zip(histories, names, strict=True)):
         x, y = 0.85 + number % columns * (wide + 0.25), top + room + number // columns * (room + high + 0.15)
         surface.text(x, y - 0.04, name, size=SMALL, va="bottom", color=BLUE if title == chosen else "black")
@@ -96,7 +96,7 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
         axis.tick_params(
             labelsize=SMALL, labelleft=number % columns == 0, labelbottom=number + columns >= len(histories)
         )
-    surface.text(PAD, top + room + high / 2, "loss", size=TEXT, rotation=90, va="center")
+    surface.text(PAD, top + room + high / 2, "log loss", size=TEXT, rotation=90, va="center")
     surface.text(0.85, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
     save(drawing, path)
 
