@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
 from bonexray.augment.settings import Augment
 from bonexray.base.config import StageSettings
@@ -18,6 +19,7 @@ from bonexray.stage import run_stage
 from bonexray.tracking.live import live_run
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.fit import probabilities
+from bonexray.train.linear import candidates_of
 from bonexray.train.settings import ModelRow, Train
 from bonexray.train.training import cost, model_card, train_model
 
@@ -49,7 +51,8 @@ def main(settings: Settings, name: str) -> None:
             run_folder = folder if run == FIRST else folder / run.name
             run_folder.mkdir(exist_ok=True)
             network, predictions[run] = train_once(card, cohort, run, run_folder)
-        write_json(folder / MODEL_CARD, {**card, **cost(network, cohort, folder / MODEL_WEIGHTS)})
+        candidates = candidates_of(pd.read_csv(folder / HISTORY))
+        write_json(folder / MODEL_CARD, {**card, **cost(network, cohort, folder / MODEL_WEIGHTS), **candidates})
         write_predictions(folder / PREDICTIONS, cohort.manifest, predictions, cohort.classes)
 
 

@@ -7,11 +7,12 @@ from keras import layers
 from bonexray.networks.settings import HeadSettings
 from bonexray.networks.standardize import Standardize
 
-STANDARDIZE = "standardize"
+STANDARDIZE, LINEAR = "standardize", "linear"
 # Layers from features to classes: a number is the units of a dense ReLU layer, a text the setting of a dropout rate.
 HEADS: dict[str, tuple[int | str, ...]] = {
     "standard": ("dropout", 128, "dropout_2"),
     "bare": ("dropout",),
+    LINEAR: (),
     "late_fusion": (256, "dropout"),
 }
 

@@ -10,7 +10,7 @@ from bonexray.base.config import Section
 class HeadSettings(Section):
     """The head and the output layer, part of the section `train`."""
 
-    head: Literal["standard", "bare"] = "standard"
+    head: Literal["standard", "bare", "linear"] = "linear"
     standardize: bool = True
     output: Literal["softmax", "sigmoid"] = "softmax"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5

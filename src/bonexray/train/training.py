@@ -15,13 +15,14 @@ from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import runs_of
 from bonexray.data.manifest import read_leak_suspect
 from bonexray.data.paths import IMAGES, MANIFEST, MODEL_WEIGHTS, weights_path
-from bonexray.networks.heads import STANDARDIZE
+from bonexray.networks.heads import LINEAR, STANDARDIZE
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable, head_of
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
 from bonexray.runtime import distribution
 from bonexray.train.batches import Batches
 from bonexray.train.cohort import Cohort
 from bonexray.train.fit import EpochListener, Phase, balanced_weights, fit
+from bonexray.train.linear import fit_linear, metrics_of
 from bonexray.train.objective import MONITOR
 
 NETWORK = "network"
@@ -112,9 +113,22 @@ def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochList
     """Train a head on cached features."""
     head = head_of(name, len(cohort.classes), cohort.train)
     adapt(head, cohort.features("train"))
+    if (model_row(name).head or cohort.train.head) == LINEAR:
+        return _solve_head(head, cohort, checkpoint, on_epoch)
     phase = Phase(HEAD, cohort.train.epochs, cohort.train.learning_rate)
     train, val = cohort.features("train", learning=True), cohort.features("val")
     return fit(head, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+
+
+def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+    """Fit a linear head; its history has one row a strength, in place of an epoch."""
+    train, val = cohort.features("train"), cohort.features("val")
+    fits = fit_linear(head, train, val, class_weight(cohort))
+    head.save_weights(checkpoint)
+    rows = [{"epoch": number, "phase": HEAD, **metrics_of(head, fit, train, val)} for number, fit in enumerate(fits, 1)]
+    for row in rows:
+        on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
+    return pd.DataFrame(rows)
 
 
 def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
