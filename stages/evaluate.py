@@ -18,6 +18,7 @@ from bonexray.data.paths import (
     MODEL_CARD,
     MODEL_REPORTS,
     MODELS,
+    PENALTY,
     PLOTS,
     PREDICTIONS,
     model_folder,
@@ -90,7 +91,7 @@ def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path
     return {
         **evaluation.scores,
         **{cost: card[cost] for cost in COSTS},
-        "epochs": len(history),
+        "epochs": int((history["phase"] != PENALTY).sum()),
         "leak_suspect": read_leak_suspect(),
     }
 

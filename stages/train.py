@@ -72,7 +72,8 @@ def train_once(card: dict[str, object], cohort: Cohort, run: Run, folder: Path) 
     with live_run(card, run) as record:
 
         def on_epoch(number: int, metrics: dict[str, float]) -> None:
-            log.info("epoch %2d  %s", number, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+            step = f"penalty {metrics['strength']:g}" if "strength" in metrics else f"epoch {number:2d}"
+            log.info("%s  %s", step, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
             record.epoch(number, metrics)
 
         network, history = train_model(str(card["model"]), cohort, folder, on_epoch)

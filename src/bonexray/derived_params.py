@@ -65,7 +65,7 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
 def describe_backbone(name: str, row: Backbone) -> str:
     """Return the facts of a backbone that decide its features and heat maps, in words."""
     builder = f"{row.builder} of {row.module}" if row.builder else name
-    facts = [builder, row.convention, f"heat maps from {row.heat_map}"]
+    facts = [builder, row.convention, f"maps {row.heat_map}"]
     if row.multiple_of > 1:
         facts.append(f"stored at {row.stored_px} px")
     if row.published:

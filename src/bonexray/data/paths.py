@@ -9,6 +9,7 @@ IMAGES = Path("data/prepared/images.npy")  # input of the networks: float32 (ima
 FEATURES, VIEWS, FEATURES_CARD = "features.npy", "views.npy", "features.json"  # in data/features/<backbone>/
 MODEL_CARD, MODEL_WEIGHTS = "model.json", "model.weights.h5"  # in models/<model>/
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"  # also in models/<model>/
+PENALTY = "penalty"  # phase of a history whose rows are penalties of a linear head instead of epochs
 EVALUATED = Path("data/evaluated")  # copies of card, history and predictions, one folder for each model
 DATA = Path("metrics/data.json")
 DENOISE = Path("metrics/denoise.json")

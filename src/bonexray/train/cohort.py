@@ -69,7 +69,7 @@ class Cohort:
     def definition(self) -> list[str]:
         """Describe the registry's rows of the backbones, or of the network from scratch."""
         cards = [read_features_card(folder) for folder in self.row.features]
-        return [card["row"] for card in cards] or [f"{self.row.inputs[0]}, heat maps from {self.row.heat_map}"]
+        return [card["row"] for card in cards] or [f"{self.row.inputs[0]}, maps {self.row.heat_map}"]
 
     @property
     def starts_from(self) -> str:

@@ -12,7 +12,16 @@ from bonexray.networks.heads import STANDARDIZE, class_probabilities
 from bonexray.train.batches import Batches
 
 CLASSES = "classes"
-STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)  # from hardly penalised to nearly the shares of the classes
+STRENGTHS = (
+    0.3,
+    1.0,
+    3.0,
+    10.0,
+    30.0,
+    100.0,
+    1000.0,
+    10_000.0,
+)  # from hardly penalised to nearly the shares of the classes
 
 
 @dataclass(frozen=True)

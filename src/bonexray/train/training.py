@@ -14,7 +14,7 @@ from bonexray.data.arrays import ArrayFile
 from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import runs_of
 from bonexray.data.manifest import read_leak_suspect
-from bonexray.data.paths import IMAGES, MANIFEST, MODEL_WEIGHTS, weights_path
+from bonexray.data.paths import IMAGES, MANIFEST, MODEL_WEIGHTS, PENALTY, weights_path
 from bonexray.networks.heads import LINEAR, STANDARDIZE
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable, head_of
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
@@ -121,11 +121,13 @@ def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochList
 
 
 def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
-    """Fit a linear head; its history has one row a strength, in place of an epoch."""
+    """Fit a linear head; its history has a row for each penalty, from weak to strong, instead of each epoch."""
     train, val = cohort.features("train"), cohort.features("val")
     fits = fit_linear(head, train, val, class_weight(cohort))
     head.save_weights(checkpoint)
-    rows = [{"epoch": number, "phase": HEAD, **metrics_of(head, fit, train, val)} for number, fit in enumerate(fits, 1)]
+    rows = [
+        {"epoch": number, "phase": PENALTY, **metrics_of(head, fit, train, val)} for number, fit in enumerate(fits, 1)
+    ]
     for row in rows:
         on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
     return pd.DataFrame(rows)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from bonexray.data.paths import PENALTY
 from bonexray.figures.canvas.canvas import (
     BLUE,
     GRAY,
@@ -33,12 +34,14 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
     """Draw accuracy and log loss of training and validation over the epochs, with the kept epoch and fine-tuning marked.
 
     Args:
-        history: one row per epoch: epoch, phase, accuracy, log_loss, val_accuracy, val_log_loss.
+        history: one row per epoch: epoch, phase, accuracy, log_loss, val_accuracy, val_log_loss. The rows of the phase
+            `penalty` are those of a linear head, from the weakest to the strongest.
         title: above both panels.
         path: the PNG to write.
     """
     best = history.loc[history["val_log_loss"].idxmin(), "epoch"]
     second = history.loc[history["phase"] != history["phase"].iloc[0], "epoch"].min()
+    unit = "penalty, weak to strong" if (history["phase"] == PENALTY).all() else "epoch"
     head, small, top = fit_head(title, 8)
     drawing, surface = board(8, top + 3.2)
     write_head(surface, head, small)
@@ -46,11 +49,11 @@ def learning_curves(history: pd.DataFrame, title: str, path: Path) -> None:
         axis = plot_at(drawing, x, top + 0.35, 3.2, 2.3)
         axis.plot(history["epoch"], history[name], color=BLUE, marker=".", label="training")
         axis.plot(history["epoch"], history[f"val_{name}"], "s--", color=ORANGE, markersize=3, label="validation")
-        axis.axvline(best, color=GRAY, linewidth=1, linestyle=":", label=f"kept: epoch {best}")
+        axis.axvline(best, color=GRAY, linewidth=1, linestyle=":", label=f"kept: {unit.split(',')[0]} {best}")
         if np.isfinite(second):
             axis.axvspan(second - 0.5, history["epoch"].max() + 0.5, color=GREEN, alpha=0.12, label="fine-tuning")
         axis.set_xlim(0.5, max(2, history["epoch"].max()) + 0.5)
-        axis.set_xlabel("epoch", size=TEXT)
+        axis.set_xlabel(unit, size=TEXT)
         axis.set_ylabel(name.replace("_", " "), size=TEXT)
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         if name == "accuracy":
@@ -82,7 +85,9 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
     width = max(0.85 + columns * (wide + 0.25) + PAD, 5.5)
     note = "square: the kept epoch and its log loss; gray: all other models; the scale is logarithmic"
     head, small, top = fit_head(
-        "Validation log loss over the epochs", width, note + ("; *: chosen on validation" * bool(chosen))
+        "Validation log loss over the epochs, or penalties of a linear head",
+        width,
+        note + ("; *: chosen on validation" * bool(chosen)),
     )
     rows = -(-len(histories) // columns)
     drawing, surface = board(width, top + rows * (room + high + 0.15) + 0.5)
@@ -97,7 +102,9 @@ def learning_overlay(histories: Mapping[str, pd.DataFrame], path: Path, chosen: 
             labelsize=SMALL, labelleft=number % columns == 0, labelbottom=number + columns >= len(histories)
         )
     surface.text(PAD, top + room + high / 2, "log loss", size=TEXT, rotation=90, va="center")
-    surface.text(0.85, top + rows * (room + high + 0.15) + 0.17, "epoch", size=TEXT, va="top")
+    surface.text(
+        0.85, top + rows * (room + high + 0.15) + 0.17, "epoch, or penalty from weak to strong", size=TEXT, va="top"
+    )
     save(drawing, path)
 
 
