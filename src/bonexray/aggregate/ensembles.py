@@ -164,7 +164,7 @@ def _logistic(labels: np.ndarray, features: np.ndarray, strength: float) -> tupl
     if len(present) == 1:
         return present, np.zeros((1, features.shape[1])), np.zeros(1)
     with threadpool_limits(1):  # faster for so little work, and the same digits on every machine
-        fitted = LogisticRegression(C=strength, max_iter=10_000, tol=1e-5).fit(features, labels)
+        fitted = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100, tol=1e-6).fit(features, labels)
     coefficients, intercept = fitted.coef_, fitted.intercept_
     if len(present) == 2:  # scikit-learn fits one logit, of the second class over the first
         coefficients, intercept = np.vstack([np.zeros_like(coefficients), coefficients]), np.append(0, intercept)
