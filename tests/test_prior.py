@@ -56,7 +56,10 @@ def test_decisions_and_rankings_are_those_of_the_model(weighted: tuple) -> None:
     own, right = (evaluate(*weighted, CLASSES, SETTINGS, False, learned) for learned in ("train", "uniform"))
     changed = {name for name, value in own.scores.items() if right.scores[name] != value}
     stems = {name.removeprefix("val_").removeprefix("calibrated_") for name in changed}
-    allowed = {f"{name}{end}" for name in OF_PROBABILITIES for end in ("", "_low", "_high")} | {"temperature", "classes"}
+    allowed = {f"{name}{end}" for name in OF_PROBABILITIES for end in ("", "_low", "_high")} | {
+        "temperature",
+        "classes",
+    }
     assert stems <= allowed | {"expected_calibration_error", "expected_calibration_error_if_calibrated"}
     for label in CLASSES:
         one, other = (evaluation.scores["classes"][label] for evaluation in (own, right))

@@ -144,6 +144,14 @@ def test_warnings_are_shown_with_the_results(changes: dict[str, object], expecte
     assert all(" ".join(part.split()) in terminal for part in expected)
 
 
+def test_with_folds_the_tables_tell_the_best_model_from_what_the_folds_chose() -> None:
+    choice = {"chosen_by_fold": {"1": "vgg16", "2": "xception"}, "balanced_accuracy": 0.41}
+    text = " ".join(shown(MODELS, "xception", **choice).split())
+    assert "* best over all validation images" in text and "* chosen on validation" not in text
+    assert "on test, these choices reach a balanced accuracy of 0.410" in text
+    assert "these choices" not in shown(MODELS, "xception")
+
+
 @pytest.mark.parametrize("absent", [None, float("nan")])
 def test_terminal_shows_a_collapse_and_an_undefined_score(absent: float | None) -> None:
     line = line_of(shown({"xception": scores(0.4, collapsed=1, roc_auc=absent)}, "xception"), "Xception")

@@ -7,6 +7,7 @@ from bonexray.registry import REGISTRY
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
 from bonexray.report.sources import reported
+from bonexray.results.tables import choice_words
 from bonexray.results.wording import NONE, count, large, missing, number, p_value, signed, span
 
 FURTHER = {
@@ -126,7 +127,7 @@ def models_table(study: Study) -> Table:
     }
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in columns)]]
     caption = (
-        f"Scores on {count(study.n, study.case)} with {study.confidence} intervals from a bootstrap over groups of images. "
+        f"Scores on {count(study.n, study.case)} with {study.confidence} intervals over groups of images. "
         f"{'Scores are means over the repeats, and intervals are of patients and repeats; confusion matrices and curves show the first repeat. ' if study.repeats > 1 else ''}"
         f"{'Click a heading to sort by its column.' if len(rows) > 1 else ''}"
     )
@@ -275,7 +276,7 @@ def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
     scores, head = study.scores[name], study.headline
     marks = (
-        (name == head["model"], "chosen", "chosen on validation"),
+        (name == head["model"], "chosen", choice_words(head)),
         (name not in study.networks, "plain", "ensemble"),
         (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
         (name in study.alike, "plain", "≈ highest"),

@@ -50,6 +50,21 @@ def comparison_sentence(comparison: pd.DataFrame) -> str:
     return f"{best} has the highest test score; not distinguishable from it: {', '.join(alike)} {test}."
 
 
+def choice_words(headline: Mapping[str, object]) -> str:
+    """Return what marks the row of the headline's model."""
+    return "best over all validation images" if headline.get("chosen_by_fold") else "chosen on validation"
+
+
+def choice_sentences(headline: Mapping[str, object]) -> list[str]:
+    """Return one sentence on the score of what the folds chose; nothing for a fixed split."""
+    if not headline.get("chosen_by_fold"):
+        return []
+    score = with_interval(headline, "balanced_accuracy")
+    return [
+        f"Each fold chose on its own validation images; on test, these choices reach a balanced accuracy of {score}."
+    ]
+
+
 def rows_shown(comparison: pd.DataFrame, chosen: str, top: int | None) -> list[dict[str, object]]:
     """Return the rows of the best `top` models and of the chosen one; all rows if `top` is None."""
     rows = comparison.to_dict("records")
@@ -59,10 +74,9 @@ def rows_shown(comparison: pd.DataFrame, chosen: str, top: int | None) -> list[d
 def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top: int | None = None) -> Table:
     """Return the ranked table for a terminal; `top` as in `rows_shown`."""
     chosen, dataset = headline["model"], headline["dataset"]
-    interval = f"{percent(headline['confidence'])} intervals: bootstrap over groups of images (patients, sources)"
-    caption = "\n".join(
-        [f"* chosen on validation   {interval}", comparison_sentence(comparison), *warnings_of(headline)]
-    )
+    interval = f"{percent(headline['confidence'])} intervals over groups of images (patients, sources)"
+    sentences = [comparison_sentence(comparison), *choice_sentences(headline), *warnings_of(headline)]
+    caption = "\n".join([f"* {choice_words(headline)}   {interval}", *sentences])
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
@@ -99,7 +113,7 @@ def markdown_table(
         "| --: | --- | --- | --- | --- | --: | --: |",
     ]
     for row in rows_shown(comparison, headline["model"], top):
-        name = f"**{row['title']}** (chosen on validation)" if row["model"] == headline["model"] else row["title"]
+        name = f"**{row['title']}** ({choice_words(headline)})" if row["model"] == headline["model"] else row["title"]
         name += ", collapsed" if row["collapsed"] else ", nearly collapsed" if collapse_of(row) else ""
         scores = f"{with_interval(row, 'balanced_accuracy')} | {with_interval(row, 'accuracy')}"
         lines.append(
@@ -110,7 +124,8 @@ def markdown_table(
         f"| | always the majority class | | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
     )
     quality = f"n = {int(first['n'])} test images. {_quality_sentence(denoise)}"
-    paragraphs = ["\n".join(lines), quality, comparison_sentence(comparison), *warnings_of(headline)]
+    sentences = [comparison_sentence(comparison), *choice_sentences(headline), *warnings_of(headline)]
+    paragraphs = ["\n".join(lines), quality, *sentences]
     return "\n\n".join(paragraphs)
 
 
