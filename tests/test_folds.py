@@ -3,20 +3,21 @@
 from contextlib import nullcontext
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from audited import CLASSES, built, cohort, image, settings
-from cohorts import cohort_of, lay_out_features, lay_out_images, numbers
+from cohorts import cohort_of, lay_out_features, lay_out_images, numbers, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bonexray.base.errors import BonexrayError
 from bonexray.data.folds import FIRST, Run, folds_of, learners, runs_of, split_in
 from bonexray.data.manifest import SPLITS, read_manifest
-from bonexray.data.paths import MANIFEST
+from bonexray.data.paths import FEATURES, MANIFEST, features_folder
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
 from bonexray.registry import FROZEN
 from bonexray.runtime import start_anew
@@ -173,3 +174,18 @@ def test_a_second_training_in_a_process_is_that_of_a_training_alone() -> None:
     again, second = drawn()
     assert again == name
     assert all(np.array_equal(one, other) for one, other in zip(alone, second, strict=True))
+
+
+def test_random_labels_give_chance_in_every_fold(folded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = SourceFileLoader("train_stage", str(STAGE)).load_module()
+    monkeypatch.setattr(stage, "live_run", lambda *_: nullcontext(mock.Mock()))
+    rows, rng = read_manifest(), np.random.default_rng(7)
+    rows.assign(label=rng.permutation(rows["label"])).to_csv(MANIFEST, index=False)
+    features = features_folder("mobilenet_v2") / FEATURES
+    np.save(features, rng.normal(size=np.load(features).shape).astype(np.float32))
+    cohort = cohort_of("mobilenet_v2", FROZEN, with_settings(head="linear"))
+    for run in runs_of(cohort.manifest, 1):
+        _, answers = stage.train_once({"model": "mobilenet_v2"}, cohort, run, folded)
+        right, split = answers.argmax(axis=1) == cohort.labels, split_in(cohort.manifest, run.fold).to_numpy()
+        assert right[split == "train"].mean() > 0.9, "noise of so many features can be learnt by heart"
+        assert right[split == "test"].mean() < 0.7, run
