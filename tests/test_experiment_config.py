@@ -81,7 +81,7 @@ def test_models_go_by_their_names_and_titles(value, names):
         ({"modes": {"resnet50": "fine_tune"}}, "modes", {"resnet50": "fine_tune"}),
         ({"dataset.classes": ["a b", 'c"d\\', "1"]}, "dataset.classes", ["a b", 'c"d\\', "1"]),
         ({"dataset.group_pattern": r'(p\d+)"\\_[\]]\\'}, "dataset.group_pattern", r'(p\d+)"\\_[\]]\\'),
-        ({"dataset.classes": None}, "dataset.classes", None),
+        ({"dataset.classes": None, "dataset.ordered": False}, "dataset.classes", None),
         ({"track.register": True}, "track.registered", True),
         ({"weights.mirror": "https://example.org/w"}, "weights.mirror", "https://example.org/w"),
     ],

@@ -253,7 +253,7 @@ def test_the_study_s_own_settings_are_shown_however_low_they_rank(root: Path, at
 def test_an_improvement_is_told_once(root: Path, at_once: None) -> None:
     trials = run_search(settings_with(epochs=10), 20)
     told = [line for number, trial in enumerate(trials) if (line := improvement(trial, trials[:number]))]
-    assert 1 < len(told) < 20 and told[0].startswith("trial 0: validation loss") and "(before " in told[1]
+    assert 1 < len(told) < 20 and told[0].startswith("trial 0: validation log loss") and "(before " in told[1]
     assert f"{best_of(trials).score:.4f}" in told[-1]
 
 

@@ -59,7 +59,7 @@ def test_the_readmes_command_writes_the_winner_and_says_how_to_use_it(root: Path
     assert COMMAND[:2] == ["tune", "--model"] and COMMAND[3] == "--trials"
     result = tune("--model", MODEL, "--trials", COMMAND[4])
     assert result.exit_code == 0, result.output
-    assert "tune: trial 0: validation loss" in result.output and "0 (present)" in result.output
+    assert "tune: trial 0: validation log loss" in result.output and "0 (present)" in result.output
     assert f"dvc exp run -S model={MODEL} -S +tuned={MODEL}" in result.output
     assert f"dvc exp run -S model={COMMAND[2]} -S +tuned={COMMAND[2]}" in PAGE
     written = override_of(MODEL).read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ CODE = (
     "augment",
     "backbones",
     "builders",
-    "config",
+    "base",
     "data",
     "networks",
     "train",
