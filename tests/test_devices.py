@@ -87,7 +87,9 @@ def test_two_devices_end_with_the_weights_of_one(mode: str, one_and_two: tuple[P
 
 @without_batch_statistics
 def test_two_devices_write_the_history_of_one(mode: str, one_and_two: tuple[Path, Path]) -> None:
-    one, two = (pd.read_csv(folder / f"{mode}.csv").drop(columns=["loss", "accuracy", "log_loss"]) for folder in one_and_two)
+    one, two = (
+        pd.read_csv(folder / f"{mode}.csv").drop(columns=["loss", "accuracy", "log_loss"]) for folder in one_and_two
+    )
     assert len(one) == {"frozen": 3, "fine_tune": 5}[mode]
     assert two.to_numpy() == pytest.approx(one.to_numpy(), rel=1e-4)  # of training, the filled rows count a little
 
