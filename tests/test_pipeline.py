@@ -198,7 +198,7 @@ def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(wor
     card = json.loads((workspace.root / "models/mobilenet_v2/model.json").read_text())
     assert (card["mode"], card["fine_tune"]["epochs"]) == ("fine_tune", 1)
     phases = [line.split(",")[1] for line in (workspace.root / "models/mobilenet_v2/history.csv").open()]
-    assert phases == ["phase", "head", "head", "network"]
+    assert phases == ["phase", *["penalty"] * PENALTIES, "network"]
     workspace.study(BOTH)
     assert workspace.trainings() == trained + 1
 
@@ -217,7 +217,7 @@ def test_a_study_in_folds_and_repeats_tests_every_image_once_and_ranks_its_model
     )
     others = [f"repeat-{r}-fold-{f}/model.weights.h5" for r in (1, 2) for f in (1, 2, 3)][1:]
     assert kept == sorted(["model.weights.h5", *others])
-    assert workspace.metrics("ranks.json")["blocks"] == 6
+    assert workspace.metrics("ranks.json")["blocks"] == 3
     assert (workspace.root / "reports/comparison/models_critical_difference.png").exists()
     assert "Friedman" in (workspace.root / "reports/report.html").read_text()
     tested = [run for run in workspace.runs() if run["model"] == "vgg16"]

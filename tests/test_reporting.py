@@ -14,7 +14,7 @@ from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation
 from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
 from bonexray.registry import REGISTRY, Model
-from bonexray.results.grid import FILTERS, GRID_COLUMNS, filter_grid
+from bonexray.results.grid import FILTERS, GRID_COLUMNS, comparable, filter_grid
 from bonexray.results.markdown import with_section
 from bonexray.results.tables import comparison_sentence, markdown_table, terminal_table, warnings_of
 
@@ -241,7 +241,7 @@ def experiment(method: str | None, state: str | None = "Success", prefix: str = 
         own |= {"balanced_accuracy": test, "balanced_accuracy_low": test - 0.1, "balanced_accuracy_high": test + 0.1}
         scores |= {f"{prefix}{model}.{name}": score for name, score in own.items()} | {f"{prefix}{model}.n": 36}
     alone = {"metrics/models/stale.json:val_balanced_accuracy": 0.9, "baseline_accuracy": 0.3}  # not of the study
-    return {"State": state, "denoise.method": method, "split.folds": folds, **scores, **alone}
+    return {"State": state, "denoise.method": method, "split.folds": folds or "None", **scores, **alone}
 
 
 def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
@@ -281,14 +281,37 @@ def test_a_grid_of_folds_has_no_test_score() -> None:
     assert list(table["Chosen"]) == [1, 0] and table["Test images"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("changed", "differing"),
+    [
+        ({"denoise.method": "tv", "denoise.options.weight": 0.2, "model": "vgg16"}, []),
+        ({"models.vgg16.mode": "full", "track.experiment": "other"}, []),
+        ({"train.epochs": 2.0}, ["train.epochs"]),
+        ({"split.folds": 3.0}, ["split.folds"]),
+        ({"split.folds": None}, []),
+        ({"denoise.sigma": 0.1, "train.epochs": 2.0}, ["denoise.sigma", "train.epochs"]),
+    ],
+)
+def test_a_grid_compares_experiments_of_equal_settings(changed: dict, differing: list[str]) -> None:
+    workspace = experiment("bm3d", vgg16=0.5) | {"train.epochs": 25.0, "denoise.sigma": "None", "model": "all"}
+    other = workspace | changed
+    kept, differences = comparable([workspace, other], [name for name in other if not name.startswith("vgg16.")])
+    assert kept == [workspace, *([] if differing else [other])]
+    assert differences == dict.fromkeys(differing, 1)
+
+
 def test_a_grid_without_experiments_is_empty() -> None:
     assert filter_grid([]).empty
 
 
 def test_grid_names_the_command_that_updates_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dvc.api, "exp_show", lambda: [experiment("bm3d", vgg16=0.5), experiment("tv", vgg16=0.4)])
+    Path("params.yaml").write_text("denoise: {method: bm3d}\ntrain: {epochs: 2}\n")
+    rows = [experiment("bm3d", vgg16=0.5), experiment("tv", vgg16=0.4), experiment("tv", alexnet=0.4)]
+    rows = [row | {"train.epochs": epochs} for row, epochs in zip(rows, (2.0, 2.0, 25.0), strict=True)]
+    monkeypatch.setattr(dvc.api, "exp_show", lambda: rows)
     shown = CliRunner().invoke(app, ["grid"]).output
+    assert "differ from the workspace in (experiments): train.epochs (1)" in shown
     assert "2 rows, 1 models, 2 filters: reports/benchmark_results.csv" in shown
     assert "dvc repro" in shown
     assert len(pd.read_csv(FILTERS)) == 2

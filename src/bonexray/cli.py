@@ -90,11 +90,14 @@ def grid(
 ) -> None:
     """Collect this commit's experiments into a table of models and filters."""
     import dvc.api
+    from dvc.utils.flatten import flatten
 
+    from bonexray.base.config import read_params
     from bonexray.base.files import atomic_file
-    from bonexray.results.grid import FILTERS, filter_grid
+    from bonexray.results.grid import FILTERS, comparable, filter_grid
 
-    table = filter_grid(dvc.api.exp_show())
+    experiments, differing = comparable(dvc.api.exp_show(), flatten(read_params()))
+    table = filter_grid(experiments)
     if table.empty:
         do = "run `dvc repro`, or queue experiments and wait for them"
         raise BonexrayError("bonexray grid", expected="finished experiments", received="none", do=do)
@@ -102,6 +105,9 @@ def grid(
         table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
     counts = f"{len(table)} rows, {table['Model'].nunique()} models, {table['Filter'].nunique()} filters"
     typer.echo(f"grid: {counts}: {out or FILTERS}")
+    if differing:
+        settings = ", ".join(f"{name} ({experiments})" for name, experiments in differing.most_common())
+        typer.echo(f"left out, as they differ from the workspace in (experiments): {settings}")
     if out is None:
         typer.echo("run `dvc repro` to add it to the report")
 

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -29,8 +30,39 @@ GRID_COLUMNS = ["Model", "Filter", *list(VALIDATION)[:4], "Scored on", *list(VAL
 CHOICE = ("val_collapsed", "val_balanced_accuracy", "val_log_loss")
 NAMES = {*VALIDATION.values(), *TEST.values(), *CHOICE}
 METHOD, FOLDS = "denoise.method", "split.folds"
+VARIED = ("model", "denoise.method", "denoise.options")  # what the cells of a table differ in
+IRRELEVANT = ("models", "backbones", "panel", "explain", "compute", "track")  # sections that change no score of a cell
 UNFINISHED = ("Running", "Queued", "Failed")
 _MODEL = re.compile(r"((?:metrics/models\.json:)?(\w+)\.)val_balanced_accuracy")
+
+
+def comparable(
+    experiments: Sequence[Mapping[str, object]], parameters: Iterable[str]
+) -> tuple[list[Mapping[str, object]], Counter[str]]:
+    """Return the experiments with the settings of the first one, and how many others differ in each setting.
+
+    Args:
+        experiments: rows of `dvc.api.exp_show`, the workspace first.
+        parameters: dotted names of the values in params.yaml. Models and filters may differ.
+    """
+    settings = [name for name in parameters if not _below(name, (*VARIED, *IRRELEVANT))]
+    kept, differing = [], Counter()
+    for experiment in experiments:
+        names = [name for name in settings if _value(experiment, name) != _value(experiments[0], name)]
+        differing.update(names)
+        if not names:
+            kept.append(experiment)
+    return kept, differing
+
+
+def _below(name: str, prefixes: Iterable[str]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _value(experiment: Mapping[str, object], name: str) -> object:
+    """Return a value, None for null, which `dvc.api.exp_show` writes as text."""
+    value = experiment.get(name)
+    return None if value == "None" or value != value else value
 
 
 def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
@@ -72,7 +104,7 @@ def _models(experiment: Mapping[str, object]) -> list[tuple[str, dict[str, objec
             continue
         scores = {name: experiment.get(f"{match[1]}{name}") for name in NAMES}
         if all(isinstance(scores[name], int | float) for name in CHOICE):
-            models.append((match[2], {**scores, FOLDS: experiment.get(FOLDS)}))
+            models.append((match[2], {**scores, FOLDS: _value(experiment, FOLDS)}))
     return models
 
 
