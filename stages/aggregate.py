@@ -8,12 +8,19 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.choice import chosen_by_fold, predictions_of_choice
-from bonexray.aggregate.comparison import not_distinguishable
+from bonexray.aggregate.comparison import differences_from, not_distinguishable
 from bonexray.aggregate.ensembles import learned_by
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.aggregate.power import power_of
 from bonexray.aggregate.settings import Aggregate
-from bonexray.aggregate.table import best_on_test, chosen_on_validation, comparison_table, headline_of, title_of
+from bonexray.aggregate.table import (
+    against_baseline,
+    best_on_test,
+    chosen_on_validation,
+    comparison_table,
+    headline_of,
+    title_of,
+)
 from bonexray.base.config import StageSettings
 from bonexray.base.files import atomic_file, atomic_folder, read_json, write_json
 from bonexray.data.arrays import ArrayFile
@@ -42,6 +49,7 @@ from bonexray.evaluate.prior import Learned, learned_prior
 from bonexray.evaluate.settings import Evaluate, require_classes
 from bonexray.figures.comparison.study import draw_study
 from bonexray.figures.model.evaluation import draw_evaluation
+from bonexray.registry import BASELINES
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
@@ -62,9 +70,11 @@ def main(settings: Settings) -> None:
     folders = {name: EVALUATED / name for name in scores}
     cards = {name: read_json(folder / MODEL_CARD) for name, folder in folders.items()}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
-    chosen = chosen_on_validation(scores)  # before ensembles join: they are fitted on validation
-    models, members = panel, list(panel.probabilities)
-    ensembles = fitted_ensembles(panel, settings, classes)
+    baselines = {name: scores[name] for name in scores if name in BASELINES}
+    networks = {name: scores[name] for name in scores if name not in BASELINES} or scores
+    chosen = chosen_on_validation(networks)  # before ensembles join: they are fitted on validation
+    models, members = panel.only(networks), list(networks)
+    ensembles = fitted_ensembles(models, settings, classes)
     panel = panel.with_members({name: probabilities for name, (probabilities, _) in ensembles.items()})
     ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes, learned_prior(cards))
     scores |= ensemble_scores
@@ -73,7 +83,9 @@ def main(settings: Settings) -> None:
     best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
     starts = {name: card["starts_from"] for name, card in cards.items()}
-    table = comparison_table(scores, starts, [best, *alike])
+    baseline = chosen_on_validation(baselines)
+    above = differences_from(pairs, baseline)
+    table = comparison_table(scores, starts, [best, *alike], above)
     write_json(
         ENSEMBLES,
         {
@@ -88,9 +100,18 @@ def main(settings: Settings) -> None:
     answered = {**answered, "leak_suspect": read_leak_suspect()} if by_fold else scores[chosen]
     headline = headline_of(chosen, answered, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
-    study = {"confidence": settings.evaluate.confidence, "models": len(folders), **trainings}
-    write_json(HEADLINE, {**headline, **by_fold, **power_of(pairs, scores[best]["n_groups"]), **study})
-    histories = {name: pd.read_csv(folder / HISTORY) for name, folder in folders.items()}
+    study = {"confidence": settings.evaluate.confidence, "models": len(networks), **trainings}
+    write_json(
+        HEADLINE,
+        {
+            **headline,
+            **against_baseline(baseline, scores, above, chosen),
+            **by_fold,
+            **power_of(pairs, scores[best]["n_groups"]),
+            **study,
+        },
+    )
+    histories = {name: pd.read_csv(folders[name] / HISTORY) for name in networks}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder)

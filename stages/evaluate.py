@@ -32,7 +32,7 @@ from bonexray.evaluate.settings import Evaluate, require_classes
 from bonexray.figures.model.curves import learning_curves
 from bonexray.figures.model.evaluation import draw_evaluation
 from bonexray.progress import progress
-from bonexray.registry import model_row
+from bonexray.registry import model_title
 from bonexray.stage import run_stage
 
 COSTS = ("parameters", "multiply_adds", "file_mb")
@@ -77,7 +77,7 @@ def evaluate_model(name: str, settings: Settings, reports: Path, evaluated: Path
     Returns:
         Name to score.
     """
-    source, classes, title = model_folder(name), read_classes(), model_row(name).title
+    source, classes, title = model_folder(name), read_classes(), model_title(name)
     for folder in (reports, evaluated):
         folder.mkdir()
     for file in (MODEL_CARD, HISTORY, PREDICTIONS):

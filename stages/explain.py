@@ -1,25 +1,34 @@
 """Draw heat maps of some test images for one model and a diagram of its layers, and check the heat maps."""
 
 import logging
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from bonexray.base.config import StageSettings
-from bonexray.base.files import atomic_folder, write_json
+from bonexray.base.files import atomic_folder, read_json, write_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_classes
-from bonexray.data.paths import EXPLAINED_REPORTS, IMAGES, PREDICTIONS, SANITY_CHECK
+from bonexray.data.paths import (
+    COEFFICIENTS,
+    EXPLAINED_REPORTS,
+    IMAGES,
+    MODEL_CARD,
+    PREDICTIONS,
+    SANITY_CHECK,
+    model_folder,
+)
 from bonexray.data.predictions import first_training, read_predictions
-from bonexray.explain.diagram import diagram_of
-from bonexray.explain.explanation import Explanation, choose, explain
 from bonexray.explain.settings import Explain
 from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.coefficients import coefficient_bars
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
-from bonexray.networks.trained import trained_network
-from bonexray.runtime import prepare_runtime
+from bonexray.registry import BASELINE, model_title
 from bonexray.stage import run_stage
+
+if TYPE_CHECKING:  # a baseline is explained without loading Keras
+    from bonexray.explain.explanation import Explanation
 
 log = logging.getLogger("bonexray")
 
@@ -31,8 +40,28 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write metrics/explained/<name>.json and the figures and heatmaps.csv in reports/explained/<name>/."""
-    options, source, classes = settings.explain, Path(f"models/{name}"), read_classes()
+    """Write the figures of a model, and of a network heatmaps.csv and sanity_check.json, to reports/explained/<name>/."""
+    if read_json(model_folder(name) / MODEL_CARD)["mode"] == BASELINE:
+        explain_baseline(name)
+    else:
+        explain_network(settings.explain, name)
+
+
+def explain_baseline(name: str) -> None:
+    """Draw the coefficients of a baseline."""
+    table = pd.read_csv(model_folder(name) / COEFFICIENTS, index_col="number")
+    with atomic_folder(EXPLAINED_REPORTS / name) as folder:
+        coefficient_bars(table, f"{model_title(name)}: coefficients", folder / f"{name}_coefficients.png")
+
+
+def explain_network(options: Explain, name: str) -> None:
+    """Draw heat maps and layers of a network, and check the heat maps against random weights."""
+    from bonexray.explain.diagram import diagram_of
+    from bonexray.explain.explanation import choose, explain
+    from bonexray.networks.trained import trained_network
+    from bonexray.runtime import prepare_runtime
+
+    source, classes = model_folder(name), read_classes()
     prepare_runtime(options.seed, deterministic=True)
     rows, probabilities = first_training(*read_predictions(source / PREDICTIONS, classes))
     chosen = choose(rows, probabilities, classes, options.right, options.wrong)
@@ -63,7 +92,7 @@ def main(settings: Settings, name: str) -> None:
 
 
 def panels_of(
-    images: np.ndarray, rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], explanation: Explanation
+    images: np.ndarray, rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str], explanation: "Explanation"
 ) -> list[Explained]:
     """Return what the figure shows of each image."""
     actual = probabilities[np.arange(len(rows)), [classes.index(label) for label in rows["label"]]]
@@ -72,7 +101,7 @@ def panels_of(
     return [Explained(image, *prediction, share, *heats) for image, prediction, share, *heats in parts]
 
 
-def table_of(rows: pd.DataFrame, explanation: Explanation) -> pd.DataFrame:
+def table_of(rows: pd.DataFrame, explanation: "Explanation") -> pd.DataFrame:
     """Return one row per image: id, predicted and actual class, and rank correlations with maps of random weights."""
     table = rows[["id", "predicted", "label", "probability"]].rename(columns={"label": "actual"})
     return table.assign(

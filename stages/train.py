@@ -1,29 +1,11 @@
 """Train one model, once per fold and repeat, and save its best weights and its probabilities for every image."""
 
-import logging
-from pathlib import Path
-
-import keras
-import numpy as np
-import pandas as pd
-
 from bonexray.augment.settings import Augment
 from bonexray.base.config import StageSettings
-from bonexray.base.files import atomic_folder, write_json
-from bonexray.data.folds import FIRST, Run, runs_of
-from bonexray.data.paths import HISTORY, MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS
-from bonexray.data.predictions import write_predictions
-from bonexray.registry import FROZEN
-from bonexray.runtime import prepare_runtime, start_anew
+from bonexray.registry import BASELINE
 from bonexray.stage import run_stage
 from bonexray.tracking.live import live_run
-from bonexray.train.cohort import Cohort, open_cohort
-from bonexray.train.fit import probabilities
-from bonexray.train.linear import candidates_of
 from bonexray.train.settings import ModelRow, Train
-from bonexray.train.training import cost, model_card, train_model
-
-log = logging.getLogger("bonexray")
 
 
 class Settings(StageSettings):
@@ -35,51 +17,16 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write models/<name>/: model.json, predictions.csv and the first training's model.weights.h5 and history.csv.
+    """Write models/<name>/, logging each training to MLflow; a baseline is trained without loading Keras."""
+    row = settings.models[name]
+    if row.mode == BASELINE:
+        from bonexray.train.baseline import train_baseline
 
-    Further trainings write to models/<name>/repeat-<r>-fold-<f>/.
-    """
-    options, row = settings.train, settings.models[name]
-    prepare_runtime(
-        options.seed, deterministic=options.deterministic, mode=row.mode, mixed_precision=options.mixed_precision
-    )
-    cohort = open_cohort(row, options, settings.augment)
-    card = model_card(name, cohort)
-    with atomic_folder(f"models/{name}") as folder:
-        predictions = {}
-        for run in runs_of(cohort.manifest, options.repeats):
-            run_folder = folder if run == FIRST else folder / run.name
-            run_folder.mkdir(exist_ok=True)
-            network, predictions[run] = train_once(card, cohort, run, run_folder)
-        candidates = candidates_of(pd.read_csv(folder / HISTORY))
-        write_json(folder / MODEL_CARD, {**card, **cost(network, cohort, folder / MODEL_WEIGHTS), **candidates})
-        write_predictions(folder / PREDICTIONS, cohort.manifest, predictions, cohort.classes)
+        train_baseline(name, row, settings.train, live_run)
+    else:
+        from bonexray.train.network import train_network
 
-
-def train_once(card: dict[str, object], cohort: Cohort, run: Run, folder: Path) -> tuple[keras.Model, np.ndarray]:
-    """Train once, logging to MLflow; return the network and its probabilities for every image.
-
-    Args:
-        card: identifies the training.
-        cohort: the data of all trainings of the model, from which the run's own splits and seeds are taken.
-        run: the repeat and the fold.
-        folder: where the weights and the history are written.
-    """
-    cohort = cohort.in_run(run)
-    if run != FIRST:
-        log.info("repeat %d, fold %d", run.repeat, run.fold)
-        start_anew(cohort.train.seed)
-    with live_run(card, run) as record:
-
-        def on_epoch(number: int, metrics: dict[str, float]) -> None:
-            step = f"penalty {metrics['strength']:g}" if "strength" in metrics else f"epoch {number:2d}"
-            log.info("%s  %s", step, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
-            record.epoch(number, metrics)
-
-        network, history = train_model(str(card["model"]), cohort, folder, on_epoch)
-        history.to_csv(folder / HISTORY, index=False, lineterminator="\n")
-    batches = cohort.features(None) if cohort.row.mode == FROZEN else cohort.images(None)
-    return network, probabilities(network, batches)
+        train_network(name, row, settings.train, settings.augment, live_run)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,18 @@ from ruamel.yaml import YAML
 from bonexray.base.errors import BonexrayError
 from bonexray.composition import PLUGINS, compose
 from bonexray.derived_params import chosen_models, derive_params, describe_backbone
-from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, REGISTRY, SCRATCH, Published, model_row
+from bonexray.registry import (
+    BACKBONES,
+    BASELINE,
+    BASELINES,
+    FINE_TUNE,
+    FROZEN,
+    MODEL_NAMES,
+    REGISTRY,
+    SCRATCH,
+    Published,
+    model_row,
+)
 
 CONF = Path(__file__).parents[1] / "conf"
 every_model = pytest.mark.parametrize("name", REGISTRY)
@@ -26,16 +37,16 @@ def choices(**changes: object) -> dict[str, object]:
 @every_model
 def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_in_the_panel(name: str) -> None:
     params = derive_params(choices(model=name))
-    assert list(params["models"]) == [name]
+    assert list(params["models"]) == [name, *BASELINES]
     assert list(params["backbones"]) == list(model_row(name).backbones)
-    assert params["panel"] == dict.fromkeys(REGISTRY, name)
+    assert params["panel"] == {other: other if other in BASELINES else name for other in MODEL_NAMES}
 
 
 def test_a_study_of_all_models_has_every_backbone_and_each_model_stands_for_itself() -> None:
     params = derive_params(choices())
-    assert list(params["models"]) == list(REGISTRY)
+    assert list(params["models"]) == list(MODEL_NAMES)
     assert set(params["backbones"]) == set(BACKBONES)
-    assert params["panel"] == {name: name for name in REGISTRY}
+    assert params["panel"] == {name: name for name in MODEL_NAMES}
 
 
 @every_model
@@ -49,7 +60,7 @@ def test_a_model_is_trained_from_the_features_of_its_backbones_or_from_its_build
 def test_a_model_may_have_a_mode_of_its_own() -> None:
     models = derive_params(choices(modes={"resnet50": FINE_TUNE}))["models"]
     assert models["resnet50"]["mode"] == FINE_TUNE
-    assert {params["mode"] for name, params in models.items() if name != "resnet50"} == {FROZEN, SCRATCH}
+    assert {params["mode"] for name, params in models.items() if name != "resnet50"} == {FROZEN, SCRATCH, BASELINE}
 
 
 def test_fine_tuning_starts_at_the_block_in_the_settings_or_in_the_registry() -> None:
@@ -72,7 +83,7 @@ def test_rows_of_backbones_differ_in_words() -> None:
 
 
 def test_a_list_that_contains_all_chooses_every_model() -> None:
-    assert chosen_models(["vgg16", "all"]) == list(REGISTRY)
+    assert chosen_models(["vgg16", "all"]) == list(REGISTRY), "the baselines come by themselves"
 
 
 def test_no_model_is_refused() -> None:
@@ -88,7 +99,7 @@ def test_conf_composes_the_derived_sections(tmp_path: Path) -> None:
     params = YAML(typ="safe").load(tmp_path / "params.yaml")
     derived = derive_params({key: params[key] for key in choices()})
     assert {part: params[part] for part in derived} == derived
-    assert list(params["models"]) == ["vgg16", "vgg19"]
+    assert list(params["models"]) == ["vgg16", "vgg19", *BASELINES]
 
 
 @pytest.mark.parametrize(("name", "advice"), [("vgg17", "did you mean 'vgg19'?"), ("nothing", "correct the name")])

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, FULL, REGISTRY
+from bonexray.registry import BACKBONES, BASELINES, FINE_TUNE, FROZEN, FULL, MODEL_NAMES, REGISTRY
 from bonexray.registry_files import MODEL_FOLDERS, registry_files
 from bonexray.study import Settings, load_settings
 
@@ -102,9 +102,9 @@ def test_the_files_of_the_pipeline_can_be_read_from_top_to_bottom(file):
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_others(tmp_path, name):
     study = composed(tmp_path / "params.yaml", f"model={name}")
-    assert list(study["models"]) == [name]
+    assert list(study["models"]) == [name, *BASELINES]
     assert list(study["backbones"]) == list(REGISTRY[name].backbones)
-    assert study["panel"] == dict.fromkeys(REGISTRY, name)
+    assert study["panel"] == {other: other if other in BASELINES else name for other in MODEL_NAMES}
 
 
 @pytest.mark.parametrize("mode", [FROZEN, FINE_TUNE, FULL])
@@ -129,7 +129,7 @@ def test_one_model_may_have_a_mode_of_its_own(tmp_path):
     assert study["resnet50"]["mode"] == "fine_tune"
     assert study["resnet50"]["fine_tune"]["epochs"] == 3
     assert study["resnet50"]["fine_tune"]["blocks"] == {"resnet50": BACKBONES["resnet50"].fine_tune_from}
-    assert {row["mode"] for name, row in study.items() if name != "resnet50"} == {"frozen", "scratch"}
+    assert {row["mode"] for name, row in study.items() if name != "resnet50"} == {"frozen", "scratch", "baseline"}
 
 
 def test_the_paper_preset_is_the_published_setting(tmp_path):
@@ -138,11 +138,11 @@ def test_the_paper_preset_is_the_published_setting(tmp_path):
     assert study["weights"]["source"] == "imagenet"
     assert study["models"]["resnet50"]["mode"] == "fine_tune"
     assert study["models"]["vgg16"]["mode"] == "frozen"
-    assert set(study["models"]) == set(REGISTRY)
+    assert set(study["models"]) == set(MODEL_NAMES)
 
 
 def test_the_default_study_is_the_whole_table():
-    assert list(load_settings(ROOT / "params.yaml").models) == list(REGISTRY)
+    assert list(load_settings(ROOT / "params.yaml").models) == list(MODEL_NAMES)
 
 
 def test_a_weights_file_of_ones_own_is_watched(tmp_path):
@@ -153,7 +153,7 @@ def test_a_weights_file_of_ones_own_is_watched(tmp_path):
 @pytest.mark.parametrize(("stage", "folder"), [("evaluate", MODEL_FOLDERS[0]), ("report", MODEL_FOLDERS[1])])
 def test_what_is_made_of_all_models_depends_on_every_model(stage, folder):
     lines = [dependency for dependency in DVC_YAML[stage]["deps"] if "${panel." in dependency]
-    assert lines == [f"{folder}/${{panel.{name}}}" for name in REGISTRY]
+    assert lines == [f"{folder}/${{panel.{name}}}" for name in MODEL_NAMES]
 
 
 def test_no_parameter_has_a_name_that_the_run_cache_ignores():

@@ -1,7 +1,6 @@
 """Folds and repeats: each repeat tests every image once, in a training without its group."""
 
 from contextlib import nullcontext
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from unittest import mock
 
@@ -21,10 +20,10 @@ from bonexray.data.paths import FEATURES, MANIFEST, features_folder
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
 from bonexray.registry import FROZEN
 from bonexray.runtime import start_anew
+from bonexray.train import network
 from bonexray.train.cohort import Cohort
 
-STAGE = Path(__file__).resolve().parents[1] / "stages/train.py"
-
+UNRECORDED = lambda *_: nullcontext(mock.Mock())  # noqa: E731
 GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p1", "p2", "p3"])), max_size=20)
 
 
@@ -136,21 +135,19 @@ def test_predictions_of_all_trainings_are_read_back_with_their_splits(tmp_path: 
 def test_every_training_gets_the_split_and_the_seeds_of_its_own_run(
     folded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = SourceFileLoader("train_stage", str(STAGE)).load_module()
     order: list[object] = []
 
     def spy(_name: str, trained: Cohort, _folder: Path, _on_epoch: object) -> tuple[None, pd.DataFrame]:
         order.append(trained)
         return None, pd.DataFrame({"epoch": [1]})
 
-    monkeypatch.setattr(stage, "train_model", spy)
-    monkeypatch.setattr(stage, "live_run", lambda *_: nullcontext())
-    monkeypatch.setattr(stage, "probabilities", lambda *_: np.zeros(0))
-    monkeypatch.setattr(stage, "start_anew", lambda seed: order.append(seed))
+    monkeypatch.setattr(network, "train_model", spy)
+    monkeypatch.setattr(network, "probabilities", lambda *_: np.zeros(0))
+    monkeypatch.setattr(network, "start_anew", lambda seed: order.append(seed))
     cohort = cohort_of("mobilenet_v2", FROZEN)
     runs = runs_of(cohort.manifest, 2)
     for run in runs:
-        stage.train_once({"model": "mobilenet_v2"}, cohort, run, folded)
+        network.train_once({"model": "mobilenet_v2"}, cohort, run, folded, UNRECORDED)
     seen = [entry for entry in order if isinstance(entry, Cohort)]
     assert [entry.manifest["split"].tolist() for entry in seen] == [
         split_in(cohort.manifest, run.fold).tolist() for run in runs
@@ -177,15 +174,13 @@ def test_a_second_training_in_a_process_is_that_of_a_training_alone() -> None:
 
 
 def test_random_labels_give_chance_in_every_fold(folded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = SourceFileLoader("train_stage", str(STAGE)).load_module()
-    monkeypatch.setattr(stage, "live_run", lambda *_: nullcontext(mock.Mock()))
     rows, rng = read_manifest(), np.random.default_rng(7)
     rows.assign(label=rng.permutation(rows["label"])).to_csv(MANIFEST, index=False)
     features = features_folder("mobilenet_v2") / FEATURES
     np.save(features, rng.normal(size=np.load(features).shape).astype(np.float32))
     cohort = cohort_of("mobilenet_v2", FROZEN, with_settings(head="linear"))
     for run in runs_of(cohort.manifest, 1):
-        _, answers = stage.train_once({"model": "mobilenet_v2"}, cohort, run, folded)
+        _, answers = network.train_once({"model": "mobilenet_v2"}, cohort, run, folded, UNRECORDED)
         right, split = answers.argmax(axis=1) == cohort.labels, split_in(cohort.manifest, run.fold).to_numpy()
         assert right[split == "train"].mean() > 0.9, "noise of so many features can be learnt by heart"
         assert right[split == "test"].mean() < 0.7, run

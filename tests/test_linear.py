@@ -11,8 +11,9 @@ from sklearn.metrics import log_loss
 from bonexray.networks.heads import build_head
 from bonexray.train.batches import Batches
 from bonexray.train.fit import balanced_weights, probabilities
-from bonexray.train.linear import candidates_of, fit_linear, metrics_of
+from bonexray.train.linear import arrays_of, fit_linear
 from bonexray.train.objective import targets_of
+from bonexray.train.regression import candidates_of, metrics_of
 from bonexray.train.training import adapt
 
 STRENGTHS = [0.001, 0.1, 10.0]
@@ -52,7 +53,8 @@ def test_the_head_answers_as_the_best_regression_of_scikit_learn(output: str, cl
 
 def test_every_strength_and_the_chosen_one_are_recorded() -> None:
     solved = Solved("softmax", 3)
-    rows = [{"epoch": n, **metrics_of(solved.head, fit, solved.train, solved.val)} for n, fit in enumerate(solved.fits)]
+    train, val = arrays_of(solved.head, solved.train), arrays_of(solved.head, solved.val)
+    rows = [{"epoch": number, **metrics_of(fit, train, val)} for number, fit in enumerate(solved.fits)]
     found = candidates_of(pd.DataFrame(rows))
     best = min(solved.fits, key=lambda fit: fit.val_log_loss)
     assert found["strength"] == best.strength

@@ -10,7 +10,7 @@ import pytest
 from dvc.repo import Repo
 
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, REGISTRY
+from bonexray.registry import BACKBONES, MODEL_NAMES, REGISTRY
 
 ROOT = Path(__file__).parents[1]
 Edit = Callable[[Path], None]
@@ -103,8 +103,8 @@ def models_on(backbone: str, stage: str) -> set[str]:
 
 EVERY = {
     "features": {f"features@{name}" for name in BACKBONES},
-    "train": {f"train@{name}" for name in REGISTRY},
-    "explain": {f"explain@{name}" for name in REGISTRY},
+    "train": {f"train@{name}" for name in MODEL_NAMES},
+    "explain": {f"explain@{name}" for name in MODEL_NAMES},
 }
 # What is edited, the edit, the stages whose code or settings it changes, and the kinds of stages that may run then.
 EDITS = {
@@ -134,6 +134,11 @@ EDITS = {
     "the builder of a network from scratch": (
         appended("src/bonexray/builders/alexnet.py"),
         {"train@alexnet"},
+        {"train", "explain", "evaluate", "aggregate", "report"},
+    ),
+    "the numbers of a baseline": (
+        appended("src/bonexray/descriptors/texture.py"),
+        {"train@texture"},
         {"train", "explain", "evaluate", "aggregate", "report"},
     ),
     "the builder of a backbone": (

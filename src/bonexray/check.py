@@ -17,7 +17,7 @@ from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.features.published import require_mirrored
-from bonexray.registry import BACKBONES, REGISTRY, model_row, require_output, require_px
+from bonexray.registry import BACKBONES, BASELINE, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
 
@@ -57,7 +57,8 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
         yield from evaluate_findings(settings.evaluate, settings.dataset.classes, settings.dataset.ordered)
     derivation = list(_raised(_require_derived, settings))
     yield from derivation
-    for name, model in () if derivation else settings.models.items():
+    networks = {name: model for name, model in settings.models.items() if model.mode != BASELINE}
+    for name, model in () if derivation else networks.items():
         too_small = list(_raised(require_px, name, settings.prepare.img_px))
         yield from too_small or _raised(_require_mode, name, model.mode)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)

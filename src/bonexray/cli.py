@@ -121,11 +121,11 @@ def registry(
     """Regenerate params.yaml, dvc.yaml and docs/models.md from the table of models."""
     from bonexray.base.config import PARAMS
     from bonexray.composition import compose
-    from bonexray.registry import REGISTRY
+    from bonexray.registry import MODEL_NAMES
     from bonexray.registry_files import registry_files
 
     if names:
-        typer.echo("\n".join(REGISTRY))
+        typer.echo("\n".join(MODEL_NAMES))
         return
     if not Path("dvc.yaml").is_file():
         do = "run this from the repository's root"

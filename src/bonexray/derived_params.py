@@ -1,6 +1,7 @@
 """The sections of `params.yaml` that follow from the chosen models: `models`, `backbones` and `panel`.
 
-DVC runs one stage for each entry of `models` and `backbones`, and runs it again when its entry changes. `panel` maps
+DVC runs one stage for each entry of `models` and `backbones`, and runs it again when its entry changes. The baselines
+are among the models of every study. `panel` maps
 every model of the registry to a model of the study: itself, or the first of the study if it is not chosen. The stages
 that read all models need it because DVC takes a path, but no list, as a dependency.
 """
@@ -11,7 +12,17 @@ from pathlib import Path
 
 from bonexray.base.errors import BonexrayError
 from bonexray.base.hashing import digest, sha256_of
-from bonexray.registry import BACKBONES, FINE_TUNE, REGISTRY, SCRATCH, Backbone, model_row
+from bonexray.registry import (
+    BACKBONES,
+    BASELINE,
+    BASELINES,
+    FINE_TUNE,
+    MODEL_NAMES,
+    REGISTRY,
+    SCRATCH,
+    Backbone,
+    model_row,
+)
 
 ALL = "all"
 BUILDERS = Path(__file__).with_name("builders")
@@ -27,12 +38,12 @@ def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
     Raises:
         BonexrayError: `model` names no model of the registry.
     """
-    names = chosen_models(choices["model"])
-    backbones = dict.fromkeys(backbone for name in names for backbone in REGISTRY[name].backbones)
+    names = list(dict.fromkeys([*chosen_models(choices["model"]), *BASELINES]))
+    backbones = dict.fromkeys(backbone for name in names if name in REGISTRY for backbone in REGISTRY[name].backbones)
     return {
         "models": {name: _model_params(name, choices) for name in names},
         "backbones": {name: _backbone_params(name, choices["weights"]["files"] or {}) for name in backbones},
-        "panel": {name: name if name in names else names[0] for name in REGISTRY},
+        "panel": {name: name if name in names else names[0] for name in MODEL_NAMES},
     }
 
 
@@ -51,11 +62,11 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
     if not names:
         raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
     for name in names:
-        if name not in REGISTRY:
-            similar = difflib.get_close_matches(str(name), REGISTRY, n=1)
+        if name not in MODEL_NAMES:
+            similar = difflib.get_close_matches(str(name), MODEL_NAMES, n=1)
             raise BonexrayError(
                 "model",
-                expected=f"{ALL}, or names among {', '.join(REGISTRY)}",
+                expected=f"{ALL}, or names among {', '.join(MODEL_NAMES)}",
                 received=repr(name),
                 do=f"did you mean {similar[0]!r}?" if similar else "correct the name",
             )
@@ -76,6 +87,8 @@ def describe_backbone(name: str, row: Backbone) -> str:
 
 
 def _model_params(name: str, choices: Mapping) -> dict[str, object]:
+    if name in BASELINES:
+        return {"mode": BASELINE, "inputs": [f"src/bonexray/descriptors/{name}.py"]}
     row = model_row(name)
     if not row.backbones:
         mode = (choices["modes"] or {}).get(name, SCRATCH)  # every other mode is refused by `bonexray check`

@@ -1,4 +1,4 @@
-"""The registry: one row for each backbone and each model, with all facts that distinguish it.
+"""The registry: one row for each backbone, model and baseline, with all facts that distinguish it.
 
 To add a model, add a row, and `builders/<name>.py` where Keras has no such network; then run `bonexray registry`.
 The rows reach DVC as the parameters `models.<name>` and `backbones.<name>` (see `derived_params`), so that changing a
@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 
 from bonexray.base.errors import BonexrayError
 
-SCRATCH, FROZEN, FINE_TUNE, FULL = "scratch", "frozen", "fine_tune", "full"
+SCRATCH, FROZEN, FINE_TUNE, FULL, BASELINE = "scratch", "frozen", "fine_tune", "full", "baseline"
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch
 Convention = Literal["caffe", "torch", "tf", "0-255"]
 HASH_KINDS = {32: "md5", 64: "sha256"}  # by number of hexadecimal digits
@@ -304,6 +304,16 @@ REGISTRY: dict[str, Model] = {
     "resnet50_densenet121": Model("ResNet50 + DenseNet121", backbones=("resnet50", "densenet121")),
     "vit_tiny": Model("ViT-Tiny", backbones=("vit_tiny",)),
 }
+
+
+BASELINES: dict[str, str] = {"texture": "Texture baseline", "brightness": "Brightness baseline"}
+"""Baselines of every study and their titles: a logistic regression on the numbers of `descriptors/<name>.py`."""
+MODEL_NAMES = (*REGISTRY, *BASELINES)
+
+
+def model_title(name: str) -> str:
+    """Return the title of a model or baseline in figures and tables."""
+    return BASELINES.get(name) or model_row(name).title
 
 
 def builder_of(name: str) -> ModuleType | None:

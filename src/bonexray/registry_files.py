@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from bonexray.registry import BACKBONES, HASH_KINDS, REGISTRY, Backbone
+from bonexray.registry import BACKBONES, HASH_KINDS, MODEL_NAMES, REGISTRY, Backbone
 from bonexray.results.markdown import with_section
 
 DOCS_PAGE = Path("docs/models.md")
@@ -27,7 +27,7 @@ def registry_files(root: Path) -> dict[Path, str]:
 
 def _with_dependencies(text: str) -> str:
     for folder in MODEL_FOLDERS:
-        lines = "".join(f"      - {folder}/${{panel.{name}}}\n" for name in REGISTRY)
+        lines = "".join(f"      - {folder}/${{panel.{name}}}\n" for name in MODEL_NAMES)
         text = re.sub(rf"(?:^ +- {folder}/\$\{{panel\.\w+\}}\n)+", lines, text, flags=re.MULTILINE)
     return text
 

@@ -91,6 +91,21 @@ def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> 
     return [row.other if row.one == best else row.one for row in alike.itertuples()]
 
 
+def differences_from(pairs: pd.DataFrame, reference: str) -> dict[str, dict[str, float]]:
+    """Return for every other model its difference from `reference`, with `_low` and `_high`, as `above_baseline`."""
+    differences = {}
+    for row in pairs[(pairs["one"] == reference) | (pairs["other"] == reference)].to_dict("records"):
+        ends = [row[f"difference{end}"] for end in ("", "_low", "_high")]
+        first = row["other"] == reference
+        one, low, high = ends if first else (-ends[0], -ends[2], -ends[1])
+        differences[row["one"] if first else row["other"]] = {
+            "above_baseline": one,
+            "above_baseline_low": low,
+            "above_baseline_high": high,
+        }
+    return differences
+
+
 def _resampled_scores(labels: np.ndarray, draws: Draws, models: Mapping[str, np.ndarray], classes: int) -> np.ndarray:
     """Return the balanced accuracy of each model, a mean over its repeats, float (rows of the draws, models)."""
     scores = []

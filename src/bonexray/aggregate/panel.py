@@ -1,6 +1,6 @@
 """The models of a study as one panel: ensembles, comparison of pairs, ranks over folds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,10 @@ class Panel:
     def with_members(self, more: Mapping[str, np.ndarray]) -> "Panel":
         """Return the panel with further members."""
         return Panel(self.rows, {**self.probabilities, **more})
+
+    def only(self, names: Iterable[str]) -> "Panel":
+        """Return the panel of some members."""
+        return Panel(self.rows, {name: self.probabilities[name] for name in names})
 
     def in_unit(self, unit: str) -> "Panel":
         """Return the panel with one row for each `image` (itself) or `patient`; see `by_patient`."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 
 from bonexray.data.scores import PREFIX
-from bonexray.registry import model_row
+from bonexray.registry import BASELINES, model_title
 
 COLUMNS = [
     "rank",
@@ -48,6 +48,9 @@ COLUMNS = [
     "nearly_collapsed",
     "largest_predicted_share",
     "not_distinguishable",
+    "above_baseline",
+    "above_baseline_low",
+    "above_baseline_high",
     "val_balanced_accuracy",
     "val_log_loss",
     "val_no_skill_log_loss",
@@ -62,11 +65,14 @@ OPTIONAL = [
     "patient_balanced_accuracy",
     "quadratic_weighted_kappa",
     "mean_absolute_grade_error",
+    "above_baseline",
+    "above_baseline_low",
+    "above_baseline_high",
     "epochs",
     "parameters",
     "multiply_adds",
     "file_mb",
-]  # present only with repeats, with several images of a patient, for ordered classes, or for networks
+]  # present only with repeats, with several images of a patient, for ordered classes, or not for every kind
 VALIDATION = [
     "val_balanced_accuracy",
     "val_log_loss",
@@ -97,11 +103,19 @@ WITH_REPEATS = ("balanced_accuracy_sd",)
 
 def title_of(name: str) -> str:
     """Return the title of a model or ensemble."""
-    return f"Ensemble ({name.removeprefix(PREFIX)})" if name.startswith(PREFIX) else model_row(name).title
+    return f"Ensemble ({name.removeprefix(PREFIX)})" if name.startswith(PREFIX) else model_title(name)
+
+
+def kind_of(name: str) -> str:
+    """Return `model`, `baseline` or `ensemble`."""
+    return "ensemble" if name.startswith(PREFIX) else "baseline" if name in BASELINES else "model"
 
 
 def comparison_table(
-    models: Mapping[str, Mapping[str, float]], starts: Mapping[str, str], alike: Collection[str]
+    models: Mapping[str, Mapping[str, float]],
+    starts: Mapping[str, str],
+    alike: Collection[str],
+    above: Mapping[str, Mapping[str, float]] | None = None,
 ) -> pd.DataFrame:
     """Return a row for each model, ranked by balanced accuracy on test; NaN where a column does not apply.
 
@@ -109,6 +123,7 @@ def comparison_table(
         models: model or ensemble to its scores.
         starts: model to what its training started from; no ensembles.
         alike: the best model and those that do not differ significantly from it.
+        above: model or ensemble to its difference from the best baseline, see `differences_from`; None without baselines.
 
     Returns:
         A table with the columns `COLUMNS`.
@@ -118,11 +133,12 @@ def comparison_table(
             {
                 "model": name,
                 "title": title_of(name),
-                "kind": "ensemble" if name.startswith(PREFIX) else "model",
+                "kind": kind_of(name),
                 "starts_from": "its members" if name.startswith(PREFIX) else starts[name],
                 "not_distinguishable": int(name in alike),
                 **dict.fromkeys(OPTIONAL, math.nan),
                 **scores,
+                **(above or {}).get(name, {}),
                 **(dict.fromkeys(VALIDATION, math.nan) if name.startswith(PREFIX) else {}),
             }
             for name, scores in models.items()
@@ -160,6 +176,15 @@ def headline_of(
         "not_distinguishable": list(alike),
         "shortcut_balanced_accuracy": data["shortcut_balanced_accuracy"],
     }
+
+
+def against_baseline(
+    baseline: str, scores: Mapping[str, Mapping[str, float]], above: Mapping[str, Mapping[str, float]], chosen: str
+) -> dict[str, object]:
+    """Return the best baseline on validation, its test score, and by how much the chosen model is above it."""
+    score = "balanced_accuracy"
+    ends = {f"best_baseline_{score}{end}": scores[baseline][f"{score}{end}"] for end in ("", "_low", "_high")}
+    return {"best_baseline": baseline, **ends, **above.get(chosen, {})}
 
 
 def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:

@@ -8,6 +8,7 @@ QUARANTINE = Path("data/split/quarantine.csv")
 IMAGES = Path("data/prepared/images.npy")  # input of the networks: float32 (images, img_px, img_px) in [0, 1]
 FEATURES, VIEWS, FEATURES_CARD = "features.npy", "views.npy", "features.json"  # in data/features/<backbone>/
 MODEL_CARD, MODEL_WEIGHTS = "model.json", "model.weights.h5"  # in models/<model>/
+COEFFICIENTS = "coefficients.csv"  # of a baseline, in models/<model>/ in place of the weights
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"  # also in models/<model>/
 PENALTY = "penalty"  # phase of a history whose rows are penalties of a linear head instead of epochs
 EVALUATED = Path("data/evaluated")  # copies of card, history and predictions, one folder for each model

@@ -7,7 +7,7 @@ from pathlib import Path
 from bonexray.base.config import Section
 from bonexray.base.config.params import RENAMED
 from bonexray.base.errors import BonexrayError
-from bonexray.registry import REGISTRY
+from bonexray.registry import MODEL_NAMES, model_title
 from bonexray.resources import resource_path
 from bonexray.study import Settings
 
@@ -125,8 +125,8 @@ def model_names(value: object) -> list[str]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names:
         raise _refused("models", "a name or a list of names", repr(value), "give at least one name, or 'all'")
-    known = {"all": "all"} | {_letters(row.title): name for name, row in REGISTRY.items()}
-    known |= {_letters(name): name for name in REGISTRY}
+    known = {"all": "all"} | {_letters(model_title(name)): name for name in MODEL_NAMES}
+    known |= {_letters(name): name for name in MODEL_NAMES}
     return list(dict.fromkeys(_one_of("models", _letters(name), known, name) for name in names))
 
 

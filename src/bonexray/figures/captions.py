@@ -62,6 +62,10 @@ CAPTIONS: dict[str, Words] = {
         "{title}: blocks from the image to the prediction, with output shapes, parameters and multiply-adds.",
         "Block diagram of the network {title}, from the image to the probabilities of the classes.",
     ),
+    "{m}_coefficients.png": Words(
+        "{title}: coefficient of each number of an image for each class, on standardised numbers.",
+        "Bar charts of the coefficients of {title}, one column per class, the most telling number at the top.",
+    ),
     "models_comparison.png": Words(
         "Balanced accuracy of all models on test with bootstrap intervals over groups.",
         "Dot chart of balanced accuracy, one row per model, the best at the top, with intervals and the majority baseline.",
@@ -75,8 +79,8 @@ CAPTIONS: dict[str, Words] = {
         "A grid of confusion matrices, one per model, shaded by the share of the actual class.",
     ),
     "models_learning_curves.png": Words(
-        "Validation loss of each model over the epochs, with all other models in gray.",
-        "Small line charts of validation loss, one panel per model, the kept epoch marked by a square.",
+        "Validation log loss of each network over the epochs, with all other networks in gray.",
+        "Small line charts of validation log loss, one panel per network, the kept epoch marked by a square.",
     ),
     "models_pairs.png": Words(
         "Differences in balanced accuracy between all models; framed if p < 0.05 after Holm's correction.",

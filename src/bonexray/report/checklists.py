@@ -71,7 +71,7 @@ def _of_data(study: Study) -> dict[str, str]:
 def _of_models(study: Study) -> dict[str, str]:
     train = study.settings.train
     starts = ", ".join(sorted(set(study.starts.values()) - {NONE}))
-    ensembles = len(study.table) - len(study.networks)
+    ensembles = int((study.table["kind"] == "ensemble").sum())
     return {
         "model": f"{count(len(study.networks), 'network')}; layers, parameters and diagrams are under Models, exact definitions in src/bonexray/registry.py and builders/.",
         "software": "See Provenance for versions.",

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from joblib import Parallel, delayed
 
-from bonexray.registry import MODES
+from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist
 from bonexray.report.data import Study
 from bonexray.report.images import model_pictures, picture
@@ -40,9 +40,15 @@ FIGURES = (
     "reliability",
     "decision_curve",
 )
-EXPLANATIONS = ("gradcam", "architecture")
+EXPLANATIONS = ("gradcam", "architecture", "coefficients")
 Result = TypeVar("Result")
-MODE_WORDS = dict(zip(MODES, ("frozen backbone", "upper layers fine-tuned", "all layers fine-tuned"), strict=True))
+MODE_WORDS = {
+    SCRATCH: "from scratch",
+    FROZEN: "frozen backbone",
+    FINE_TUNE: "upper layers fine-tuned",
+    FULL: "all layers fine-tuned",
+    BASELINE: "a logistic regression",
+}
 
 
 def report_page(study: Study, provenance: Provenance) -> str:
@@ -69,7 +75,7 @@ def model_details(study: Study, name: str) -> dict[str, object]:
     reports = study.root / "reports"
     folder, explained = reports / ("models" if card else "ensembles") / name, reports / "explained" / name
     facts = {
-        "Training": MODE_WORDS.get(card.get("mode"), "from scratch") if card else "",
+        "Training": MODE_WORDS[card["mode"]] if card else "",
         "Starts from": study.starts[name] if card else "",
         "Epochs": f"{scores['epochs']:.0f}" if scores.get("epochs") else "",
         "Fingerprint": str(card.get("fingerprint", ""))[:16],

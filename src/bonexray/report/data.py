@@ -98,8 +98,12 @@ class Study:
 
     @property
     def networks(self) -> list[str]:
-        """The trained models, without ensembles, by rank."""
+        """The networks, without baselines and ensembles, by rank."""
         return list(self.table.loc[self.table["kind"] == "model", "model"])
+
+    def row(self, name: str) -> dict[str, object]:
+        """Return a model's row of the comparison."""
+        return self.table.loc[self.table["model"] == name].iloc[0].to_dict()
 
     @property
     def starts(self) -> dict[str, str]:
@@ -182,7 +186,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
         table=table,
         data=_json(root, DATA),
         quality=_json(root, DENOISE),
-        cards={name: _json(root, EVALUATED / name / MODEL_CARD) for name in table.query("kind == 'model'")["model"]},
+        cards={name: _json(root, EVALUATED / name / MODEL_CARD) for name in table.query("kind != 'ensemble'")["model"]},
         pairs=_pairs(root, several=len(names) > 1),
         ranks=_ranks(root),
         explained={

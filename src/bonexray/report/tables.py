@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bonexray.registry import REGISTRY
+from bonexray.registry import MODEL_NAMES, model_title
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
 from bonexray.report.sources import reported
-from bonexray.results.tables import choice_words
+from bonexray.results.tables import NOT_ABOVE, baseline_of, beats_baseline, choice_words
 from bonexray.results.wording import NONE, count, large, missing, number, p_value, signed, span
 
 FURTHER = {
@@ -259,7 +259,7 @@ def sources_table(study: Study) -> Table:
 
 
 def _title(network: str) -> str:
-    return REGISTRY[network].title if network in REGISTRY else network
+    return model_title(network) if network in MODEL_NAMES else network
 
 
 def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
@@ -275,11 +275,14 @@ def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
 
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
     scores, head = study.scores[name], study.headline
+    row = study.row(name)
+    kind = row["kind"]
     marks = (
         (name == head["model"], "chosen", choice_words(head)),
-        (name not in study.networks, "plain", "ensemble"),
+        (kind != "model", "plain", kind),
         (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
         (name in study.alike, "plain", "≈ highest"),
+        (not beats_baseline(row), "plain", f"{NOT_ABOVE} {baseline_of(head)}"),
         (scores.get("collapsed"), "bad", "collapsed"),
         (scores.get("nearly_collapsed") and not scores.get("collapsed"), "bad", "nearly collapsed"),
         (scores.get("leak_suspect"), "bad", "leak suspected"),

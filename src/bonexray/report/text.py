@@ -4,7 +4,7 @@ from collections import Counter
 
 from bonexray.data.scores import collapse_of
 from bonexray.report.data import Study
-from bonexray.results.tables import comparison_sentence, warnings_of
+from bonexray.results.tables import baseline_sentences, comparison_sentence, warnings_of
 from bonexray.results.wording import count, listed, missing, number, span
 
 NO_SKILL = "no_skill_log_loss"
@@ -21,7 +21,7 @@ def answer(study: Study) -> list[str]:
         f"{number(head['baseline_balanced_accuracy'])}.",
     ]
     if len(study.table) > 1:
-        sentences.append(comparison_sentence(study.table))
+        sentences += [*baseline_sentences(study.table, head), comparison_sentence(study.table)]
     return sentences
 
 

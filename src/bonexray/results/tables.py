@@ -1,13 +1,15 @@
 """The comparison as a table for the terminal and in Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.table import Table
 
 from bonexray.data.scores import collapse_of
-from bonexray.results.wording import count, number, percent, with_interval
+from bonexray.registry import model_title
+from bonexray.results.wording import count, missing, number, percent, signed, with_interval
 
+NOT_ABOVE = "†"  # marks a model that is not shown to beat the best baseline
 CLOSE = 0.05  # difference in balanced accuracy
 QUALITY = (("psnr_before_db", "psnr_after_db"), ("ssim_before", "ssim_after"))
 
@@ -65,6 +67,38 @@ def choice_sentences(headline: Mapping[str, object]) -> list[str]:
     ]
 
 
+def baseline_sentences(comparison: pd.DataFrame, headline: Mapping[str, object]) -> list[str]:
+    """Return one sentence on the chosen model and the best baseline; nothing without their difference."""
+    if missing(headline.get("above_baseline")):
+        return []
+    titles = dict(zip(comparison["model"], comparison["title"], strict=True))
+    low, high = headline["above_baseline_low"], headline["above_baseline_high"]
+    verb = "beats" if low > 0 else "is worse than" if high < 0 else "is not shown to beat"
+    return [
+        f"{titles[headline['model']]} {verb} the {baseline_of(headline)} "
+        f"({number(headline['best_baseline_balanced_accuracy'])}): difference {signed(headline['above_baseline'])} "
+        f"({signed(low)} to {signed(high)})."
+    ]
+
+
+def baseline_of(headline: Mapping[str, object]) -> str:
+    """Return the title of the best baseline within a sentence."""
+    title = model_title(str(headline["best_baseline"]))
+    return title[0].lower() + title[1:]
+
+
+def beats_baseline(row: Mapping[str, object]) -> bool:
+    """Return whether the interval of a model's difference from the best baseline lies above 0, or there is none."""
+    return missing(row.get("above_baseline_low")) or row["above_baseline_low"] > 0
+
+
+def baseline_notes(rows: Sequence[Mapping[str, object]], headline: Mapping[str, object]) -> list[str]:
+    """Return the explanation of the mark of models that do not beat the best baseline; nothing if all do."""
+    if all(map(beats_baseline, rows)):
+        return []
+    return [f"{NOT_ABOVE} not shown to beat the {baseline_of(headline)}"]
+
+
 def rows_shown(comparison: pd.DataFrame, chosen: str, top: int | None) -> list[dict[str, object]]:
     """Return the rows of the best `top` models and of the chosen one; all rows if `top` is None."""
     rows = comparison.to_dict("records")
@@ -75,15 +109,17 @@ def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top
     """Return the ranked table for a terminal; `top` as in `rows_shown`."""
     chosen, dataset = headline["model"], headline["dataset"]
     interval = f"{percent(headline['confidence'])} intervals over groups of images (patients, sources)"
-    sentences = [comparison_sentence(comparison), *choice_sentences(headline), *warnings_of(headline)]
-    caption = "\n".join([f"* {choice_words(headline)}   {interval}", *sentences])
+    rows = rows_shown(comparison, chosen, top)
+    sentences = _sentences(comparison, headline)
+    notes = "   ".join([f"* {choice_words(headline)}", *baseline_notes(rows, headline), interval])
+    caption = "\n".join([notes, *sentences])
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
-    for row in rows_shown(comparison, chosen, top):
+    for row in rows:
         table.add_row(
             str(row["rank"]),
-            f"{row['title']}{' *' if row['model'] == chosen else ''}",
+            f"{row['title']}{' *' if row['model'] == chosen else ''}{'' if beats_baseline(row) else f' {NOT_ABOVE}'}",
             with_interval(row, "balanced_accuracy"),
             with_interval(row, "accuracy"),
             number(row["macro_f1"]),
@@ -112,8 +148,10 @@ def markdown_table(
         f"| | model | starts from | balanced accuracy ({percent(headline['confidence'])} interval) | accuracy | macro F1 | ROC AUC |",
         "| --: | --- | --- | --- | --- | --: | --: |",
     ]
-    for row in rows_shown(comparison, headline["model"], top):
+    rows = rows_shown(comparison, headline["model"], top)
+    for row in rows:
         name = f"**{row['title']}** ({choice_words(headline)})" if row["model"] == headline["model"] else row["title"]
+        name += "" if beats_baseline(row) else f" {NOT_ABOVE}"
         name += ", collapsed" if row["collapsed"] else ", nearly collapsed" if collapse_of(row) else ""
         scores = f"{with_interval(row, 'balanced_accuracy')} | {with_interval(row, 'accuracy')}"
         lines.append(
@@ -123,10 +161,19 @@ def markdown_table(
     lines.append(
         f"| | always the majority class | | {first['baseline_balanced_accuracy']:.3f} | {first['baseline_accuracy']:.3f} | | |"
     )
-    quality = f"n = {int(first['n'])} test images. {_quality_sentence(denoise)}"
-    sentences = [comparison_sentence(comparison), *choice_sentences(headline), *warnings_of(headline)]
-    paragraphs = ["\n".join(lines), quality, *sentences]
-    return "\n\n".join(paragraphs)
+    notes = "".join(f"; {note}" for note in baseline_notes(rows, headline))
+    quality = f"n = {int(first['n'])} test images{notes}. {_quality_sentence(denoise)}"
+    return "\n\n".join(["\n".join(lines), quality, *_sentences(comparison, headline)])
+
+
+def _sentences(comparison: pd.DataFrame, headline: Mapping[str, object]) -> list[str]:
+    """Return the sentences below the table."""
+    return [
+        comparison_sentence(comparison),
+        *choice_sentences(headline),
+        *baseline_sentences(comparison, headline),
+        *warnings_of(headline),
+    ]
 
 
 def _quality_sentence(denoise: Mapping[str, float]) -> str:

@@ -44,7 +44,7 @@ class Train(HeadSettings):
 class ModelRow(Section):
     """A model of the study: its mode of training, and the folders of features or the code that it depends on."""
 
-    mode: Literal["scratch", "frozen", "fine_tune", "full"]
+    mode: Literal["scratch", "frozen", "fine_tune", "full", "baseline"]
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     head: str | None = None
     heat_map: str | None = None
@@ -52,5 +52,5 @@ class ModelRow(Section):
 
     @property
     def features(self) -> list[Path]:
-        """Return the folders of the backbones' features; none for a network from scratch."""
-        return [] if self.mode == "scratch" else [Path(folder) for folder in self.inputs]
+        """Return the folders of the backbones' features; none for a network from scratch or a baseline."""
+        return [] if self.mode in ("scratch", "baseline") else [Path(folder) for folder in self.inputs]

@@ -22,8 +22,9 @@ from bonexray.runtime import distribution
 from bonexray.train.batches import Batches
 from bonexray.train.cohort import Cohort
 from bonexray.train.fit import EpochListener, Phase, balanced_weights, fit
-from bonexray.train.linear import fit_linear, metrics_of
+from bonexray.train.linear import arrays_of, fit_linear
 from bonexray.train.objective import MONITOR
+from bonexray.train.regression import metrics_of
 
 NETWORK = "network"
 
@@ -125,8 +126,9 @@ def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path, on_epoch: E
     train, val = cohort.features("train"), cohort.features("val")
     fits = fit_linear(head, train, val, class_weight(cohort))
     head.save_weights(checkpoint)
+    known, held_out = arrays_of(head, train), arrays_of(head, val)
     rows = [
-        {"epoch": number, "phase": PENALTY, **metrics_of(head, fit, train, val)} for number, fit in enumerate(fits, 1)
+        {"epoch": number, "phase": PENALTY, **metrics_of(fit, known, held_out)} for number, fit in enumerate(fits, 1)
     ]
     for row in rows:
         on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})

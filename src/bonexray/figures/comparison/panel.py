@@ -36,6 +36,7 @@ def model_comparison(
     *,
     alike: Collection[str] | None = None,
     ensembles: Collection[str] = (),
+    baselines: Collection[str] = (),
 ) -> None:
     """Draw balanced accuracy on test with its interval, the best model at the top, and the majority baseline.
 
@@ -47,6 +48,7 @@ def model_comparison(
         alike: titles of models that do not differ significantly from the best: they are filled, all others hollow. If
             None, all are filled.
         ensembles: titles of ensembles, drawn as diamonds.
+        baselines: titles of baselines, drawn as squares.
     """
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable").reset_index(drop=True)
     baseline = table["baseline_balanced_accuracy"].iloc[0]
@@ -55,7 +57,7 @@ def model_comparison(
     width = left + 3.6 + 1.45
     note = f"{int(table['n'].iloc[0])} test {table['unit'].iloc[0]}s; line: bootstrap interval over groups"
     head, small, top = fit_head("Balanced accuracy on test", width, note)
-    keys = _keys(table, chosen, baseline, alike, ensembles)
+    keys = _keys(table, chosen, baseline, alike, ensembles, baselines)
     under = 0.4 + 0.18 * len(keys) + PAD
     drawing, surface = board(width, top + ROW * len(table) + under)
     write_head(surface, head, small)
@@ -64,7 +66,8 @@ def model_comparison(
     for position, row in table.iterrows():
         colour = VERMILION if collapse_of(row) else (BLUE if row["title"] == chosen else GRAY)
         filled = alike is None or row["title"] in alike
-        _interval(axis, position, row, colour, "D" if row["title"] in ensembles else "o", colour if filled else "white")
+        marker = "D" if row["title"] in ensembles else "s" if row["title"] in baselines else "o"
+        _interval(axis, position, row, colour, marker, colour if filled else "white")
         surface.text(left - 0.1, top + (position + 0.5) * ROW, names[position], size=TEXT, ha="right", va="center")
         surface.text(left + 3.7, top + (position + 0.5) * ROW, _numbers(row), size=SMALL, va="center")
     axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), yticks=[])
@@ -94,7 +97,12 @@ def _numbers(row: pd.Series) -> str:
 
 
 def _keys(
-    table: pd.DataFrame, chosen: str, baseline: float, alike: Collection[str] | None, ensembles: Collection[str]
+    table: pd.DataFrame,
+    chosen: str,
+    baseline: float,
+    alike: Collection[str] | None,
+    ensembles: Collection[str],
+    baselines: Collection[str],
 ) -> list[Line2D]:
     """Return the legend, limited to what occurs in the figure."""
 
@@ -110,6 +118,8 @@ def _keys(
             keys.append(key("o", "hollow: worse than the best, after Holm's correction", face="white"))
     if set(ensembles) & set(table["title"]):
         keys.append(key("D", "diamond: ensemble"))
+    if set(baselines) & set(table["title"]):
+        keys.append(key("s", "square: baseline, a logistic regression on simple numbers of the image"))
     collapses = {collapse_of(row) for _, row in table.iterrows()} - {""}
     if collapses:  # the longer one includes the other
         keys.append(key("o", f"vermilion and dotted: {max(collapses, key=len)}", VERMILION, ":"))

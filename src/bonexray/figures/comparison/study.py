@@ -36,8 +36,9 @@ def draw_study(
     """
     titles = dict(zip(table["model"], table["title"], strict=True))
     alike = set(table.loc[table["not_distinguishable"] == 1, "title"])
-    ensembles = set(table.loc[table["kind"] == "ensemble", "title"])
-    model_comparison(table, titles[chosen], folder / "models_comparison.png", alike=alike, ensembles=ensembles)
+    ensembles, baselines = (set(table.loc[table["kind"] == kind, "title"]) for kind in ("ensemble", "baseline"))
+    path = folder / "models_comparison.png"
+    model_comparison(table, titles[chosen], path, alike=alike, ensembles=ensembles, baselines=baselines)
     evaluation_grid(table, folder / "models_evaluation_grid.png")
     confusion_grid({titles[name]: confusions[name] for name in table["model"]}, folder / "models_confusion_grid.png")
     named = {titles[name]: history for name, history in histories.items()}

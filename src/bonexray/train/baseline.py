@@ -1,0 +1,118 @@
+"""Training of a baseline: a penalised logistic regression on a few numbers of each image, without Keras."""
+
+import logging
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+
+from bonexray.base.files import atomic_folder, write_json
+from bonexray.base.hashing import digest, sha256_of
+from bonexray.data.arrays import ArrayFile
+from bonexray.data.folds import FIRST, runs_of, split_in
+from bonexray.data.manifest import class_numbers, read_classes, read_leak_suspect, read_manifest
+from bonexray.data.paths import COEFFICIENTS, HISTORY, IMAGES, MANIFEST, MODEL_CARD, PENALTY, PREDICTIONS, model_folder
+from bonexray.data.predictions import write_predictions
+from bonexray.progress import progress
+from bonexray.registry import BASELINE
+from bonexray.train.recorded import Recorded
+from bonexray.train.regression import (
+    Labelled,
+    LinearFit,
+    best_of,
+    candidates_of,
+    fit_strengths,
+    metrics_of,
+    probabilities_of,
+)
+from bonexray.train.settings import ModelRow, Train
+
+NUMBERS = "numbers of each image"
+log = logging.getLogger("bonexray")
+
+
+def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded) -> None:
+    """Write models/<name>/: model.json, predictions.csv and the first training's coefficients.csv and history.csv.
+
+    Args:
+        name: a key of `BASELINES`.
+        row: its entry among the models of the study.
+        options: class weights and repeats; a regression has no seed, so all repeats are equal.
+        recorded: gives the context that records a training.
+    """
+    manifest, classes, images = read_manifest(), read_classes(), ArrayFile(IMAGES)
+    described = describe_images(name, images)
+    labels = class_numbers(manifest["label"], classes)
+    card = _card(name, row, options, manifest, classes, images)
+    with atomic_folder(model_folder(name)) as folder:
+        predictions = {}
+        for run in runs_of(manifest, options.repeats):
+            with recorded(card, run) as record:
+                split = split_in(manifest, run.fold).to_numpy()
+                fit, history, predictions[run] = _fit(described.to_numpy(), labels, split, len(classes), options)
+                for row_of in history.to_dict("records"):
+                    record.epoch(row_of.pop("epoch"), {k: v for k, v in row_of.items() if k != "phase"})
+            if run == FIRST:
+                history.to_csv(folder / HISTORY, index=False, lineterminator="\n")
+                _write_coefficients(folder / COEFFICIENTS, fit, list(described), classes)
+                parts = candidates_of(history)
+        log.info("%s: penalty %g, validation log loss %.4f", name, fit.strength, fit.val_log_loss)
+        cost = {"parameters": sum(weights.size for weights in fit.weights), "multiply_adds": None}
+        size = {"file_mb": round((folder / COEFFICIENTS).stat().st_size / 1e6, 3)}
+        write_json(folder / MODEL_CARD, {**card, **cost, **size, **parts})
+        write_predictions(folder / PREDICTIONS, manifest, predictions, classes)
+
+
+def describe_images(name: str, images: ArrayFile) -> pd.DataFrame:
+    """Return the numbers of `descriptors/<name>.py` for each image, one column each.
+
+    Args:
+        name: a key of `BASELINES`.
+        images: prepared images, float (images, px, px) in [0, 1].
+    """
+    describe = import_module(f"bonexray.descriptors.{name}").describe
+    rows = progress((describe(images[number]) for number in range(len(images))), f"describing by {name}", len(images))
+    return pd.DataFrame(rows)
+
+
+def _fit(
+    described: np.ndarray, labels: np.ndarray, split: np.ndarray, classes: int, options: Train
+) -> tuple[LinearFit, pd.DataFrame, np.ndarray]:
+    """Return the regression chosen on validation, the history of its candidates, and the probabilities of all images."""
+    features = StandardScaler().fit(described[split == "train"]).transform(described)
+    wanted = np.eye(classes)[labels]
+    train, val = (Labelled(features[split == part], wanted[split == part]) for part in ("train", "val"))
+    fits = fit_strengths(train, val, classes, "balanced" if options.class_weights == "balanced" else None)
+    rows = [{"epoch": number, "phase": PENALTY, **metrics_of(fit, train, val)} for number, fit in enumerate(fits, 1)]
+    best = best_of(fits)
+    return best, pd.DataFrame(rows), probabilities_of(best.weights, features)
+
+
+def _card(
+    name: str, row: ModelRow, options: Train, manifest: pd.DataFrame, classes: list[str], images: ArrayFile
+) -> dict[str, object]:
+    """Return what identifies the training of a baseline, as `model_card` does for a network."""
+    card = {
+        "model": name,
+        "mode": BASELINE,
+        "classes": classes,
+        "leak_suspect": read_leak_suspect(),
+        "img_px": images.shape[1],
+        "definition": row.inputs,
+        "starts_from": NUMBERS,
+        "backbones": {},
+        "manifest_sha256": sha256_of(MANIFEST),
+        "inputs_sha256": {str(path): sha256_of(path) for path in (IMAGES, Path(row.inputs[0]))},
+        "train": {"class_weights": options.class_weights},
+    }
+    runs = [asdict(run) for run in runs_of(manifest, options.repeats)]
+    return {**card, "fingerprint": digest(card), "runs": runs}
+
+
+def _write_coefficients(path: Path, fit: LinearFit, numbers: list[str], classes: list[str]) -> None:
+    """Write the coefficient of each standardised number for each class."""
+    table = pd.DataFrame(fit.weights[0], index=pd.Index(numbers, name="number"), columns=classes)
+    table.to_csv(path, lineterminator="\n", float_format="%.6f")

@@ -1,0 +1,17 @@
+"""How a training is recorded while it runs: what the stage passes to it, so that training knows no store."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from bonexray.data.folds import Run
+
+
+class Record(Protocol):
+    """The record of one training."""
+
+    def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of an epoch, or of a candidate penalty."""
+
+
+Recorded = Callable[[Mapping[str, object], Run], AbstractContextManager[Record]]  # from the card and the run
