@@ -58,12 +58,21 @@ def test_compact_cnn_has_as_many_parameters_as_its_layers_add_up_to(px: int, cla
     assert scratch_parameters("compact_cnn", px, classes) == expected
 
 
+@pytest.mark.parametrize(("px", "classes"), [(8, 2), (64, 3), (224, 6)])
+def test_small_cnn_has_the_same_parameters_at_every_side(px: int, classes: int) -> None:
+    filters = (1, 16, 32, 64, 128)
+    convolutions = sum(9 * before * after for before, after in itertools.pairwise(filters))
+    expected = convolutions + 4 * sum(filters[1:]) + 129 * classes
+    assert scratch_parameters("small_cnn", px, classes) == expected
+
+
 @pytest.mark.parametrize(
     ("name", "shapes"),
     [
         ("alexnet", [(11, 1, 96), (5, 96, 256), (3, 256, 384), (3, 384, 384), (3, 384, 256)]),
         ("custom_cnn", [(8, 1, 128), (5, 128, 256), (3, 256, 256), (1, 256, 256), (3, 256, 512), *[(3, 512, 512)] * 3]),
         ("compact_cnn", [(3, 1, 32), (3, 32, 64), (3, 64, 128), (3, 128, 256)]),
+        ("small_cnn", [(3, 1, 16), (3, 16, 32), (3, 32, 64), (3, 64, 128)]),
     ],
 )
 def test_a_network_from_scratch_has_the_convolutions_of_its_source(name: str, shapes: list[tuple[int, ...]]) -> None:
@@ -85,3 +94,10 @@ def test_compact_cnn_has_he_uniform_kernels_with_l2(name: str) -> None:
     layer = build_trainable("compact_cnn", SCRATCH, 16, CLASSES, SETTINGS).get_layer(name)
     assert isinstance(layer.kernel_initializer, keras.initializers.HeUniform)
     assert isinstance(layer.kernel_regularizer, keras.regularizers.L2)
+
+
+def test_the_statistics_of_small_cnn_follow_the_data_within_few_steps() -> None:
+    network = build_trainable("small_cnn", SCRATCH, 16, CLASSES, SETTINGS)
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 4
+    assert {norm.momentum for norm in norms} == {0.9}

@@ -298,6 +298,7 @@ REGISTRY: dict[str, Model] = {
     "alexnet": Model("AlexNet", heat_map="conv5", min_px=67, parameters=24_717_379),
     "custom_cnn": Model("Custom CNN", heat_map="conv8", min_px=77, parameters=9_744_771),
     "compact_cnn": Model("Compact CNN", heat_map="conv4_relu", min_px=16, parameters=17_171_075),
+    "small_cnn": Model("Small CNN", heat_map="conv4_relu", min_px=8, parameters=98_259),
     "late_fusion": Model("Late fusion (VGG16, InceptionV3)", backbones=("vgg16", "inception_v3"), head="late_fusion"),
     "vgg16_vgg19": Model("VGG16 + VGG19", backbones=("vgg16", "vgg19")),
     "inception_v3_xception": Model("InceptionV3 + Xception", backbones=("inception_v3", "xception")),
