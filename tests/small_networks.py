@@ -132,6 +132,8 @@ def published_preprocessing(name: str, rgb: np.ndarray) -> np.ndarray:
     row = BACKBONES[name]
     if row.module:
         return importlib.import_module(f"keras.applications.{row.module}").preprocess_input(rgb)
+    if row.convention == "lite":
+        return (rgb - 127) / 128  # https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
     if name in HUB_CONVERTERS:
         return numbers(HUB_CONVERTERS[name](rgb))
     return rgb if row.convention == "0-255" else preprocess_input(rgb, mode=row.convention)

