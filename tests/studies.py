@@ -10,7 +10,7 @@ import pandas as pd
 from study_figures import draw_figures
 
 from bonexray.base.files import write_json
-from bonexray.registry import REGISTRY, model_row
+from bonexray.registry import BACKBONES, REGISTRY, model_row
 from bonexray.report.data import ReportSettings
 from bonexray.study import load_settings
 
@@ -78,7 +78,16 @@ SHAPES = {
     ),
     "by patient": Shape(unit="patient", operating=True),
     "decided": Shape(imagenet=True, clear=True),
+    "control": Shape(models=("efficientnet_lite0", "efficientnet_lite0_random", "compact_cnn"), imagenet=True),
 }
+
+
+def start_of(shape: Shape, name: str) -> str:
+    """Return what a network of a study starts from."""
+    backbones = [BACKBONES[backbone] for backbone in model_row(name).backbones]
+    if not backbones:
+        return "scratch"
+    return "imagenet" if shape.imagenet and all(row.published for row in backbones) else "random"
 
 
 def settings_of(shape: Shape) -> ReportSettings:
@@ -210,7 +219,7 @@ def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, obje
     """Return the row of a model in metrics/comparison.csv."""
     network = name in REGISTRY
     title = model_row(name).title if network else f"Ensemble ({name.removeprefix('ensemble_')})"
-    start = ("imagenet" if shape.imagenet else "random") if network and model_row(name).backbones else "scratch"
+    start = start_of(shape, name) if network else "scratch"
     flat = {key: scores[key] for key in ("unit", "n", "balanced_accuracy", "accuracy", "collapsed", "leak_suspect")}
     return {
         "model": name,
@@ -257,7 +266,7 @@ def card_of(shape: Shape, name: str) -> dict[str, object]:
         "model": name,
         "mode": "frozen" if backbones else "scratch",
         "classes": list(shape.classes),
-        "starts_from": ("imagenet" if shape.imagenet else "random") if backbones else "scratch",
+        "starts_from": start_of(shape, name),
         "leak_suspect": shape.leak,
         "img_px": 128,
         "backbones": backbones,

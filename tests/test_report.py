@@ -289,7 +289,9 @@ def test_model_card_has_definition_and_scores(name: str) -> None:
     facts = card_of(shape, model), scores_of(shape, model, 0), data_of(shape), settings_of(shape)
     page = model_card_page(model, "A *title*", *facts)
     assert page.startswith("# A \\*title\\*\n") and "\n\n\n" not in page
-    assert "| Balanced accuracy | 0.750 | 0.650 to 0.850 |" in page and "| weights of vgg16 | `abab" in page
+    assert "| Balanced accuracy | 0.750 | 0.650 to 0.850 |" in page and f"| weights of {model} | `abab" in page.replace(
+        "\\", ""
+    )
     assert ("Collapsed" in page) == (model in shape.collapsed) and ("Leak suspected" in page) == shape.leak
     assert ("simulated" in page) == shape.simulated and ("kappa" in page) == shape.ordered
     assert not re.search(r"\b(None|nan)\b", page)

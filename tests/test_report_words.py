@@ -104,6 +104,15 @@ def test_transfer_needs_pretrained_and_scratch_networks(studies) -> None:
     assert "Yes, in this study: difference +0.100" in transfer(studies["decided"]).answers[1]
 
 
+def test_a_pretrained_network_is_compared_with_itself_at_random(studies) -> None:
+    answer, *others = transfer(studies["control"]).answers
+    assert answer.startswith("The same network with random weights: EfficientNet-Lite0, random with 0.700")
+    assert (
+        "and EfficientNet-Lite0 with 0.750" in answer and "with ImageNet weights. The study does not decide" in answer
+    )
+    assert len(others) == 3 and others[0].startswith("1 network from ImageNet weights")
+
+
 def test_the_order_of_a_pair_does_not_matter(studies) -> None:
     study = studies["three networks"]
     there, back = pair_of(study, "vgg16", "compact_cnn"), pair_of(study, "compact_cnn", "vgg16")

@@ -350,6 +350,17 @@ def test_a_backbone_without_published_weights_starts_from_random_ones_with_a_war
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("source", ["packaged", "imagenet", "random"])
+def test_a_control_is_its_pretrained_backbone_at_random_whatever_the_source(
+    source: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
+    control = starting_backbone("efficientnet_lite0_random", packaged().model_copy(update={"source": source}))
+    assert same_weights(control, starting_backbone(PACKAGED, random(7)))
+    assert not same_weights(control, starting_backbone(PACKAGED, packaged()))
+    assert caplog.messages == []
+
+
 def test_weights_are_loaded_at_another_size() -> None:
     stored = starting_backbone(SMALL, random(3))
     stored.save_weights(weights_path(SMALL))

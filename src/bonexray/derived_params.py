@@ -75,7 +75,7 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
 
 def describe_backbone(name: str, row: Backbone) -> str:
     """Return the facts of a backbone that decide its features and heat maps, in words."""
-    builder = f"{row.builder} of {row.module}" if row.builder else name
+    builder = f"{row.builder} of {row.module}" if row.builder else row.control_of or name
     facts = [builder, row.convention, f"maps {row.heat_map}"]
     if row.multiple_of > 1:
         facts.append(f"stored at {row.stored_px} px")
@@ -105,11 +105,11 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
 
 def _backbone_params(name: str, files: Mapping[str, str]) -> dict[str, str]:
     row, facts = BACKBONES[name], describe_backbone(name, BACKBONES[name])
-    code = ENCODER if row.builder else _builder_path(name)
+    code = ENCODER if row.builder else _builder_path(row.control_of or name)
     if name not in files:
         return {"row": facts, "watch": code}
     if not row.builder:  # DVC watches the weights, so the code is a fact
-        facts += f", built by {sha256_of(BUILDERS / f'{name}.py')[:8]}"
+        facts += f", built by {sha256_of(BUILDERS / Path(code).name)[:8]}"
     return {"row": facts, "watch": files[name]}
 
 

@@ -5,7 +5,7 @@ The rows reach DVC as the parameters `models.<name>` and `backbones.<name>` (see
 row runs only the stages of that network again. Importing this module does not import Keras.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import PurePosixPath
 from types import ModuleType
@@ -66,6 +66,7 @@ class Backbone:
         native_px: side of the images that the published weights were trained on.
         min_px: smallest side of an image.
         multiple_of: divisor of every side, such as the side of a transformer's patches.
+        control_of: pretrained backbone that this one repeats with random weights, to show what the weights are worth.
     """
 
     convention: Convention
@@ -79,6 +80,7 @@ class Backbone:
     native_px: int = 224
     min_px: int = 32
     multiple_of: int = 1
+    control_of: str | None = None
 
     @property
     def stored_px(self) -> int:
@@ -302,6 +304,10 @@ BACKBONES: dict[str, Backbone] = {
     ),
 }
 
+BACKBONES["efficientnet_lite0_random"] = replace(
+    BACKBONES["efficientnet_lite0"], published=None, control_of="efficientnet_lite0"
+)
+
 REGISTRY: dict[str, Model] = {
     "vgg16": Model("VGG16", backbones=("vgg16",)),
     "vgg19": Model("VGG19", backbones=("vgg19",)),
@@ -314,6 +320,7 @@ REGISTRY: dict[str, Model] = {
     "convnext_tiny": Model("ConvNeXt-Tiny", backbones=("convnext_tiny",)),
     "efficientnet_b0": Model("EfficientNet-B0", backbones=("efficientnet_b0",)),
     "efficientnet_lite0": Model("EfficientNet-Lite0", backbones=("efficientnet_lite0",)),
+    "efficientnet_lite0_random": Model("EfficientNet-Lite0, random", backbones=("efficientnet_lite0_random",)),
     "resnet18": Model("ResNet18", backbones=("resnet18",)),
     "alexnet": Model("AlexNet", heat_map="conv5", min_px=67, parameters=24_717_379),
     "custom_cnn": Model("Custom CNN", heat_map="conv8", min_px=77, parameters=9_744_771),
@@ -338,14 +345,15 @@ def model_title(name: str) -> str:
 
 
 def builder_of(name: str) -> ModuleType | None:
-    """Return the module `builders/<name>.py` that builds a network; None if Keras builds it.
+    """Return the module `builders/<name>.py` that builds a network, or the one that it repeats; None if Keras builds it.
 
     Args:
         name: a key of `BACKBONES`, or the name of a model trained from scratch.
     """
-    if name in BACKBONES and BACKBONES[name].builder:
+    row = BACKBONES.get(name)
+    if row and row.builder:
         return None
-    return import_module(f"bonexray.builders.{name}")
+    return import_module(f"bonexray.builders.{(row and row.control_of) or name}")
 
 
 def model_row(name: str) -> Model:

@@ -48,6 +48,8 @@ def models_table() -> str:
 
 
 def _weights(row: Backbone) -> str:
+    if row.control_of:
+        return "none: random, as a control"
     if row.published is None:
         return "none are published: random, or a file of your own"
     if row.published.package:

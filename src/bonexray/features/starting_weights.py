@@ -37,7 +37,7 @@ def starting_backbone(name: str, settings: Weights) -> keras.Model:
             builder_of(name).assign_checkpoint(backbone, read_checkpoint(path))
         else:
             _load(backbone, name, path)
-    elif settings.source == "imagenet":
+    elif settings.source == "imagenet" and not BACKBONES[name].control_of:
         log.warning("%s has no published ImageNet weights and starts from random ones", name)
     return backbone
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bonexray.registry import MODEL_NAMES, model_title
+from bonexray.registry import BACKBONES, MODEL_NAMES, model_row, model_title
 from bonexray.report.data import Study
 from bonexray.results.grid import FILTERS
 from bonexray.results.wording import count, listed, number, p_value, signed, with_interval
@@ -41,7 +41,14 @@ def transfer(study: Study) -> Question:
     if not (pretrained and scratch):
         return Question(title, (), "dvc exp run -S model=all -S weights.source=imagenet")
     one, other = _preferred(study, pretrained), _preferred(study, scratch)
+    controls = {name: BACKBONES[name].control_of for name in study.networks if name in BACKBONES}
     answers = (
+        *(
+            f"The same network with random weights: {_score(study, control)}, and {_score(study, name)} with ImageNet "
+            f"weights. {_verdict(study, name, control)}"
+            for control, name in controls.items()
+            if name in pretrained and study.starts[control] == "random"
+        ),
         f"{_range(study, pretrained, 'from ImageNet weights')} {_range(study, scratch, 'from scratch')}",
         f"The best of each kind on validation: {_score(study, one)}, and {_score(study, other)}. "
         f"{_verdict(study, one, other)}",
