@@ -120,9 +120,9 @@ def test_a_missing_setting_has_its_default(study) -> None:
 
 
 def test_a_missing_required_setting_is_reported(study) -> None:
-    study.change({"models.compact_cnn": {"inputs": ["data/features/vgg16"]}})
+    study.change({"models.compact_cnn": {"mode": "scratch"}})
     line = one_line(study.folder / "params.yaml")
-    assert "models.compact_cnn.mode: expected a value, received no such key" in line
+    assert "models.compact_cnn.inputs: expected a value, received no such key" in line
 
 
 def test_every_wrong_setting_is_one_finding(study) -> None:

@@ -17,6 +17,7 @@ from bonexray.registry import (
     BASELINE,
     BASELINES,
     FINE_TUNE,
+    FROZEN,
     MODEL_NAMES,
     REGISTRY,
     SCRATCH,
@@ -90,11 +91,12 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
     if name in BASELINES:
         return {"mode": BASELINE, "inputs": [f"src/bonexray/descriptors/{name}.py"]}
     row = model_row(name)
+    default = FROZEN if row.backbones else SCRATCH  # left out, see `ModelRow`
+    mode = (choices["modes"] or {}).get(name, choices["mode"] if row.backbones else SCRATCH)
+    params: dict[str, object] = {} if mode == default else {"mode": mode}  # `bonexray check` refuses impossible ones
     if not row.backbones:
-        mode = (choices["modes"] or {}).get(name, SCRATCH)  # every other mode is refused by `bonexray check`
-        return {"mode": mode, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
-    mode = (choices["modes"] or {}).get(name, choices["mode"])
-    params: dict[str, object] = {"mode": mode, "inputs": [f"data/features/{backbone}" for backbone in row.backbones]}
+        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+    params["inputs"] = [f"data/features/{backbone}" for backbone in row.backbones]
     if row.head:
         params["head"] = row.head
     if mode == FINE_TUNE:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bonexray.registry import BACKBONES, MODEL_NAMES, model_row, model_title
+from bonexray.registry import BACKBONES, MODEL_NAMES, model_title
 from bonexray.report.data import Study
 from bonexray.results.grid import FILTERS
 from bonexray.results.wording import count, listed, number, p_value, signed, with_interval

@@ -42,12 +42,18 @@ class Train(HeadSettings):
 
 
 class ModelRow(Section):
-    """A model of the study: its mode of training, and the folders of features or the code that it depends on."""
+    """A model of the study: its mode of training, and the folders of features or the code that it depends on.
 
-    mode: Literal["scratch", "frozen", "fine_tune", "full", "baseline"]
+    A network from scratch, which alone has a layer of heat maps of its own, has no other mode; for models with backbones
+    the default is `frozen`.
+    """
+
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     head: str | None = None
     heat_map: str | None = None
+    mode: Literal["scratch", "frozen", "fine_tune", "full", "baseline"] = Field(
+        default_factory=lambda row: "scratch" if row.get("heat_map") else "frozen"
+    )
     fine_tune: FineTune | None = None
 
     @property
