@@ -6,11 +6,12 @@ import pandas as pd
 
 from bonexray.base.config import StageSettings
 from bonexray.base.files import atomic_folder
+from bonexray.compute import Compute, parallel_map
 from bonexray.figures.images.galleries import image_gallery
 from bonexray.images.reading import write_png16
+from bonexray.phantom.diagnosis import CLASSES
 from bonexray.phantom.settings import Phantom
-from bonexray.phantom.simulation import CLASSES, SimulatedRadiograph, simulate
-from bonexray.progress import progress
+from bonexray.phantom.simulation import SimulatedRadiograph, simulate_patient
 from bonexray.stage import run_stage
 
 SAMPLES = 5  # of each class in the figure
@@ -20,16 +21,25 @@ class Settings(StageSettings):
     """The sections of params.yaml that the stage reads."""
 
     phantom: Phantom
+    compute: Compute
 
 
 def main(settings: Settings) -> None:
     """Write data/phantom/: noisy/ and clean/ with one folder for each class, truth.csv and classes.png."""
     options = settings.phantom
+    arguments = (
+        options.img_px,
+        options.photons,
+        options.readout_sigma,
+        options.seed,
+        options.site,
+        options.label_noise,
+    )
     samples: dict[str, list] = {f"{name}\n{kind}": [] for name in CLASSES for kind in ("clean", "noisy")}
     truth = []
     with atomic_folder("data/phantom") as folder:
-        cohort = simulate(options.patients, options.img_px, options.photons, options.readout_sigma, options.seed)
-        for patient in progress(_by_patient(cohort), "simulating", options.patients):
+        work = [(number, *arguments) for number in range(options.patients)]
+        for patient in parallel_map(simulate_patient, work, "simulating", settings.compute, threads=True):
             truth += [write_radiograph(folder, image) for image in patient]
             if len(samples[f"{patient[0].label}\nclean"]) < SAMPLES:
                 for kind in ("clean", "noisy"):
@@ -52,20 +62,11 @@ def write_radiograph(folder: Path, image: SimulatedRadiograph) -> dict[str, obje
         "path": path.as_posix(),
         "patient": image.patient,
         "label": image.label,
+        "true_label": image.true_label,
         "t_score": f"{image.t_score:.4f}",
         "volume_fraction": f"{image.volume_fraction:.4f}",
         "cortical_mm": f"{image.cortical_mm:.4f}",
     }
-
-
-def _by_patient(cohort):
-    patient: list[SimulatedRadiograph] = []
-    for image in cohort:
-        if patient and image.patient != patient[0].patient:
-            yield patient
-            patient = []
-        patient.append(image)
-    yield patient
 
 
 if __name__ == "__main__":

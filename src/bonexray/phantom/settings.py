@@ -1,17 +1,19 @@
 """The section `phantom` of the settings."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bonexray.base.config import Count, Positive, Section, Seed
+from bonexray.base.config import Count, Positive, Section, Seed, Share
 
 
 class Phantom(Section):
     """The built-in simulated cohort."""
 
-    patients: Count = 160
-    img_px: Annotated[int, Field(ge=32)] = 128
+    patients: Count = 400
+    img_px: Annotated[int, Field(ge=32)] = 80
     photons: Positive = 120.0
     readout_sigma: Annotated[float, Field(ge=0)] = 2.0
+    site: Literal["a", "b"] = "a"
+    label_noise: Share = 0.0
     seed: Seed = 7

@@ -10,5 +10,5 @@ from bonexray.base.config import Section
 class Prepare(Section):
     """Size and shape of the images for the networks."""
 
-    img_px: Annotated[int, Field(ge=8)] = 128
+    img_px: Annotated[int, Field(ge=8)] = 80
     resize: Literal["pad", "stretch"] = "pad"

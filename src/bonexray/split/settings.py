@@ -10,9 +10,9 @@ from bonexray.base.config import Count, Section, Seed, Share
 class Ratios(Section):
     """Share of the images in each split; they sum to 1."""
 
-    train: Share = 0.7
+    train: Share = 0.65
     val: Share = 0.15
-    test: Share = 0.15
+    test: Share = 0.2
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "Ratios":
