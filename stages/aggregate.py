@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bonexray.aggregate.ceiling import CEILING, ceiling_scores, read_truth
 from bonexray.aggregate.choice import chosen_by_fold, predictions_of_choice
 from bonexray.aggregate.comparison import differences_from, not_distinguishable
 from bonexray.aggregate.ensembles import learned_by
@@ -101,11 +102,13 @@ def main(settings: Settings) -> None:
     headline = headline_of(chosen, answered, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
     study = {"confidence": settings.evaluate.confidence, "models": len(networks), **trainings}
+    ceiling = ceiling_of(models.rows, settings, classes)
     write_json(
         HEADLINE,
         {
             **headline,
             **against_baseline(baseline, scores, above, chosen),
+            **ceiling,
             **by_fold,
             **power_of(pairs, scores[best]["n_groups"]),
             **study,
@@ -114,9 +117,17 @@ def main(settings: Settings) -> None:
     histories = {name: pd.read_csv(folders[name] / HISTORY) for name in networks}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
-        draw_study(table, confusions, pairs, ranks, histories, chosen, folder)
+        draw_study(table, confusions, pairs, ranks, histories, chosen, folder, ceiling.get(CEILING))
     log.info("chosen on validation: %s; highest on test: %s", chosen, best)
     log.info("not distinguishable from %s: %s", best, ", ".join(alike) or "none")
+
+
+def ceiling_of(rows: pd.DataFrame, settings: Settings, classes: list[str]) -> dict[str, float]:
+    """Return the score of a simulated cohort's own truth, as `ceiling_scores`; nothing for real images."""
+    if not settings.dataset.simulated:
+        return {}
+    truth = read_truth(Path(settings.dataset.simulated["cohort"]))
+    return ceiling_scores(rows, truth, classes, settings.evaluate)
 
 
 def choice_of_folds(

@@ -32,6 +32,11 @@ SCORES = (
     "calibrated_expected_calibration_error",
     "calibrated_log_loss",
 )
+CEILING = {
+    "ceiling_balanced_accuracy": 0.9,
+    "ceiling_balanced_accuracy_low": 0.82,
+    "ceiling_balanced_accuracy_high": 0.96,
+}
 ORDERED = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
 
 
@@ -129,6 +134,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
             "repeats": shape.repeats,
             "folds": shape.folds,
             "shortcut_balanced_accuracy": 0.35,
+            **(CEILING if shape.simulated else {}),
         },
     )
     write_json(root / "metrics/data.json", data_of(shape))

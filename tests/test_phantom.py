@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from bonexray.phantom.simulation import CLASSES, SimulatedRadiograph, simulate, who_label
+from bonexray.phantom.diagnosis import CLASSES, who_label
+from bonexray.phantom.simulation import SimulatedRadiograph, simulate
 
 PX = 32
 

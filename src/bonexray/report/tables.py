@@ -7,7 +7,7 @@ from bonexray.registry import MODEL_NAMES, model_title
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
 from bonexray.report.sources import reported
-from bonexray.results.tables import NOT_ABOVE, baseline_of, beats_baseline, choice_words
+from bonexray.results.tables import CEILING, CEILING_ROW, NOT_ABOVE, baseline_of, beats_baseline, choice_words
 from bonexray.results.wording import NONE, count, large, missing, number, p_value, signed, span
 
 FURTHER = {
@@ -126,6 +126,10 @@ def models_table(study: Study) -> Table:
         "Accuracy": number(study.headline["baseline_accuracy"]),
     }
     foot = [[Cell("Always the majority class"), *(Cell(base.get(label, "")) for label, _ in columns)]]
+    if CEILING in study.headline:
+        ceiling = Cell(number(study.headline[CEILING]), span(study.headline, CEILING))
+        cells = (ceiling if label == "Balanced accuracy" else Cell("") for label, _ in columns)
+        foot.append([Cell(CEILING_ROW[0].upper() + CEILING_ROW[1:]), *cells])
     caption = (
         f"Scores on {count(study.n, study.case)} with {study.confidence} intervals over groups of images. "
         f"{'Scores are means over the repeats, and intervals are of patients and repeats; confusion matrices and curves show the first repeat. ' if study.repeats > 1 else ''}"

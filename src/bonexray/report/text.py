@@ -4,7 +4,7 @@ from collections import Counter
 
 from bonexray.data.scores import collapse_of
 from bonexray.report.data import Study
-from bonexray.results.tables import baseline_sentences, comparison_sentence, warnings_of
+from bonexray.results.tables import baseline_sentences, ceiling_sentences, comparison_sentence, warnings_of
 from bonexray.results.wording import count, listed, missing, number, span
 
 NO_SKILL = "no_skill_log_loss"
@@ -19,6 +19,7 @@ def answer(study: Study) -> list[str]:
         f"On {count(study.n, study.case)} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
         f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always predicting the majority class reaches "
         f"{number(head['baseline_balanced_accuracy'])}.",
+        *ceiling_sentences(head),
     ]
     if len(study.table) > 1:
         sentences += [*baseline_sentences(study.table, head), comparison_sentence(study.table)]

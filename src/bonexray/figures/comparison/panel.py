@@ -11,6 +11,7 @@ from bonexray.data.scores import collapse_of
 from bonexray.figures.canvas.canvas import (
     BLUE,
     GRAY,
+    GREEN,
     ORANGE,
     PAD,
     SMALL,
@@ -37,6 +38,7 @@ def model_comparison(
     alike: Collection[str] | None = None,
     ensembles: Collection[str] = (),
     baselines: Collection[str] = (),
+    ceiling: float | None = None,
 ) -> None:
     """Draw balanced accuracy on test with its interval, the best model at the top, and the majority baseline.
 
@@ -49,6 +51,7 @@ def model_comparison(
             None, all are filled.
         ensembles: titles of ensembles, drawn as diamonds.
         baselines: titles of baselines, drawn as squares.
+        ceiling: balanced accuracy of a simulated cohort's own truth, drawn as a line; None for real images.
     """
     table = table.sort_values("balanced_accuracy", ascending=False, kind="stable").reset_index(drop=True)
     baseline = table["baseline_balanced_accuracy"].iloc[0]
@@ -57,12 +60,14 @@ def model_comparison(
     width = left + 3.6 + 1.45
     note = f"{int(table['n'].iloc[0])} test {table['unit'].iloc[0]}s; line: bootstrap interval over groups"
     head, small, top = fit_head("Balanced accuracy on test", width, note)
-    keys = _keys(table, chosen, baseline, alike, ensembles, baselines)
+    keys = _keys(table, chosen, baseline, alike, ensembles, baselines, ceiling)
     under = 0.4 + 0.18 * len(keys) + PAD
     drawing, surface = board(width, top + ROW * len(table) + under)
     write_head(surface, head, small)
     axis = plot_at(drawing, left, top, 3.6, ROW * len(table))
     axis.axvline(baseline, color=ORANGE, linestyle="--", linewidth=1.2)
+    if ceiling is not None:
+        axis.axvline(ceiling, color=GREEN, linestyle="-.", linewidth=1.2)
     for position, row in table.iterrows():
         colour = VERMILION if collapse_of(row) else (BLUE if row["title"] == chosen else GRAY)
         filled = alike is None or row["title"] in alike
@@ -103,6 +108,7 @@ def _keys(
     alike: Collection[str] | None,
     ensembles: Collection[str],
     baselines: Collection[str],
+    ceiling: float | None,
 ) -> list[Line2D]:
     """Return the legend, limited to what occurs in the figure."""
 
@@ -110,6 +116,8 @@ def _keys(
         return Line2D([], [], marker=marker, color=colour, linestyle=line, markerfacecolor=face or colour, label=text)
 
     keys = [key("", f"always the majority class: {baseline:.2f}", ORANGE, "--")]
+    if ceiling is not None:
+        keys.append(key("", f"ceiling, from the true bone of the simulation: {ceiling:.2f}", GREEN, "-."))
     if chosen in set(table["title"]):
         keys.append(key("o", "blue and *: chosen on validation", BLUE, "-"))
     if alike is not None:

@@ -22,6 +22,7 @@ def draw_study(
     histories: Mapping[str, pd.DataFrame],
     chosen: str,
     folder: Path,
+    ceiling: float | None = None,
 ) -> None:
     """Draw all figures that compare models.
 
@@ -33,12 +34,15 @@ def draw_study(
         histories: model to the history of its first training.
         chosen: name of the model chosen on validation.
         folder: for the files.
+        ceiling: balanced accuracy of a simulated cohort's own truth; None for real images.
     """
     titles = dict(zip(table["model"], table["title"], strict=True))
     alike = set(table.loc[table["not_distinguishable"] == 1, "title"])
     ensembles, baselines = (set(table.loc[table["kind"] == kind, "title"]) for kind in ("ensemble", "baseline"))
     path = folder / "models_comparison.png"
-    model_comparison(table, titles[chosen], path, alike=alike, ensembles=ensembles, baselines=baselines)
+    model_comparison(
+        table, titles[chosen], path, alike=alike, ensembles=ensembles, baselines=baselines, ceiling=ceiling
+    )
     evaluation_grid(table, folder / "models_evaluation_grid.png")
     confusion_grid({titles[name]: confusions[name] for name in table["model"]}, folder / "models_confusion_grid.png")
     named = {titles[name]: history for name, history in histories.items()}
