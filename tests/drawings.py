@@ -212,5 +212,6 @@ DRAWINGS: dict[str, Draw] = {
     "architecture, two backbones": lambda p: architecture(diagram(2, 4), HEAD, p),
     "image_grid of none": lambda p: image_grid([], 3, 2.1, HEAD, p),
     "image_grid of seven": lambda p: image_grid([(HEAD, image) for image in images(7)], 3, 2.1, HEAD * 3, p, HEAD),
+    "model_comparison, with a ceiling": lambda p: model_comparison(table_of(3), HEAD, p, ceiling=0.9),
     "model_comparison, no pairs": lambda p: model_comparison(table_of(3), HEAD, p),
 }

@@ -158,6 +158,17 @@ def test_markers_show_ensembles_and_models_no_worse_than_the_best(saved: list[Fi
     assert not any(word in legends[1] for word in ("filled", "hollow", "diamond"))
 
 
+@pytest.mark.parametrize("ceiling", [None, 0.9])
+def test_the_comparison_has_a_labelled_line_at_the_ceiling(
+    ceiling: float | None, saved: list[Figure], tmp_path: Path
+) -> None:
+    model_comparison(table_of(4), HEAD, tmp_path / "a.png", ceiling=ceiling)
+    lines = [line for line in saved[0].axes[1].lines if line.get_linestyle() == "-."]
+    assert [list(line.get_xdata()) for line in lines] == ([[0.9, 0.9]] if ceiling else [])
+    legend = [text.get_text() for text in saved[0].legends[0].get_texts()]
+    assert ("ceiling, from the true bone of the simulation: 0.90" in legend) == bool(ceiling)
+
+
 def test_a_difference_is_row_minus_column_in_either_order_of_the_pair(saved: list[Figure], tmp_path: Path) -> None:
     for one, other, difference in (("a", "b", 0.2), ("b", "a", -0.2)):
         pairs = pd.DataFrame([(one, other, difference, 0.04)], columns=list(pairs_of(2)))

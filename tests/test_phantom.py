@@ -23,7 +23,7 @@ def thirty() -> list[SimulatedRadiograph]:
 
 
 def same(one: SimulatedRadiograph, other: SimulatedRadiograph) -> bool:
-    facts = ("patient", "view", "label", "t_score", "volume_fraction", "cortical_mm")
+    facts = ("patient", "view", "label", "true_label", "t_score", "volume_fraction", "cortical_mm")
     return (
         all(getattr(one, fact) == getattr(other, fact) for fact in facts)
         and np.array_equal(one.clean, other.clean)
@@ -143,6 +143,9 @@ def test_lost_bone_shows_in_the_image(thirty: list[SimulatedRadiograph]) -> None
         ("readout_sigma", -0.1, "a finite number >= 0"),
         ("readout_sigma", math.nan, "a finite number >= 0"),
         ("seed", -1, "at least 0"),
+        ("site", "c", "one of a, b"),
+        ("label_noise", 1.1, "from 0 to 1"),
+        ("label_noise", math.nan, "from 0 to 1"),
     ],
 )
 def test_an_argument_outside_its_range_is_named(argument: str, value: float, expected: str) -> None:

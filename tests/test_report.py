@@ -93,6 +93,17 @@ class Outline(HTMLParser):
 
 
 @every_shape
+def test_page_and_summary_show_a_ceiling_only_for_simulated_images(studies, name: str) -> None:
+    study, page = studies(name)
+    summary, shown = summary_page(study), SHAPES[name].simulated
+    assert ("| ceiling: the true bone of the simulation | 0.900 (0.820 to 0.960) |" in summary) == shown
+    assert ("Ceiling: the true bone of the simulation" in page) == shown
+    assert ("<dt>Ceiling</dt>" in page) == ("eiling" in page + summary) == shown
+    foot = [[cell.text for cell in row[:3]] for row in models_table(study).foot]
+    assert foot[1:] == ([["Ceiling: the true bone of the simulation", "", "0.900"]] if shown else [])
+
+
+@every_shape
 def test_page_is_valid_html_with_nested_headings(studies, name: str) -> None:
     outline = Outline(studies(name)[1])
     assert outline.headings.count(1) == 1 and outline.headings[0] == 1

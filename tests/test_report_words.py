@@ -44,6 +44,13 @@ def test_result_names_choice_interval_n_and_baseline(studies) -> None:
     assert "highest test score" not in " ".join(answer(studies["one model"]))
 
 
+def test_result_has_a_ceiling_only_for_simulated_images(studies) -> None:
+    for name, shape in SHAPES.items():
+        text = " ".join(answer(studies[name]))
+        assert ("Ceiling: a logistic regression on the true trabecular volume" in text) == shape.simulated
+        assert ("0.900 (0.820 to 0.960)" in text) == shape.simulated
+
+
 def test_result_separates_choice_and_highest_test_score(tmp_path: Path) -> None:
     settings = write_study(tmp_path, SHAPES["three networks"])
     rewritten(tmp_path / "metrics/headline.json", model="resnet50", balanced_accuracy=0.7)

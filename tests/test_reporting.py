@@ -152,6 +152,25 @@ def test_with_folds_the_tables_tell_the_best_model_from_what_the_folds_chose() -
     assert "these choices" not in shown(MODELS, "xception")
 
 
+def test_the_tables_show_a_ceiling_where_the_headline_has_one() -> None:
+    ceiling = {
+        "ceiling_balanced_accuracy": 0.9,
+        "ceiling_balanced_accuracy_low": 0.82,
+        "ceiling_balanced_accuracy_high": 0.96,
+    }
+    quality = dict.fromkeys(["psnr_before_db", "psnr_after_db", "ssim_before", "ssim_after", "images"], 1)
+    table = comparison_table(MODELS, STARTS, MODELS)
+    for changes in ({}, ceiling):
+        page, text = (
+            markdown_table(table, headline_of("xception", **changes), quality),
+            shown(MODELS, "xception", **changes),
+        )
+        assert ("ceiling" in text.lower()) == ("ceiling" in page.lower()) == bool(changes)
+    assert "0.900 (0.820 to 0.960)" in line_of(text, "ceiling: the true bone of the simulation")
+    assert "| | ceiling: the true bone of the simulation | | 0.900 (0.820 to 0.960) | | | |" in page
+    assert "which no network sees, reaches a balanced accuracy of 0.900" in page
+
+
 @pytest.mark.parametrize("absent", [None, float("nan")])
 def test_terminal_shows_a_collapse_and_an_undefined_score(absent: float | None) -> None:
     line = line_of(shown({"xception": scores(0.4, collapsed=1, roc_auc=absent)}, "xception"), "Xception")
