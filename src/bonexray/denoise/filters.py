@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bonexray.base.errors import BonexrayError
+from bonexray.denoise.bm3d_engines import ENGINES, EngineName, Profile, require_engine
 from bonexray.denoise.gpu import bm3d_on_gpu
 from bonexray.denoise.settings import Denoise
 
@@ -21,7 +22,6 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 _LEVELS = 256  # of a histogram
-_BM3D_PROFILES = {"np": "BM3DProfile", "lc": "BM3DProfileLC", "vn": "BM3DProfileVN", "high": "BM3DProfileHigh"}
 
 
 def estimated_sigma(pixels: np.ndarray) -> float:
@@ -50,16 +50,18 @@ def bm3d(
     pixels: np.ndarray,
     sigma: float | None,
     *,
-    profile: Literal["np", "lc", "vn", "high"] = "np",
+    profile: Profile = "np",
     device: Literal["cpu", "gpu"] = "cpu",
+    engine: EngineName = "bm3d",
 ) -> np.ndarray:
     """Filter by block matching and 3-D filtering, in both stages: hard thresholding, then Wiener.
 
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: of the noise; None estimates it.
-        profile: of the package: `np` normal, `lc` low complexity, `vn` very noisy, `high` high quality.
+        profile: of `bm3d`: `np` normal, `lc` low complexity, `vn` very noisy, `high` high quality.
         device: `gpu` uses another package, which has only the normal profile; see `gpu.py`.
+        engine: package that filters on the processor; all but `bm3d` have only the normal profile; see `bm3d_engines.py`.
 
     References:
         Dabov et al., Image denoising by sparse 3-D transform-domain collaborative filtering, IEEE TIP 2007.
@@ -69,11 +71,7 @@ def bm3d(
         return pixels
     if device == "gpu":
         return _clipped(bm3d_on_gpu(pixels, sigma))
-    import bm3d as package
-
-    settings = getattr(package, _BM3D_PROFILES[profile])()
-    settings.num_threads = 1  # for reproducible bytes; the other cores filter other images
-    return _clipped(package.bm3d(pixels, sigma, settings, stage_arg=package.BM3DStages.ALL_STAGES))
+    return _clipped(ENGINES[engine].run(pixels, sigma, profile))
 
 
 def median(pixels: np.ndarray, sigma: float | None, *, window_px: Count = 3) -> np.ndarray:
@@ -260,14 +258,29 @@ def options_of(settings: Denoise) -> dict[str, object]:
             received="an unknown option" if unknown else repr(detail["input"]),
             do="correct it, or omit it",
         ) from None
-    if options.get("device") == "gpu" and options["profile"] != "np":
+    if settings.method == "bm3d":
+        _require_bm3d(**options)
+    return options
+
+
+def _require_bm3d(profile: str, device: str, engine: str) -> None:
+    """Refuse a profile that the package does not have, and an engine that is not installed or not for the device."""
+    if device == "cpu":
+        require_engine(engine, profile)
+    elif engine != "bm3d":
+        raise BonexrayError(
+            "denoise.options.engine, bm3d",
+            expected="no engine if device is gpu: bm3d-cupy runs there",
+            received=repr(engine),
+            do="omit the engine, or set denoise.options.device=cpu",
+        )
+    elif profile != "np":
         raise BonexrayError(
             "denoise.options.profile, bm3d",
             expected="np if device is gpu: bm3d-cupy has no other",
-            received=repr(options["profile"]),
+            received=repr(profile),
             do="omit the profile, or set denoise.options.device=cpu",
         )
-    return options
 
 
 def _options_model(function: Callable[..., np.ndarray]) -> type[BaseModel]:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from bonexray.base.hashing import digest, sha256_of
 from bonexray.base.repository import main_repository
+from bonexray.denoise.bm3d_engines import engine_libraries
 from bonexray.denoise.filters import filter_of, options_of
 from bonexray.denoise.gpu import gpu_libraries, on_gpu
 from bonexray.denoise.settings import Denoise
@@ -27,6 +28,7 @@ log = logging.getLogger("bonexray")
 LIBRARIES = ("bm3d", "scikit-image", "scipy", "numpy", "pillow", "PyWavelets")
 CODE = [
     Path(__file__).with_name("filters.py"),
+    Path(__file__).with_name("bm3d_engines.py"),
     Path(__file__).with_name("gpu.py"),
     Path(__file__).parents[1] / "images" / "reading.py",
 ]
@@ -45,14 +47,19 @@ class Store:
 
     def __init__(self, folder: Path, settings: Denoise) -> None:
         self._folder, self._settings = folder, settings
+        options = options_of(settings)
         libraries = {name: version(name) for name in LIBRARIES}
+        if on_gpu(settings):
+            libraries |= gpu_libraries()
+        elif "engine" in options:
+            libraries |= engine_libraries(str(options["engine"]))
         self._recipe = digest(
             {
                 "method": settings.method,
-                "options": options_of(settings),
+                "options": options,
                 "sigma": settings.sigma,
                 "working_px": settings.working_px,
-                "libraries": libraries | gpu_libraries() if on_gpu(settings) else libraries,
+                "libraries": libraries,
                 "code": [sha256_of(path) for path in CODE],
             }
         )
