@@ -123,6 +123,7 @@ def _transformer(layer: "keras.Layer") -> int:
 
 _COUNTED: dict[str, Callable[["keras.Layer"], int]] = {  # by name: KerasHub takes seconds to import
     "Conv2D": _convolution,
+    "DepthwiseConvolution": _convolution,
     "DepthwiseConv2D": _depthwise,
     "SeparableConv2D": _separable,
     "Dense": _dense,
