@@ -168,7 +168,8 @@ def trained(
     folder.mkdir()
     keras.utils.set_random_seed(settings.seed)
     cohort = cohort_of(name, mode, settings, augment, **tuning)
-    return *train_model(name, cohort, folder, silent), cohort
+    training = train_model(name, cohort, folder, silent)
+    return training.network, training.history, cohort
 
 
 def silent(_number: int, _metrics: dict[str, float]) -> None:

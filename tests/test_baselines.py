@@ -133,7 +133,7 @@ def test_a_baseline_is_the_regression_of_scikit_learn_with_the_penalty_that_vali
     losses = [log_loss(manifest["label"][val], fit.predict_proba(numbers[val]), labels=fit.classes_) for fit in fits]
     best = int(np.argmin(losses))
     assert answers == pytest.approx(fits[best].predict_proba(numbers)[:, order], abs=5e-3)
-    assert read_json(model_folder(name) / MODEL_CARD)["strength"] == STRENGTHS[best]
+    assert read_json(model_folder(name) / MODEL_CARD)["chosen"] == {"strength": STRENGTHS[best]}
     assert [number for number, _ in recorder.epochs] == list(range(1, len(STRENGTHS) + 1))
     assert recorder.epochs[best][1]["val_log_loss"] == pytest.approx(losses[best], abs=1e-3)
     assert list(rows["split"]) == list(manifest["split"])

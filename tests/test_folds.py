@@ -22,6 +22,7 @@ from bonexray.registry import FROZEN
 from bonexray.runtime import start_anew
 from bonexray.train import network
 from bonexray.train.cohort import Cohort
+from bonexray.train.training import Trained
 
 UNRECORDED = lambda *_: nullcontext(mock.Mock())  # noqa: E731
 GROUPED = st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from([None, "p1", "p2", "p3"])), max_size=20)
@@ -137,9 +138,9 @@ def test_every_training_gets_the_split_and_the_seeds_of_its_own_run(
 ) -> None:
     order: list[object] = []
 
-    def spy(_name: str, trained: Cohort, _folder: Path, _on_epoch: object) -> tuple[None, pd.DataFrame]:
+    def spy(_name: str, trained: Cohort, _folder: Path, _on_epoch: object) -> Trained:
         order.append(trained)
-        return None, pd.DataFrame({"epoch": [1]})
+        return Trained(None, pd.DataFrame({"epoch": [1]}), {})
 
     monkeypatch.setattr(network, "train_model", spy)
     monkeypatch.setattr(network, "probabilities", lambda *_: np.zeros(0))

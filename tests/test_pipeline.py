@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bonexray.train.regression import STRENGTHS
+
 ROOT = Path(__file__).parents[1]
 TINY = {
     "phantom.patients": 24,
@@ -25,7 +27,6 @@ TINY_STUDY = [f"-S{key}={value}" for key, value in TINY.items()]
 ENSEMBLES = {f"ensemble_{kind}" for kind in ("mean", "weighted", "majority", "stacking")}
 BOTH = "model=[compact_cnn,mobilenet_v2]"
 GRID = "reports/benchmark_results.csv"
-PENALTIES = 8  # of a linear head, each of which has a row in its history
 LIST_RUNS = """
 import json, sys
 from mlflow.tracking import MlflowClient
@@ -198,7 +199,7 @@ def test_another_mode_trains_what_it_changes_and_the_way_back_trains_nothing(wor
     card = json.loads((workspace.root / "models/mobilenet_v2/model.json").read_text())
     assert (card["mode"], card["fine_tune"]["epochs"]) == ("fine_tune", 1)
     phases = [line.split(",")[1] for line in (workspace.root / "models/mobilenet_v2/history.csv").open()]
-    assert phases == ["phase", *["penalty"] * PENALTIES, "network"]
+    assert phases == ["phase", *["penalty"] * len(STRENGTHS), "network"]
     workspace.study(BOTH)
     assert workspace.trainings() == trained + 1
 
@@ -241,7 +242,7 @@ def test_every_run_comes_back_from_the_files(workspace):
     assert "2 trainings, 2 evaluations, 4 ensembles, 1 studies" in workspace.run("bonexray", "sync")
     assert "0 trainings, 0 evaluations, 0 ensembles, 0 studies" in workspace.run("bonexray", "sync")
     (run,) = [run for run in workspace.runs() if run["model"] == "mobilenet_v2"]
-    assert run["params"]["train.epochs"] == "2" and run["epochs"] == PENALTIES
+    assert run["params"]["train.epochs"] == "2" and run["epochs"] == len(STRENGTHS)
     assert {"val_loss", "test/balanced_accuracy", "test/temperature"} <= set(run["metrics"])
     (study,) = workspace.runs("aggregate")
     assert {"balanced_accuracy/mobilenet_v2", "balanced_accuracy/ensemble_mean"} <= set(study["metrics"])

@@ -81,6 +81,7 @@ class Training:
         self.mode, self.folder, self.phases = mode, folder, Phases()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("bonexray.train.training.fit", self.phases)
+            patch.setattr("bonexray.train.training.candidates_of", lambda settings: [settings])
             self.network, self.history, self.cohort = trained(name, mode, folder, *options, **tuning)
 
     def loss_of(self, network: keras.Model) -> float:

@@ -128,7 +128,7 @@ def ordinary(settings, folder: Path) -> float:
     """The lowest validation loss of the model's own training, as its stage does it."""
     row = settings.models[MODEL]
     start_anew(settings.train.seed)
-    _, history = train_model(MODEL, open_cohort(row, settings.train, settings.augment), folder, silent)
+    history = train_model(MODEL, open_cohort(row, settings.train, settings.augment), folder, silent).history
     return float(history["val_log_loss"].min())
 
 

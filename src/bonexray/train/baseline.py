@@ -23,7 +23,7 @@ from bonexray.train.regression import (
     Labelled,
     LinearFit,
     best_of,
-    candidates_of,
+    choice_among,
     fit_strengths,
     metrics_of,
     probabilities_of,
@@ -52,17 +52,18 @@ def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded)
         for run in runs_of(manifest, options.repeats):
             with recorded(card, run) as record:
                 split = split_in(manifest, run.fold).to_numpy()
-                fit, history, predictions[run] = _fit(described.to_numpy(), labels, split, len(classes), options)
+                fits, history, predictions[run] = _fit(described.to_numpy(), labels, split, len(classes), options)
                 for row_of in history.to_dict("records"):
                     record.epoch(row_of.pop("epoch"), {k: v for k, v in row_of.items() if k != "phase"})
             if run == FIRST:
                 history.to_csv(folder / HISTORY, index=False, lineterminator="\n")
-                _write_coefficients(folder / COEFFICIENTS, fit, list(described), classes)
-                parts = candidates_of(history)
-        log.info("%s: penalty %g, validation log loss %.4f", name, fit.strength, fit.val_log_loss)
-        cost = {"parameters": sum(weights.size for weights in fit.weights), "multiply_adds": None}
+                _write_coefficients(folder / COEFFICIENTS, best_of(fits), list(described), classes)
+                choice = choice_among(fits)
+        best = best_of(fits)
+        log.info("%s: penalty %g, validation log loss %.4f", name, best.strength, best.val_log_loss)
+        cost = {"parameters": sum(weights.size for weights in best.weights), "multiply_adds": None}
         size = {"file_mb": round((folder / COEFFICIENTS).stat().st_size / 1e6, 3)}
-        write_json(folder / MODEL_CARD, {**card, **cost, **size, **parts})
+        write_json(folder / MODEL_CARD, {**card, **cost, **size, **choice})
         write_predictions(folder / PREDICTIONS, manifest, predictions, classes)
 
 
@@ -80,15 +81,14 @@ def describe_images(name: str, images: ArrayFile) -> pd.DataFrame:
 
 def _fit(
     described: np.ndarray, labels: np.ndarray, split: np.ndarray, classes: int, options: Train
-) -> tuple[LinearFit, pd.DataFrame, np.ndarray]:
-    """Return the regression chosen on validation, the history of its candidates, and the probabilities of all images."""
+) -> tuple[list[LinearFit], pd.DataFrame, np.ndarray]:
+    """Return the regressions of all penalties, their history, and the probabilities of all images by the best."""
     features = StandardScaler().fit(described[split == "train"]).transform(described)
     wanted = np.eye(classes)[labels]
     train, val = (Labelled(features[split == part], wanted[split == part]) for part in ("train", "val"))
     fits = fit_strengths(train, val, classes, "balanced" if options.class_weights == "balanced" else None)
     rows = [{"epoch": number, "phase": PENALTY, **metrics_of(fit, train, val)} for number, fit in enumerate(fits, 1)]
-    best = best_of(fits)
-    return best, pd.DataFrame(rows), probabilities_of(best.weights, features)
+    return fits, pd.DataFrame(rows), probabilities_of(best_of(fits).weights, features)
 
 
 def _card(

@@ -3,9 +3,7 @@
 import logging
 from pathlib import Path
 
-import keras
 import numpy as np
-import pandas as pd
 
 from bonexray.augment.settings import Augment
 from bonexray.base.files import atomic_folder, write_json
@@ -17,9 +15,8 @@ from bonexray.runtime import prepare_runtime, start_anew
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.fit import probabilities
 from bonexray.train.recorded import Recorded
-from bonexray.train.regression import candidates_of
 from bonexray.train.settings import ModelRow, Train
-from bonexray.train.training import cost, model_card, train_model
+from bonexray.train.training import Trained, cost, model_card, train_model
 
 log = logging.getLogger("bonexray")
 
@@ -39,16 +36,17 @@ def train_network(name: str, row: ModelRow, options: Train, augment: Augment, re
         for run in runs_of(cohort.manifest, options.repeats):
             run_folder = folder if run == FIRST else folder / run.name
             run_folder.mkdir(exist_ok=True)
-            network, predictions[run] = train_once(card, cohort, run, run_folder, recorded)
-        candidates = candidates_of(pd.read_csv(folder / HISTORY))
-        write_json(folder / MODEL_CARD, {**card, **cost(network, cohort, folder / MODEL_WEIGHTS), **candidates})
+            trained, predictions[run] = train_once(card, cohort, run, run_folder, recorded)
+            if run == FIRST:
+                choice = trained.choice
+        write_json(folder / MODEL_CARD, {**card, **cost(trained.network, cohort, folder / MODEL_WEIGHTS), **choice})
         write_predictions(folder / PREDICTIONS, cohort.manifest, predictions, cohort.classes)
 
 
 def train_once(
     card: dict[str, object], cohort: Cohort, run: Run, folder: Path, recorded: Recorded
-) -> tuple[keras.Model, np.ndarray]:
-    """Train once and return the network and its probabilities for every image.
+) -> tuple[Trained, np.ndarray]:
+    """Train once and return the training and its probabilities for every image.
 
     Args:
         card: identifies the training.
@@ -68,7 +66,7 @@ def train_once(
             log.info("%s  %s", step, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
             record.epoch(number, metrics)
 
-        network, history = train_model(str(card["model"]), cohort, folder, on_epoch)
-        history.to_csv(folder / HISTORY, index=False, lineterminator="\n")
+        trained = train_model(str(card["model"]), cohort, folder, on_epoch)
+        trained.history.to_csv(folder / HISTORY, index=False, lineterminator="\n")
     batches = cohort.features(None) if cohort.row.mode == FROZEN else cohort.images(None)
-    return network, probabilities(network, batches)
+    return trained, probabilities(trained.network, batches)

@@ -4,19 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-STRENGTHS = (
-    0.3,
-    1.0,
-    3.0,
-    10.0,
-    30.0,
-    100.0,
-    1000.0,
-    10_000.0,
-)  # from hardly penalised to nearly the shares of the classes
+from bonexray.train.candidates import choice_of
+
+# From hardly penalised to nearly the shares of the classes.
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0)
 NEVER = -30.0  # score of a class without training images
 
 
@@ -83,6 +76,11 @@ def fit_strengths(
     return fits
 
 
+def choice_among(fits: Sequence[LinearFit]) -> dict[str, object]:
+    """Describe the choice of a strength for model.json, as `choice_of`."""
+    return choice_of([{"strength": fit.strength} for fit in fits], [fit.val_log_loss for fit in fits])
+
+
 def best_of(fits: Sequence[LinearFit]) -> LinearFit:
     """Return the fit with the lowest log loss on validation."""
     return min(fits, key=lambda fit: fit.val_log_loss)
@@ -114,15 +112,6 @@ def metrics_of(fit: LinearFit, train: Labelled, val: Labelled) -> dict[str, floa
             f"{prefix}log_loss": plain,
         }
     return {**metrics, "learning_rate": 0.0, "strength": fit.strength}
-
-
-def candidates_of(history: pd.DataFrame) -> dict[str, object]:
-    """Return the strengths with their validation log losses and the chosen one; nothing for a head of another kind."""
-    if "strength" not in history:
-        return {}
-    rows = history.dropna(subset="strength")
-    best = rows.loc[rows["val_log_loss"].idxmin(), "strength"]
-    return {"candidates": rows[["strength", "val_log_loss"]].to_dict("records"), "strength": float(best)}
 
 
 def _weights(regression: LogisticRegression, basis: np.ndarray, outputs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,11 +21,12 @@ from bonexray.networks.trainable import HEAD, backbone_of, build_trainable, head
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
 from bonexray.runtime import distribution
 from bonexray.train.batches import Batches
+from bonexray.train.candidates import candidates_of, choice_of
 from bonexray.train.cohort import Cohort
 from bonexray.train.fit import EpochListener, Phase, balanced_weights, fit
 from bonexray.train.linear import arrays_of, fit_linear
 from bonexray.train.objective import MONITOR
-from bonexray.train.regression import metrics_of
+from bonexray.train.regression import choice_among, metrics_of
 
 NETWORK = "network"
 
@@ -87,7 +89,21 @@ def image_side(cohort: Cohort) -> int:
     return read_features_card(cohort.row.features[0])["img_px"]
 
 
-def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener) -> tuple[keras.Model, pd.DataFrame]:
+class Trained(NamedTuple):
+    """A training that has ended.
+
+    Attributes:
+        network: the network with the weights that were kept.
+        history: one row per epoch, or per penalty of a linear head.
+        choice: what was chosen on validation before or during training, see `choice_of`; empty if nothing was.
+    """
+
+    network: keras.Model
+    history: pd.DataFrame
+    choice: dict[str, object]
+
+
+def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener) -> Trained:
     """Fit a model and reload the weights of its best epoch.
 
     Args:
@@ -97,31 +113,51 @@ def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener
         on_epoch: called after each epoch with its number and metrics.
 
     Returns:
-        The network with the weights of that file, and the history, one row per epoch.
+        The network with the weights of that file, the history, and what was chosen on validation.
     """
     checkpoint, weights = folder / "checkpoint.weights.h5", folder / MODEL_WEIGHTS
     with distribution():
-        history = TRAININGS[cohort.row.mode](name, cohort, checkpoint, on_epoch)
+        history, choice = TRAININGS[cohort.row.mode](name, cohort, checkpoint, on_epoch)
     best = _build(name, cohort)  # outside the scope, where a network would predict once per device
     best.load_weights(checkpoint)
     best.save_weights(weights)  # without the optimiser's state, which the checkpoint contains
     checkpoint.unlink()
     best.load_weights(weights)
-    return best, history
+    return Trained(best, history, choice)
 
 
-def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
-    """Train a head on cached features."""
+def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> tuple[pd.DataFrame, dict]:
+    """Train a head on cached features, with what is chosen on validation by the same procedure for every network."""
     head = head_of(name, len(cohort.classes), cohort.train)
     adapt(head, cohort.features("train"))
-    if (model_row(name).head or cohort.train.head) == LINEAR:
-        return _solve_head(head, cohort, checkpoint, on_epoch)
-    phase = Phase(HEAD, cohort.train.epochs, cohort.train.learning_rate)
-    train, val = cohort.features("train", learning=True), cohort.features("val")
-    return fit(head, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+    solve = _solve_head if (model_row(name).head or cohort.train.head) == LINEAR else _descend_head
+    history, choice = solve(head, cohort, checkpoint)
+    for row in history.to_dict("records"):
+        on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
+    return history, choice
 
 
-def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+def _descend_head(head: keras.Model, cohort: Cohort, checkpoint: Path) -> tuple[pd.DataFrame, dict]:
+    """Train a head once with every candidate, from the same weights and in the same order of images, and keep the best."""
+    start = [keras.ops.convert_to_numpy(variable) for variable in head.variables]  # with the state of dropout
+    candidates, histories = candidates_of(cohort.train), []
+    files = [checkpoint.with_name(f"candidate-{number}.weights.h5") for number in range(len(candidates))]
+    for settings, file in zip(candidates, files, strict=True):
+        for variable, value in zip(head.variables, start, strict=True):
+            variable.assign(value)
+        phase = Phase(HEAD, settings.epochs, settings.learning_rate)
+        train, val = cohort.features("train", learning=True), cohort.features("val")
+        histories.append(fit(head, train, val, class_weight(cohort), settings, phase, file, lambda *_: None))
+    losses = [float(history[MONITOR].min()) for history in histories]
+    kept = losses.index(min(losses))
+    files[kept].replace(checkpoint)
+    for file in files:
+        file.unlink(missing_ok=True)
+    varied = [settings.model_dump(include={"learning_rate", "weight_decay"}) for settings in candidates]
+    return histories[kept], choice_of(varied, losses)
+
+
+def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path) -> tuple[pd.DataFrame, dict]:
     """Fit a linear head; its history has a row for each penalty, from weak to strong, instead of each epoch."""
     train, val = cohort.features("train"), cohort.features("val")
     fits = fit_linear(head, train, val, class_weight(cohort))
@@ -130,26 +166,24 @@ def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path, on_epoch: E
     rows = [
         {"epoch": number, "phase": PENALTY, **metrics_of(fit, known, held_out)} for number, fit in enumerate(fits, 1)
     ]
-    for row in rows:
-        on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), choice_among(fits)
 
 
-def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> tuple[pd.DataFrame, dict]:
     """Train every layer on images, from random weights or from the backbones' starting weights."""
     network = _build(name, cohort)
     _start_backbones(network, name)
     phase = Phase(NETWORK, cohort.train.epochs, cohort.train.learning_rate)
     train, val = cohort.images("train", learning=True), cohort.images("val")
-    return fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
+    return fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch), {}
 
 
-def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> tuple[pd.DataFrame, dict]:
     """Train a head on cached features, then the upper blocks with it at their own learning rate.
 
     The weights of the first phase are kept unless the second improves the validation log loss.
     """
-    head_history = _train_head(name, cohort, checkpoint, on_epoch)
+    head_history, choice = _train_head(name, cohort, checkpoint, on_epoch)
     head = head_of(name, len(cohort.classes), cohort.train)
     head.load_weights(checkpoint)
     network = _build(name, cohort)
@@ -161,7 +195,7 @@ def _fine_tune(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListe
     phase = Phase(NETWORK, options.epochs, options.learning_rate, len(head_history), float(head_history[MONITOR].min()))
     train, val = cohort.images("train", learning=True), cohort.images("val")
     network_history = fit(network, train, val, class_weight(cohort), cohort.train, phase, checkpoint, on_epoch)
-    return pd.concat([head_history, network_history], ignore_index=True)
+    return pd.concat([head_history, network_history], ignore_index=True), choice
 
 
 TRAININGS = {FROZEN: _train_head, SCRATCH: _train_network, FULL: _train_network, FINE_TUNE: _fine_tune}

@@ -1,0 +1,36 @@
+"""Candidates for the learning rate and the weight decay of a head that gradients train, and the choice among them."""
+
+from collections.abc import Mapping, Sequence
+
+from bonexray.train.settings import Train
+
+RATES = (1.0, 0.3, 0.1)  # shares of train.learning_rate
+DECAYS = (
+    0.0,
+    1.0,
+)  # train.weight_decay where it is null; 1 takes off a third of a weight in 400 steps at a rate of 0.001
+
+
+def candidates_of(settings: Train) -> list[Train]:
+    """Return the settings with each learning rate and weight decay of the list, the same for every network."""
+    decays = DECAYS if settings.weight_decay is None else (settings.weight_decay,)
+    return [
+        settings.model_copy(update={"learning_rate": settings.learning_rate * rate, "weight_decay": decay})
+        for rate in RATES
+        for decay in decays
+    ]
+
+
+def choice_of(candidates: Sequence[Mapping[str, float]], losses: Sequence[float]) -> dict[str, object]:
+    """Describe a choice for model.json.
+
+    Args:
+        candidates: the settings of each candidate by name.
+        losses: the validation log loss of each candidate.
+
+    Returns:
+        candidates, each with its val_log_loss, and chosen, the settings of the first with the lowest.
+    """
+    chosen = min(range(len(losses)), key=losses.__getitem__)
+    rows = [{**candidate, "val_log_loss": loss} for candidate, loss in zip(candidates, losses, strict=True)]
+    return {"candidates": rows, "chosen": dict(candidates[chosen])}
