@@ -66,3 +66,11 @@ def test_every_strength_and_the_chosen_one_are_recorded(tmp_path: Path, monkeypa
     assert [row["strength"] for row in training.choice["candidates"]] == list(STRENGTHS)
     losses = [row["val_log_loss"] for row in training.choice["candidates"]]
     assert training.history["val_log_loss"].tolist() == pytest.approx(losses)
+
+
+def test_the_list_reaches_penalties_too_weak_and_too_strong_for_many_images() -> None:
+    """Several hundred images of a cohort support coefficients that a few dozen do not."""
+    solved = Solved("softmax", 3, images=900, width=20)
+    fits = fit_linear(solved.head, solved.train, solved.val, solved.weight)
+    losses = [fit.val_log_loss for fit in fits]
+    assert STRENGTHS[0] < STRENGTHS[int(np.argmin(losses))] < 0.3
