@@ -12,7 +12,7 @@ help:  ## list the targets
 
 repro: $(READY)  ## build the whole study and print its table
 	bonexray check
-	dvc repro
+	bonexray repro
 	bonexray sync
 	bonexray table
 

@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | sync | table | gate | grid | registry | tune | predict | bundle | export`."""
+"""The command line: `bonexray check | repro | sync | table | gate | grid | registry | tune | predict | bundle | export`."""
 
 import sys
 from pathlib import Path
@@ -22,6 +22,20 @@ def check() -> None:
     if findings:
         raise typer.Exit(1)
     typer.echo("check: no problems in settings, dataset, models and weights")
+
+
+@app.command()
+def repro(
+    targets: Annotated[list[str] | None, typer.Argument(help="names of stages; by default the whole study")] = None,
+) -> None:
+    """Run `dvc repro` with one bar; its output goes to logs/repro/. A default remote is asked for what it has."""
+    from bonexray.repro.run import reproduce
+
+    try:
+        reproduce(targets or [], lambda line: typer.echo(f"repro: {line}"))
+    except KeyboardInterrupt:
+        typer.echo("repro: interrupted; the same command continues after the last finished stage", err=True)
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -50,6 +64,7 @@ def table(
 
     from bonexray.base.files import read_json
     from bonexray.data.paths import COMPARISON, DENOISE, HEADLINE
+    from bonexray.experiment.results import REPORT
     from bonexray.results import tables
     from bonexray.results.markdown import with_section
 
@@ -61,7 +76,7 @@ def table(
         into.write_text(with_section(into.read_text(encoding="utf-8"), "results", results), encoding="utf-8")
         return
     Console(width=None if sys.stdout.isatty() else 140).print(tables.terminal_table(comparison, headline, top))
-    typer.echo("figures: reports/comparison/, reports/models/<model>/   MLflow: `make ui`, store mlflow.db")
+    typer.echo(f"{tables.comparison_sentence(comparison)}\nreport: {REPORT}   runs in MLflow: `make ui`")
 
 
 @app.command()

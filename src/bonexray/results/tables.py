@@ -118,13 +118,12 @@ def rows_shown(comparison: pd.DataFrame, chosen: str, top: int | None) -> list[d
 
 
 def terminal_table(comparison: pd.DataFrame, headline: Mapping[str, object], top: int | None = None) -> Table:
-    """Return the ranked table for a terminal; `top` as in `rows_shown`."""
+    """Return the ranked table for a terminal, without `comparison_sentence`; `top` as in `rows_shown`."""
     chosen, dataset = headline["model"], headline["dataset"]
     interval = f"{percent(headline['confidence'])} intervals over groups of images (patients, sources)"
     rows = rows_shown(comparison, chosen, top)
-    sentences = _sentences(comparison, headline)
     notes = "   ".join([f"* {choice_words(headline)}", *baseline_notes(rows, headline), interval])
-    caption = "\n".join([notes, *sentences])
+    caption = "\n".join([notes, *_sentences(comparison, headline)])
     table = Table(title=f"Comparison on the test images of {dataset}", caption=caption)
     for name in ("", "model", "balanced accuracy", "accuracy", "macro F1", "ROC AUC", "note"):
         table.add_column(name, justify="left" if name in ("model", "note") else "right", no_wrap=name != "note")
@@ -179,13 +178,12 @@ def markdown_table(
         lines.append(f"| | {CEILING_ROW} | | {with_interval(headline, CEILING)} | | | |")
     notes = "".join(f"; {note}" for note in baseline_notes(rows, headline))
     quality = f"n = {int(first['n'])} test images{notes}. {_quality_sentence(denoise)}"
-    return "\n\n".join(["\n".join(lines), quality, *_sentences(comparison, headline)])
+    return "\n\n".join(["\n".join(lines), quality, comparison_sentence(comparison), *_sentences(comparison, headline)])
 
 
 def _sentences(comparison: pd.DataFrame, headline: Mapping[str, object]) -> list[str]:
-    """Return the sentences below the table."""
+    """Return the sentences below the table, beside that of `comparison_sentence`."""
     return [
-        comparison_sentence(comparison),
         *choice_sentences(headline),
         *baseline_sentences(comparison, headline),
         *ceiling_sentences(headline),
