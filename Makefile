@@ -3,6 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+# Without an NVIDIA GPU, TensorFlow comes without CUDA, where it exists so: docs/design.md. The choice stays with the
+# environment until `make clean`, or until GPU=1 or GPU=0 asks for the other.
+WITH_GPU = [ "$$(uname -sm)" != "Linux x86_64" ] || nvidia-smi -L >/dev/null 2>&1
+GPU := $(or $(patsubst $(VENV)/.gpu-%,%,$(wildcard $(VENV)/.gpu-*)),$(shell { $(WITH_GPU); } && echo 1 || echo 0))
+TENSORFLOW := $(if $(filter 0,$(GPU)),./deploy/tensorflow-cpu)
+PIP := $(if $(shell command -v uv),uv pip install -q --compile-bytecode --python $(VENV)/bin/python,\
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help repro test slow worker ui lint clean
@@ -16,12 +23,10 @@ repro: $(READY)  ## build the whole study and print its table
 	bonexray sync
 	bonexray table
 
-test: $(READY)  ## run the tests, the real pipeline on a tiny cohort among them
+test: $(VENV)/.dev  ## run the tests, the real pipeline on a tiny cohort among them
 	pytest -n 2 --dist loadfile -m "not slow"
 
-slow: $(READY)  ## run the tests that `make test` leaves out
-	@if command -v uv >/dev/null; then uv pip install -q --python $(VENV)/bin/python -e '.[dev,slow]'; \
-	else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev,slow]'; fi
+slow: $(VENV)/.slow  ## run the tests that `make test` leaves out
 	pytest -n 2 --dist loadfile -m slow
 
 worker: $(READY)  ## train one model for a team: make worker MODEL=xception (over a DVC remote, no shared disk)
@@ -36,7 +41,7 @@ ui: $(READY)  ## compare the runs in the browser (MLflow, http://127.0.0.1:5000)
 		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
 	esac
 
-lint: $(READY)  ## check the style, the docstrings, and every link in the documentation
+lint: $(VENV)/.dev  ## check the style, the docstrings, and every link in the documentation
 	ruff check .
 	ruff format --check .
 	interrogate src stages
@@ -46,13 +51,17 @@ clean:  ## remove the virtual environment and every cache of tools; data, models
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis src/*.egg-info logs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml deploy/tensorflow-cpu/pyproject.toml $(VENV)/.gpu-$(GPU)
+	@$(PIP) $(TENSORFLOW) -e .
+	@touch $@
+
+$(VENV)/.dev $(VENV)/.slow: $(READY)
+	@$(PIP) $(TENSORFLOW) -e '.[$(@:$(VENV)/.%=%)]'
+	@touch $@
+
+$(VENV)/.gpu-%:  # from nothing: tensorflow and tensorflow-cpu have the same files, and neither may be installed over the other
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "make: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is another; use make PYTHON=python3.12" >&2; exit 1; }
-	@if command -v uv >/dev/null; then \
-		uv venv -q --allow-existing --python $(PYTHON) $(VENV) && \
-		uv pip install -q --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
-	else \
-		$(PYTHON) -m venv $(VENV) && $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
-	fi
+	@rm -rf $(VENV)
+	@if command -v uv >/dev/null; then uv venv -q --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
 	@touch $@

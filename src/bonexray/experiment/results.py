@@ -11,7 +11,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.data.paths import COMPARISON, DENOISE, ENSEMBLES, HEADLINE, MODELS
 from bonexray.data.scores import all_scores
-from bonexray.results.tables import markdown_table, terminal_table
+from bonexray.results.tables import comparison_sentence, markdown_table, terminal_table
 
 REPORT = Path("reports/report.html")
 COLUMNS = 120  # width of the printed table, in characters
@@ -40,7 +40,7 @@ class StudyResults:
     def __repr__(self) -> str:
         text = io.StringIO()
         Console(file=text, width=COLUMNS).print(terminal_table(self.table, self.headline))
-        return f"{text.getvalue()}report: {self.report}"
+        return f"{text.getvalue()}{comparison_sentence(self.table)}\nreport: {self.report}"
 
     def _repr_markdown_(self) -> str:
         """Return the table as Markdown, for notebooks."""
