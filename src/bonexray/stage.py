@@ -10,12 +10,11 @@ from pathlib import Path
 
 from bonexray.base.config import Section, StageSettings, load
 from bonexray.base.errors import BonexrayError
-from bonexray.base.repository import main_repository
 from bonexray.check import require_sound_settings
+from bonexray.logs import ERROR_FILE, log_root
 from bonexray.study import Settings, load_settings
 
 log = logging.getLogger("bonexray")
-ERROR_FILE = "BONEXRAY_ERROR_FILE"  # environment variable: the file for the fields of a stage's error, as JSON
 
 
 def run_stage(main: Callable[..., None], kind: type[StageSettings]) -> None:
@@ -65,11 +64,6 @@ def _start_log(title: str, section: str, settings: Settings) -> None:
     for key, value in settings:
         if isinstance(value, Section):
             log.log(logging.INFO if key == section else logging.DEBUG, "%s: %s", key, _line(value))
-
-
-def log_root() -> Path:
-    """Return logs/ of the main repository, also when an experiment runs in a copy of it."""
-    return main_repository() / "logs"
 
 
 def _line(section: Section) -> str:

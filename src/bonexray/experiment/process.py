@@ -11,8 +11,8 @@ from collections import deque
 from pathlib import Path
 
 from bonexray.base.errors import BonexrayError
+from bonexray.logs import ERROR_FILE
 from bonexray.resources import PACKAGE, resource_path
-from bonexray.stage import ERROR_FILE
 
 REPOSITORY_VARIABLES = ("DVC_ROOT", "DVC_EXP_NAME")  # of an enclosing DVC run, whose repository would get logs and runs
 # Notes about the machine, which TensorFlow prints at every start, whatever its log level.

@@ -26,12 +26,17 @@ class Plan:
     """
 
     stages: dict[str, Intention]
-    remote: bool = False  # pull what the remote has
+    remote: bool = False  # whether there is a default remote
 
     @property
     def to_run(self) -> list[str]:
         """Return the stages that may run."""
         return [stage for stage, intention in self.stages.items() if intention in ("run", "remote")]
+
+    @property
+    def pull(self) -> bool:
+        """Return whether to ask the remote, which may also have earlier runs of changed stages."""
+        return self.remote and bool(self.to_run)
 
     @property
     def nothing_to_do(self) -> bool:

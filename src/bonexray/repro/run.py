@@ -17,11 +17,11 @@ from typing import TextIO
 
 from bonexray.base.errors import BonexrayError
 from bonexray.base.repository import main_repository
+from bonexray.logs import ERROR_FILE, log_root
 from bonexray.repro.durations import COMMITTED, RECORDED, Durations, read_durations, words
 from bonexray.repro.lines import State, reason, stage_and_state
-from bonexray.repro.plan import OUTCOMES, announcement, counts, make_plan
+from bonexray.repro.plan import OUTCOMES, Plan, announcement, counts, make_plan
 from bonexray.repro.show import Shown, show
-from bonexray.stage import ERROR_FILE, log_root
 
 SECONDS_TO_END, LINES = 30, 60  # allowed after an interrupt; last lines kept for an error
 UNREACHABLE = "the remote did not answer; continuing without it"
@@ -46,9 +46,9 @@ def reproduce(targets: Sequence[str], say: Callable[[str], None]) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     began, expected = time.monotonic(), committed if recorded.total(plan.to_run) is None else recorded
     with log.open("w", encoding="utf-8") as file, show(plan, expected) as shown:
-        run = _Run(shown, recorded, file)
-        code = run.call(["--pull", *targets] if plan.remote else targets)
-        if code and plan.remote and not run.states:
+        run = _Run(plan, shown, recorded, file)
+        code = run.call(["--pull", *targets] if plan.pull else targets)
+        if code and plan.pull and not run.states:
             say(f"{UNREACHABLE}: {reason(list(run.lines))}")
             code = run.call(targets)
     if code:
@@ -61,13 +61,14 @@ class _Run:
     """The state of a run, which follows from the lines of DVC.
 
     Args:
+        plan: what will be done.
         shown: gets the progress.
         durations: get the time of each stage that ran.
         log: gets the lines.
     """
 
-    def __init__(self, shown: Shown, durations: Durations, log: TextIO) -> None:
-        self.shown, self.durations, self.log = shown, durations, log
+    def __init__(self, plan: Plan, shown: Shown, durations: Durations, log: TextIO) -> None:
+        self.plan, self.shown, self.durations, self.log = plan, shown, durations, log
         self.states: dict[str, State] = {}  # in the order of the stages; the last is under way
         self.lines: deque[str] = deque(maxlen=LINES)
         self.began = time.monotonic()
@@ -93,6 +94,8 @@ class _Run:
         self.lines.append(line.rstrip("\n"))
         if event := stage_and_state(line.rstrip("\n")):
             stage, state = event
+            if state == "pulled" and self.plan.stages.get(stage) == "cached":
+                state = "cached"  # nothing was left to pull
             if stage not in self.states:
                 self._end_stage()
             self.states[stage], self.began = state, time.monotonic()
