@@ -165,6 +165,62 @@ def test_make_refuses_a_python_that_pip_refuses():
     assert taken == list(range(int(lowest), int(end)))
 
 
+def test_the_stand_in_for_tensorflow_has_its_version_and_no_modules():
+    stand_in = tomllib.loads((ROOT / "deploy/tensorflow-cpu/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (pin,) = re.findall(r"^tensorflow==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
+    assert (stand_in["name"], stand_in["version"]) == ("tensorflow", pin)
+    assert stand_in["dependencies"] == [f"tensorflow-cpu=={pin}"]
+    assert [path.name for path in (ROOT / "deploy/tensorflow-cpu").iterdir()] == ["pyproject.toml"]
+
+
+def what_make_does(folder: Path, *arguments: str, gpu: bool = False) -> list[str]:
+    """The commands of `make -n` in a folder with the Makefile, on a machine with a GPU or without."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "deploy", folder / "deploy", dirs_exist_ok=True)
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    for name, code in {"nvidia-smi": int(not gpu), "uname": 0}.items():
+        (tools / name).write_text(f"#!/bin/sh\necho Linux x86_64\nexit {code}\n")
+        (tools / name).chmod(0o755)
+    outside = {
+        key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "GPU")
+    }
+    env = {**outside, "PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(["make", "-n", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("existing", "gpu", "arguments", "stand_in", "anew"),
+    [
+        (None, False, [], True, True),
+        (None, True, [], False, True),
+        (None, False, ["GPU=1"], False, True),
+        (None, True, ["GPU=0"], True, True),
+        ("0", True, [], True, False),  # a login node without a GPU made it, a node with one uses it
+        ("1", False, [], False, False),
+        ("0", False, ["GPU=1"], False, True),
+    ],
+)
+def test_make_installs_one_tensorflow(
+    existing: str | None, gpu: bool, arguments: list[str], stand_in: bool, anew: bool, tmp_path: Path
+):
+    if existing:
+        (tmp_path / ".venv").mkdir()
+        (tmp_path / f".venv/.gpu-{existing}").touch()
+    lines = what_make_does(tmp_path, "repro", *arguments, gpu=gpu)
+    (install,) = [line for line in lines if " install " in line]
+    assert ("./deploy/tensorflow-cpu" in install) == stand_in and install.endswith(" -e .")
+    assert ("rm -rf .venv" in lines) == anew
+
+
+@pytest.mark.parametrize(("target", "extra"), [("test", "dev"), ("lint", "dev"), ("slow", "slow")])
+def test_make_installs_for_tests_what_only_tests_need(target: str, extra: str, tmp_path: Path):
+    installs = [line.split(" -e ")[1] for line in what_make_does(tmp_path, target) if " install " in line]
+    assert installs == [".", f"'.[{extra}]'"]
+
+
 @pytest.mark.usefixtures("git_files")
 @pytest.mark.parametrize("path", ["dvc.lock", "metrics/models.json", "reports/summary.md"])
 def test_a_diff_leaves_out_what_the_pipeline_writes(path):

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ KNOWN = Durations({"split": 4, "train@a": 100, "train@b": 200}, cores=2)
             {"split": "run"},
             Durations(),
             Durations(),
-            "1 stages: 1 to run; no earlier run on this machine to estimate from",
+            "1 stage: 1 to run; no earlier run on this machine to estimate from",
         ),
     ],
 )
@@ -130,6 +131,7 @@ stages:
 """
 PASSES = 'echo "$1" | cat first.txt - > "$1.txt"\n'
 FAILS = f'test "$1" = a || {{ echo "b is refused" >&2; exit 3; }}\n{PASSES}'
+FILES = {"dvc.yaml": DVC_YAML, "in.txt": "1\n", "each.sh": PASSES, ".gitignore": "logs/\n.bonexray/\n"}
 REFUSES = f"""cat > refuse.py <<'END'
 from bonexray.base.errors import BonexrayError
 from bonexray.stage import _write_error
@@ -147,13 +149,13 @@ class Study:
         self.folder = folder
         self.env = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
         self.env |= {"PYTHONPATH": str(SOURCE), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        folder.mkdir()
-        (folder / "dvc.yaml").write_text(DVC_YAML)
-        (folder / "in.txt").write_text("1\n")
-        (folder / "each.sh").write_text(PASSES)
-        (folder / ".gitignore").write_text("logs/\n.bonexray/\n")
+
+    def create(self) -> None:
+        """Write the files and begin a repository."""
+        for name, text in FILES.items():
+            (self.folder / name).write_text(text)
         for command in ("git init -q", "git config user.email a@b.c", "git config user.name a", "dvc init -q"):
-            subprocess.run(command.split(), cwd=folder, env=self.env, check=True)
+            subprocess.run(command.split(), cwd=self.folder, env=self.env, check=True)
 
     def repro(self, *targets: str) -> tuple[int, str, str]:
         """Run the command without a terminal; return its exit code, standard output and standard error."""
@@ -170,8 +172,16 @@ class Study:
         return max((self.folder / "logs/repro").iterdir()).read_text()
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = Study(tmp_path_factory.mktemp("template"))
+    study.create()
+    return study.folder
+
+
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
+def study(template: Path, tmp_path: Path) -> Study:
+    shutil.copytree(template, tmp_path / "study")
     return Study(tmp_path / "study")
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from bonexray.base.errors import BonexrayError
 from bonexray.repro.durations import Durations, words
+from bonexray.results.wording import count
 
 Intention = Literal["same", "cached", "remote", "run"]
 INTENTIONS: dict[Intention, str] = {
@@ -94,7 +95,7 @@ def announcement(plan: Plan, here: Durations, elsewhere: Durations) -> str:
     """
     if plan.nothing_to_do:
         return f"all {len(plan.stages)} stages are up to date"
-    what = f"{len(plan.stages)} stages: {counts(plan.stages.values(), INTENTIONS)}"
+    what = f"{count(len(plan.stages), 'stage')}: {counts(plan.stages.values(), INTENTIONS)}"
     if not plan.to_run:
         return f"{what}; this takes seconds"
     seconds = here.total(plan.to_run)

@@ -44,7 +44,8 @@ def reproduce(targets: Sequence[str], say: Callable[[str], None]) -> None:
         return
     log = log_root() / "repro" / f"log-{datetime.now():%Y-%m-%d_%H-%M-%S}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    began, expected = time.monotonic(), committed if recorded.total(plan.to_run) is None else recorded
+    known = recorded.total(plan.to_run) is not None or not committed.seconds
+    began, expected = time.monotonic(), recorded if known else committed
     with log.open("w", encoding="utf-8") as file, show(plan, expected) as shown:
         run = _Run(plan, shown, recorded, file)
         code = run.call(["--pull", *targets] if plan.pull else targets)
