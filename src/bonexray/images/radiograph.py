@@ -21,12 +21,14 @@ class Radiograph:
         mode: Pillow's mode of the stored image, or the photometric interpretation of a DICOM file.
         patient: a key shared by images of the same patient; None if the file names none or no salt is given. The ID
             is not kept, and cannot be recovered from the key without the salt.
+        remarks: what was malformed in the file and what was assumed instead; they quote no value of the file.
     """
 
     pixels: np.ndarray
     file_format: str
     mode: str
     patient: str | None
+    remarks: tuple[str, ...] = ()
 
 
 def require_bounded(width: int, height: int) -> None:

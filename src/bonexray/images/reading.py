@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from bonexray.images.dicom import is_dicom, read_dicom
+from bonexray.images.dicom import read_dicom
+from bonexray.images.dicom_file import is_dicom
 from bonexray.images.radiograph import Radiograph, UnreadableImage, require_bounded
 from bonexray.images.silence import quiet
 
