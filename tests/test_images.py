@@ -154,8 +154,8 @@ NOT_A_NUMBER = np.where(GRAY > 9, GRAY / 255, np.nan).astype(np.float32)
 # name: file, a pattern of its reason
 BAD = {
     "empty": (b"", "^empty file$"),
-    "text": (b"no image\n", "cannot identify image file the file"),
-    "HTML": (b"<!DOCTYPE html><html><body>404</body></html>", "cannot identify image file the file"),
+    "text": (b"no image\n", "^not an image that is read here: it looks like text$"),
+    "HTML": (b"<!DOCTYPE html><html><body>404</body></html>", "it looks like an HTML page instead of a file; download"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
     "constant": (encoded(Image.fromarray(np.full((9, 9), 7, np.uint8)), "PNG"), "every pixel"),
     "one pixel": (encoded(Image.fromarray(GRAY[:1, :1]), "PNG"), "every pixel"),

@@ -44,8 +44,8 @@ def test_bad_images_are_quarantined_with_their_reason(spoiled) -> None:
     table = pd.read_csv(spoiled.folder / "data/split/quarantine.csv").set_index("path")
     reasons = {
         "normal/empty.png": "empty file",
-        "normal/text.jpg": "cannot identify image file the file",
-        "normal/notes.txt": "cannot identify",
+        "normal/text.jpg": "it looks like text",
+        "normal/notes.txt": "it looks like text",
         "normal/cut.png": "",
         "normal/both.png": "the same image under 2 labels: normal, osteoporosis",
         "osteoporosis/both.png": "the same image under 2 labels: normal, osteoporosis",

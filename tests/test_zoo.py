@@ -56,7 +56,7 @@ GOOD = {
 BAD = {
     "normal/empty.png": (b"", "empty file"),
     "normal/pointer.png": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS pointer"),
-    "normal/page.png": (b"<!DOCTYPE html><title>404</title>", "cannot identify image file the file"),
+    "normal/page.png": (b"<!DOCTYPE html><title>404</title>", "it looks like an HTML page"),
     "normal/pixel.png": (encoded(Image.fromarray(gray()[:1, :1]), "PNG"), "every pixel has the same value"),
     "normal/constant.png": (encoded(Image.new("L", (32, 24), 9), "PNG"), "every pixel has the same value"),
     "normal/nan.tif": (floats_with_nan(), "floating-point values outside [0, 1]"),

@@ -3,17 +3,20 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bonexray.images.dicom import read_dicom
 from bonexray.images.dicom_file import is_dicom
 from bonexray.images.radiograph import Radiograph, UnreadableImage, require_bounded
 from bonexray.images.silence import quiet
+from bonexray.images.tiff import BITS, FORMAT, PHOTOMETRY, SIGNED, WHITE_IS_ZERO, is_tiff, pillow_reads, read_tiff
+from bonexray.images.unknown import looks_like
 
 _UINT16_MAX = 65_535
 _GIT_LFS = b"version https://git-lfs"
+# Those that begin with a sign of their own: Pillow takes any bytes for some of the others.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _PAGED = ("TIFF", "GIF", "PNG", "WEBP")  # further images in a JPEG are previews
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF 6.0
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -25,8 +28,8 @@ def read_radiograph(path: Path | str, salt: bytes | None = None) -> Radiograph:
     """Read an X-ray file as an upright grayscale image with its metadata.
 
     Args:
-        path: of a DICOM file, or of any format of Pillow with 8 or 16 bits: gray, colour, palette or with alpha. The
-            format is recognised by the content, not by the suffix.
+        path: of a DICOM file, or of a PNG, JPEG, JPEG 2000, TIFF, BMP, WebP, AVIF, GIF or PPM with 8 or 16 bits: gray,
+            colour, palette or with alpha. The format is recognised by the content, not by the suffix.
         salt: turns the patient of a DICOM file into a key; keys of different salts cannot be compared.
 
     Returns:
@@ -85,35 +88,60 @@ def _require_content(path: Path) -> None:
 
 
 def _read_picture(path: Path | str) -> Radiograph:
-    with quiet(), Image.open(path) as image:
+    try:
+        return _read_with_pillow(path)
+    except UnidentifiedImageError:
+        if is_tiff(path):
+            return Radiograph(*_tiff(path))
+        raise UnreadableImage(looks_like(path)) from None
+
+
+def _read_with_pillow(path: Path | str) -> Radiograph:
+    with quiet(), Image.open(path, formats=_FORMATS) as image:
         require_bounded(image.width, image.height)
         if image.format in _PAGED and (pages := getattr(image, "n_frames", 1)) > 1:
             raise UnreadableImage(f"{pages} pages or frames, one expected")
+        if image.format == "TIFF" and not pillow_reads(image.tag_v2):
+            return Radiograph(*_tiff(path))
         scale = _deep_scale(image)
+        _require_sound(path, str(image.format))
         pixels = _grayscale(ImageOps.exif_transpose(image), *scale)
         return Radiograph(pixels, str(image.format), image.mode, None)
 
 
+def _tiff(path: Path | str) -> tuple[np.ndarray, str, str, None]:
+    pixels, mode = read_tiff(path)
+    return pixels, "TIFF", mode, None
+
+
+def _require_sound(path: Path | str, file_format: str) -> None:
+    """Refuse a PNG whose checksums are wrong; Pillow decodes it without looking at them."""
+    if file_format == "PNG":
+        with Image.open(path, formats=(file_format,)) as image:
+            image.verify()
+
+
 def _deep_scale(image: Image.Image) -> tuple[int, int]:
-    """Return the values of black and white for pixels of more than 8 bits."""
+    """Return the values of black and white for pixels of more than 8 bits or of real numbers."""
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-    largest = 2 ** min(16, tags.get(_BITS_PER_SAMPLE, (16,))[0]) - 1
+    bits = min(16, tags.get(BITS, (16,))[0]) - (SIGNED in tags.get(FORMAT, ()))
+    largest = 1 if image.mode == "F" else 2**bits - 1
     # Pillow inverts images whose white is 0 only at 8 bits.
-    return (largest, 0) if tags.get(_PHOTOMETRIC) == 0 else (0, largest)
+    return (largest, 0) if tags.get(PHOTOMETRY) == WHITE_IS_ZERO else (0, largest)
 
 
 def _grayscale(image: Image.Image, black: int, white: int) -> np.ndarray:
-    """Return float32 (height, width) in [0, 1]; `black` and `white` apply to integers of more than 8 bits."""
+    """Return float32 (height, width) in [0, 1]; `black` and `white` do not apply to 8 bits."""
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64)
-        if levels.min() < 0 or levels.max() > _UINT16_MAX:
-            raise UnreadableImage(f"values from {levels.min()} to {levels.max()}, beyond 16 bits")
+        if levels.min() < 0 or levels.max() > max(black, white):
+            raise UnreadableImage(f"integers below 0 or above {max(black, white)}, beyond 16 bits")
         return ((levels - black) / (white - black)).astype(np.float32)
     if image.mode == "F":
         pixels = np.asarray(image, dtype=np.float32)
         if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
             raise UnreadableImage("floating-point values outside [0, 1]")
-        return pixels
+        return (pixels - black) / np.float32(white - black)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
