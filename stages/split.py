@@ -19,7 +19,7 @@ from bonexray.split.grouping import find_copies, groups_of
 from bonexray.split.lookalikes import Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
 from bonexray.split.settings import Audit, Split
-from bonexray.split.summary import summarise
+from bonexray.split.summary import paths_by_remark, summarise
 from bonexray.stage import run_stage
 
 log = logging.getLogger("bonexray")
@@ -53,6 +53,10 @@ def main(settings: Settings) -> None:
     log.info("%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"])
     for split in SPLITS:
         log.info("%5s: %s", split, summary[split])
+    if summary["remarked"]:
+        log.warning(
+            "%d images are used although something in the file is malformed: see reports/audit.md", summary["remarked"]
+        )
     log.info("%d pairs of copies with different pixels: see reports/audit.md", summary["lookalike_pairs"])
     if summary["contradictory_copies"]:
         log.warning("%d copies under two labels are quarantined", summary["contradictory_copies"])
@@ -88,7 +92,7 @@ def write_report(images: list[AuditedImage], pairs: list[Pair], summary: dict[st
     findings = [finding(images[pair.one], images[pair.other], pair.likeness) for pair in pairs]
     findings = sorted(findings, key=lambda item: item.badness)[::-1]
     with atomic_file("reports/audit.md") as partial:
-        partial.write_text(audit_page(summary, findings, policy), encoding="utf-8")
+        partial.write_text(audit_page(summary, findings, policy, paths_by_remark(images)), encoding="utf-8")
     with atomic_folder("reports/audit") as folder:
         rows = [(f"{f.likeness:.4f}", *f.paths, *f.labels, *f.splits) for f in findings]
         columns = ["likeness", "one", "other", "label_one", "label_other", "split_one", "split_other"]

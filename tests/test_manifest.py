@@ -57,7 +57,7 @@ def test_a_leaky_manifest_is_refused(key: str) -> None:
 def test_the_manifest_holds_each_usable_image_once_with_its_facts() -> None:
     bad = AuditedImage(Source("normal/bad", "normal", None, None), "h", "empty file")
     rows = built([*cohort(5), bad], settings())
-    assert list(rows.columns) == ["id", "path", "label", "group", "split", "fold", "sha256"]
+    assert list(rows.columns) == ["id", "path", "label", "group", "split", "fold", "sha256", "remarks"]
     assert rows["path"].tolist() == [item.source.path for item in cohort(5)]
     assert rows["label"].tolist() == [item.source.label for item in cohort(5)]
     assert rows["id"].is_unique

@@ -211,7 +211,7 @@ def test_a_server_answers_over_http(study: Path, address: str, record_property) 
 
 def test_a_server_reads_no_paths_and_says_what_it_cannot_answer(study: Path, address: str) -> None:
     rows = [{"path": str(recorded(study, FROZEN)[0][0])}, {"image": base64.b64encode(b"no X-ray").decode()}]
-    for row, reason in zip(rows, ("does not read paths", "cannot identify"), strict=True):
+    for row, reason in zip(rows, ("does not read paths", "looks like text"), strict=True):
         (found,) = scored(address, [row])
         assert found["predicted"] is None and reason in found["reason"]
     pixels = np.linspace(0, 1, 100).reshape(10, 10).tolist()

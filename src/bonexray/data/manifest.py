@@ -10,7 +10,7 @@ from bonexray.base.files import atomic_file, read_json, write_json
 from bonexray.data.paths import CLASSES, MANIFEST
 
 SPLITS = ("train", "val", "test")
-COLUMNS = ["id", "path", "label", "group", "split", "fold", "sha256"]
+COLUMNS = ["id", "path", "label", "group", "split", "fold", "sha256", "remarks"]
 
 
 def image_id(path: str) -> str:

@@ -31,8 +31,8 @@ def build_manifest(
         audit: the policy for groups that cross the splits of the dataset.
 
     Returns:
-        One row for each image, sorted by path, with the columns id, path, label, group, split, fold ("" without folds)
-        and sha256. Images outside the subset are left out.
+        One row for each image, sorted by path, with the columns id, path, label, group, split, fold ("" without folds),
+        sha256 and remarks (what was malformed in the file; "" for most). Images outside the subset are left out.
 
     Raises:
         BonexrayError: a class has too few groups for the splits, or folds are set for a dataset that has splits.
@@ -45,6 +45,7 @@ def build_manifest(
             "group": group_names(usable, groups),
             "split": [item.source.split for item in usable],
             "sha256": [item.sha256 for item in usable],
+            "remarks": ["; ".join(item.remarks) for item in usable],
         },
         dtype=object,
     )

@@ -36,6 +36,7 @@ class AuditedImage:
         mean: mean brightness in [0, 1].
         spread: standard deviation of the brightness.
         gradient: mean absolute difference of neighbouring pixels.
+        remarks: what was malformed in the file and what was assumed instead, without values of the file.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class AuditedImage:
     mean: float = math.nan
     spread: float = math.nan
     gradient: float = math.nan
+    remarks: tuple[str, ...] = ()
 
 
 def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[AuditedImage]:
@@ -91,6 +93,7 @@ def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
         "mean": float(radiograph.pixels.mean(dtype=np.float64)),
         "spread": float(radiograph.pixels.std(dtype=np.float64)),
         "gradient": mean_gradient(radiograph.pixels),
+        "remarks": radiograph.remarks,
     }
 
 

@@ -36,13 +36,16 @@ class Finding:
         return self.splits[0] != self.splits[1], self.labels[0] != self.labels[1], self.likeness
 
 
-def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossing: str) -> str:
+def audit_page(
+    counts: Mapping[str, object], findings: Sequence[Finding], crossing: str, remarks: Mapping[str, Sequence[str]]
+) -> str:
     """Return the audit in Markdown.
 
     Args:
         counts: content of metrics/data.json.
         findings: all pairs, the worst first.
         crossing: the policy for groups that cross the splits of the dataset.
+        remarks: paths of the images with each remark on a malformed file.
     """
     lines = [
         "# Audit of the images",
@@ -52,6 +55,7 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         f"| images used | {counts['images']} |",
         f"| groups (patients, sources, copies) | {counts['groups']} |",
         f"| largest group | {counts['largest_group']} |",
+        f"| used although something in the file is malformed | {counts['remarked']} |",
         f"| quarantined | {counts['quarantined']} |",
         f"| of these, with the same pixels under two labels | {counts['contradictory_labels']} |",
         f"| repeated pixels | {counts['duplicated_images']} |",
@@ -65,6 +69,7 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         "",
         _shortcut(counts),
         "",
+        *_remarks(remarks),
     ]
     if not findings:
         return "\n".join([*lines, NO_COPIES, ""])
@@ -80,6 +85,15 @@ def audit_page(counts: Mapping[str, object], findings: Sequence[Finding], crossi
         for item in findings[:MAX_PAIRS]
     ]
     return "\n".join([*lines, ""])
+
+
+def _remarks(remarks: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a table of what was malformed in files that are used."""
+    if not remarks:
+        return []
+    rows = [f"| {remark} | {len(paths)} | `{paths[0]}` |" for remark, paths in sorted(remarks.items())]
+    header = ["Malformed files that are used (`remarks` in `data/split/manifest.csv`):", ""]
+    return [*header, "| remark | images | the first |", "| --- | --: | --- |", *rows, ""]
 
 
 def _shortcut(counts: Mapping[str, object]) -> str:

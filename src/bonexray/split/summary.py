@@ -44,6 +44,7 @@ def summarise(
         "groups": manifest["group"].nunique(),
         "largest_group": int(np.bincount(groups).max()),
         "quarantined": len(images) - len(usable),
+        "remarked": sum(bool(item.remarks) for item in usable),
         "contradictory_labels": sum((item.reason or "").startswith(SAME) for item in images),
         "contradictory_copies": sum((item.reason or "").startswith(COPY) for item in images),
         "duplicated_images": sum(count - 1 for count in repeats.values()),
@@ -58,3 +59,12 @@ def summarise(
         "shortcut_chance": 1 / len(classes),
         **by_split,
     }
+
+
+def paths_by_remark(images: list[AuditedImage]) -> dict[str, list[str]]:
+    """Return the paths of the images in use that have each remark."""
+    paths: dict[str, list[str]] = {}
+    for item in images:
+        for remark in item.remarks if item.reason is None else ():
+            paths.setdefault(remark, []).append(item.source.path)
+    return paths
