@@ -59,7 +59,7 @@ def dicom_file(stored: np.ndarray, syntax: str = uid.ExplicitVRLittleEndian, **e
         "PixelRepresentation": int(stored.dtype.kind == "i"),
         "BitsAllocated": bits,
         "BitsStored": bits,
-        "HighBit": elements.get("BitsStored", bits) - 1,
+        "HighBit": (elements.get("BitsStored") or bits) - 1,
         "PixelData": stored.tobytes(),
     }
     if stored.ndim > 2:

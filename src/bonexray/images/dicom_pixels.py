@@ -102,7 +102,7 @@ def decoded(data: Dataset, syntax: uid.UID) -> tuple[np.ndarray, uid.UID]:
         raise UnreadableImage(f"DICOM without pixel data that can be decoded ({true.name})") from None
     if stored.shape[:2] != (data.Rows, data.Columns):
         raise UnreadableImage("DICOM whose pixel data do not match the size in its header")
-    return stored, true
+    return stored, syntax if syntax == _UNCOMPRESSED else true
 
 
 def _true_syntax(data: Dataset, syntax: uid.UID) -> uid.UID:
