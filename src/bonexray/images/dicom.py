@@ -16,10 +16,9 @@ from pydicom.dataset import Dataset
 from bonexray.images.dicom_display import DISPLAY, MEASURES, displayed, numbers
 from bonexray.images.dicom_file import DicomFile
 from bonexray.images.dicom_pixels import PIXEL_TAGS, decoded, palette_colours, require_decoder, stored_bits
-from bonexray.images.radiograph import Radiograph, UnreadableImage, require_bounded
+from bonexray.images.radiograph import LUMINANCE, Radiograph, UnreadableImage, require_bounded
 from bonexray.images.silence import quiet
 
-LUMINANCE = np.array([0.299, 0.587, 0.114])
 GRAY, PALETTE = ("MONOCHROME1", "MONOCHROME2"), "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 TRANSFER_SYNTAX = "the transfer syntax is missing or wrong; the pixels are read as what they are"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_PIXELS = 100_000_000  # checked in the header, before a decompression bomb is decoded
+LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
 class UnreadableImage(ValueError):

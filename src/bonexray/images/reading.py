@@ -9,7 +9,7 @@ from bonexray.images.dicom import read_dicom
 from bonexray.images.dicom_file import is_dicom
 from bonexray.images.radiograph import Radiograph, UnreadableImage, require_bounded
 from bonexray.images.silence import quiet
-from bonexray.images.tiff import BITS, FORMAT, PHOTOMETRY, SIGNED, WHITE_IS_ZERO, is_tiff, pillow_reads, read_tiff
+from bonexray.images.tiff import black_and_white, is_tiff, pillow_reads, read_tiff, require_sound_tiff
 from bonexray.images.unknown import looks_like
 
 _UINT16_MAX = 65_535
@@ -103,31 +103,25 @@ def _read_with_pillow(path: Path | str) -> Radiograph:
             raise UnreadableImage(f"{pages} pages or frames, one expected")
         if image.format == "TIFF" and not pillow_reads(image.tag_v2):
             return Radiograph(*_tiff(path))
-        scale = _deep_scale(image)
         _require_sound(path, str(image.format))
-        pixels = _grayscale(ImageOps.exif_transpose(image), *scale)
+        ends = black_and_white(getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}, image.mode)
+        pixels = _grayscale(ImageOps.exif_transpose(image), *ends)
         return Radiograph(pixels, str(image.format), image.mode, None)
 
 
 def _tiff(path: Path | str) -> tuple[np.ndarray, str, str, None]:
-    pixels, mode = read_tiff(path)
+    with quiet():
+        pixels, mode = read_tiff(path)
     return pixels, "TIFF", mode, None
 
 
 def _require_sound(path: Path | str, file_format: str) -> None:
-    """Refuse a PNG whose checksums are wrong; Pillow decodes it without looking at them."""
+    """Refuse a PNG whose checksums are wrong and a TIFF whose tags are; Pillow decodes them all the same."""
+    if file_format == "TIFF":
+        require_sound_tiff(path)
     if file_format == "PNG":
         with Image.open(path, formats=(file_format,)) as image:
             image.verify()
-
-
-def _deep_scale(image: Image.Image) -> tuple[int, int]:
-    """Return the values of black and white for pixels of more than 8 bits or of real numbers."""
-    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-    bits = min(16, tags.get(BITS, (16,))[0]) - (SIGNED in tags.get(FORMAT, ()))
-    largest = 1 if image.mode == "F" else 2**bits - 1
-    # Pillow inverts images whose white is 0 only at 8 bits.
-    return (largest, 0) if tags.get(PHOTOMETRY) == WHITE_IS_ZERO else (0, largest)
 
 
 def _grayscale(image: Image.Image, black: int, white: int) -> np.ndarray:

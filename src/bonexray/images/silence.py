@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager
 import pydicom.config
 from PIL import Image
 
-_PYDICOM = logging.getLogger("pydicom")
+_PYDICOM, _TIFFFILE = logging.getLogger("pydicom"), logging.getLogger("tifffile")
 _LOCK, _ACTIVE = threading.Lock(), []
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress pydicom's warnings and logs, which quote values such as a patient's ID, and Pillow's on large images.
+    """Suppress warnings and logs of pydicom, Pillow and tifffile, which quote values such as a patient's ID, or paths.
 
     Several threads read files, but warnings and pydicom's settings belong to the process: the first thread to enter
     silences them, and the last one to leave restores them.
@@ -36,7 +36,9 @@ def _silence() -> Callable[[], None]:
     previous.enter_context(warnings.catch_warnings())
     previous.callback(setattr, settings, "reading_validation_mode", settings.reading_validation_mode)
     previous.callback(setattr, _PYDICOM, "disabled", _PYDICOM.disabled)
-    warnings.filterwarnings("ignore", module=r"pydicom|bonexray\.images\.dicom")
+    previous.callback(setattr, _TIFFFILE, "propagate", _TIFFFILE.propagate)
+    warnings.filterwarnings("ignore", module=r"pydicom|bonexray\.images\.dicom|PIL\.TiffImagePlugin")
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is the limit
     settings.reading_validation_mode, _PYDICOM.disabled = pydicom.config.IGNORE, True
+    _TIFFFILE.propagate = False
     return previous.close

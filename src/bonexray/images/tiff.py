@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage
 
-from bonexray.images.radiograph import UnreadableImage, require_bounded
+from bonexray.images.radiograph import LUMINANCE, UnreadableImage, require_bounded
 
-LUMINANCE = np.array([0.299, 0.587, 0.114])
-BITS, COMPRESSION, PHOTOMETRY, SAMPLES, PLANES, FORMAT = 258, 259, 262, 277, 284, 339  # tags of TIFF 6.0
-WHITE_IS_ZERO, SEPARATE, SIGNED, UNCOMPRESSED = 0, 2, 2, 1  # their values
+_BITS, _COMPRESSION, _PHOTOMETRY, _SAMPLES, _PLANES, _FORMAT = 258, 259, 262, 277, 284, 339  # tags of TIFF 6.0
+_SEPARATE, _SIGNED, _UNCOMPRESSED = 2, 2, 1  # their values
+_GRAY = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK)
 _ORIENTATION = 274
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,7 +27,7 @@ _UPRIGHT = {
 }
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DEEPEST = 65_535
-_PREMULTIPLIED, _ALPHA = 1, 2  # kinds of extra samples
+_ALPHA = 2  # the kind of extra sample that is not multiplied into the others yet
 
 
 def is_tiff(path: Path | str) -> bool:
@@ -39,13 +39,37 @@ def is_tiff(path: Path | str) -> bool:
 def pillow_reads(tags: dict) -> bool:
     """Return whether Pillow decodes a TIFF as it should, from its tags.
 
-    Pillow mixes up uncompressed planes of 16 bits, and a gray plane with an alpha plane; it takes signed bytes for
-    unsigned ones.
+    Pillow mixes up uncompressed planes of 16 bits, and a gray plane with an alpha plane; it takes the first of many gray
+    samples, and signed bytes for unsigned ones.
     """
-    planes = tags.get(SAMPLES, 1) if tags.get(PLANES) == SEPARATE else 1
-    if planes == 2 or (planes > 1 and tags.get(COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED):
-        return False
-    return not (SIGNED in tags.get(FORMAT, ()) and max(tags.get(BITS, (1,))) <= 8)
+    samples, bits = tags.get(_SAMPLES, 1), max(tags.get(_BITS, (1,)))
+    stack = samples > 2 and tags.get(_PHOTOMETRY) in _GRAY
+    plain = tags.get(_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED
+    planes = tags.get(_PLANES) == _SEPARATE and (samples == 2 or (samples > 2 and bits > 8 and plain))
+    return not (stack or planes or (_SIGNED in tags.get(_FORMAT, ()) and bits <= 8))
+
+
+def black_and_white(tags: dict, mode: str) -> tuple[int, int]:
+    """Return the values of black and white for pixels that Pillow gives in more than 8 bits or as real numbers.
+
+    Args:
+        tags: of a TIFF; of another format, none.
+        mode: Pillow's mode of the image.
+    """
+    bits = min(16, tags.get(_BITS, (16,))[0]) - (_SIGNED in tags.get(_FORMAT, ()))
+    largest = 1 if mode == "F" else 2**bits - 1
+    # Pillow inverts images whose white is 0 only at 8 bits.
+    return (largest, 0) if tags.get(_PHOTOMETRY) == PHOTOMETRIC.MINISWHITE else (0, largest)
+
+
+def require_sound_tiff(path: Path | str) -> None:
+    """Refuse a TIFF with a damaged directory, of which Pillow takes what it can.
+
+    Raises:
+        UnreadableImage: tifffile reports an error.
+    """
+    with _strict(), TiffFile(path) as file:
+        _ = file.pages[0]
 
 
 def read_tiff(path: Path | str) -> tuple[np.ndarray, str]:
@@ -78,8 +102,10 @@ def read_tiff(path: Path | str) -> tuple[np.ndarray, str]:
 
 def _kind(page: TiffPage) -> str:
     kind = f"{PHOTOMETRIC(page.photometric).name};{page.bitspersample}"
-    if page.photometric not in (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
+    if page.photometric not in (*_GRAY, PHOTOMETRIC.RGB):
         raise UnreadableImage(f"TIFF {kind}, gray or RGB expected; save it as one of these")
+    if page.photometric in _GRAY and page.samplesperpixel > 2:
+        raise UnreadableImage(f"TIFF {kind} of {page.samplesperpixel} gray samples, one expected")
     return kind
 
 
