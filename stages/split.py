@@ -11,7 +11,7 @@ from bonexray.base.files import atomic_file, atomic_folder, write_json
 from bonexray.compute import Compute
 from bonexray.data.manifest import SPLITS, write_manifest
 from bonexray.dataset.settings import Dataset
-from bonexray.dataset.sources import class_order, dataset_root, list_sources
+from bonexray.dataset.sources import class_order, dataset_root, read_listing, tree_lines
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.contradictions import among_usable, refuse_contradictions
@@ -36,9 +36,11 @@ class Settings(StageSettings):
 
 def main(settings: Settings) -> None:
     """Write data/split/manifest.csv, classes.json and quarantine.csv, metrics/data.json, and the audit's report."""
-    sources = list_sources(settings.dataset)
-    classes = class_order(settings.dataset, sources)
-    images = audit_images(dataset_root(settings.dataset), sources, settings.compute)
+    listing = read_listing(settings.dataset)
+    classes = class_order(settings.dataset, listing.sources)
+    for line in tree_lines(settings.dataset, listing, classes):
+        log.info("%s", line)
+    images = audit_images(dataset_root(settings.dataset), listing.sources, settings.compute)
     pairs = find_copies(images, settings.audit, settings.compute)
     images = refuse_contradictions(images, pairs)
     write_quarantine(images)

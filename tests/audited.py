@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bonexray.compute import Compute
-from bonexray.dataset.sources import Source
+from bonexray.dataset.source import Source
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import AuditedImage
 from bonexray.split.grouping import groups_of

@@ -105,8 +105,8 @@ CASES = {
         with_csv("<study>/data/outside.png,normal"), ["line 8", "inside data/raw", "/data/outside.png, outside"]
     ),
     "CSV names another split": Case(
-        with_csv("normal/2.png,normal,holdout", header="image,label,split", split_column="split"),
-        ["line 8", "train, val or test", "'holdout'"],
+        with_csv("normal/2.png,normal,fourth", header="image,label,split", split_column="split"),
+        ["line 8", "train, val or test", "'fourth'"],
         None,
     ),
     "CSV row cut short": Case(

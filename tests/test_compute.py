@@ -11,7 +11,7 @@ import pytest
 
 from bonexray.base.errors import BonexrayError
 from bonexray.compute import Compute, parallel_map
-from bonexray.dataset.sources import Source
+from bonexray.dataset.source import Source
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.settings import Denoise
 from bonexray.images.reading import write_png16

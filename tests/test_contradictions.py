@@ -8,7 +8,7 @@ import pytest
 from audited import LOCAL, image
 from PIL import Image
 
-from bonexray.dataset.sources import Source
+from bonexray.dataset.source import Source
 from bonexray.phantom.simulation import simulate
 from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.contradictions import CERTAIN, COPY, SAME, among_usable, refuse_contradictions

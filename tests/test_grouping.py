@@ -14,7 +14,7 @@ from xrays import dicom_file, written
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.data.manifest import SPLITS
-from bonexray.dataset.sources import Source
+from bonexray.dataset.source import Source
 from bonexray.images.reading import write_png16
 from bonexray.phantom.simulation import simulate
 from bonexray.split.audit import AuditedImage, audit_images

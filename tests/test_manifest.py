@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS, read_classes, read_manifest, write_manifest
-from bonexray.dataset.sources import Source
+from bonexray.dataset.source import Source
 from bonexray.split.allocation import count_regrouped, require_disjoint
 from bonexray.split.audit import AuditedImage
 

@@ -8,7 +8,7 @@ import pytest
 from audited import CLASSES, LOCAL, image
 from PIL import Image
 
-from bonexray.dataset.sources import Source
+from bonexray.dataset.source import Source
 from bonexray.split.audit import AuditedImage, audit_images, mean_gradient
 from bonexray.split.grouping import groups_of
 from bonexray.split.shortcut import shortcut_scores

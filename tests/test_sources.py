@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS, class_numbers
+from bonexray.dataset.names import escaped, name_problem
 from bonexray.dataset.settings import Dataset
-from bonexray.dataset.sources import Source, class_order, escaped, list_sources, name_problem
+from bonexray.dataset.source import Source
+from bonexray.dataset.sources import class_order, list_sources
 
 
 def dataset(root: Path, **changes: object) -> Dataset:

@@ -12,7 +12,7 @@ from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.data.scores import PREFIX
-from bonexray.dataset.sources import class_order, list_sources
+from bonexray.dataset.sources import class_order, list_sources, read_listing, tree_lines
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
@@ -37,6 +37,19 @@ def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
     settings = load_settings(path)
     yield from settings_findings(settings)
     yield from data_findings(settings)
+
+
+def dataset_lines(path: Path = PARAMS) -> list[str]:
+    """Return how the dataset of a study was understood; nothing if it is simulated or cannot be listed.
+
+    Problems are for `all_findings` to report.
+    """
+    try:
+        dataset = load_settings(path).dataset
+        listing = None if dataset.simulated else read_listing(dataset)
+    except BonexrayError:
+        return []
+    return tree_lines(dataset, listing, class_order(dataset, listing.sources)) if listing else []
 
 
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:

@@ -13,9 +13,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.command()
 def check() -> None:
-    """Check settings, dataset, image sizes and weights files; print one line per problem."""
-    from bonexray.check import all_findings
+    """Check settings, dataset, image sizes and weights files; print the dataset as understood, and one line per problem."""
+    from bonexray.check import all_findings, dataset_lines
 
+    for line in dataset_lines():
+        typer.echo(line)
     findings = list(all_findings())
     for finding in findings:
         typer.echo(str(finding), err=True)

@@ -1,11 +1,21 @@
 """The section `dataset` of the settings."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from bonexray.base.config import Section
+
+
+def _as_text(value: Any) -> Any:
+    """Return the text of an integer, as YAML reads a class named 0; refuse what YAML has changed beyond recognition."""
+    if isinstance(value, bool | float):
+        raise ValueError(f"text: put the name of the class into quotes, since YAML reads it as {value}")
+    return str(value) if isinstance(value, int) else value
+
+
+Name = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Dataset(Section):
@@ -15,13 +25,17 @@ class Dataset(Section):
     root: str
     csv: str | None = None
     image_column: str = "image"
-    label_column: str = "label"
+    label_column: str | Annotated[list[str], Field(min_length=2)] = "label"
     group_column: str | None = None
     split_column: str | None = None
     group_pattern: str | None = None
-    classes: list[str] | None = None
+    patients: Literal["header", "column", "pattern", "none"] | None = None
+    classes: list[Name] | None = None
+    labels: dict[Name, Name | None] = Field(default_factory=dict)
     ordered: bool = False
     reference: str | None = None
+    ignore: list[str] = Field(default_factory=list)
+    links: Literal["refuse", "follow"] = "refuse"
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     simulated: dict[str, str] = Field(default_factory=dict)
 
@@ -44,3 +58,10 @@ class Dataset(Section):
         if not captures:
             raise ValueError("a regular expression whose first group in parentheses matches the patient")
         return pattern
+
+    @model_validator(mode="after")
+    def _names_patients(self) -> "Dataset":
+        for source, key in (("column", "group_column"), ("pattern", "group_pattern")):
+            if self.patients == source and getattr(self, key) is None:
+                raise ValueError(f"patients other than {source!r}, or dataset.{key}")
+        return self

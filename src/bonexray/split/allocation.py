@@ -1,5 +1,6 @@
 """Build the manifest: give every usable image a group and a split, and keep groups whole."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -146,15 +147,18 @@ def _take_subset(parts: pd.Series, counts: pd.DataFrame, settings: Split) -> pd.
     return subset
 
 
-def _assign(counts: pd.DataFrame, ratios, seed: int, complete=None) -> np.ndarray:
+def _assign(
+    counts: pd.DataFrame, ratios: Sequence[float], seed: int, complete: Sequence[int] | None = None
+) -> np.ndarray:
     present = counts.loc[:, counts.any()]  # a split of the dataset may lack a class
     try:
         return assign_groups(present.to_numpy(), list(ratios), seed, complete=complete)
     except ValueError:
-        scarce = (present > 0).sum().idxmin()
+        groups = (present > 0).sum()
+        scarce = [name for name in groups.index if groups[name] < max(len(ratios), groups.min() + 1)]
         raise BonexrayError(
             "the splits",
             expected="a patient or unrelated image of every class in each split",
-            received=f"too few of {scarce!r}",
-            do="add images of this class, or change the split",
+            received=f"too few of {', '.join(map(repr, scarce))}",
+            do="add images, merge or leave out classes by dataset.labels, or change the split",
         ) from None

@@ -11,7 +11,9 @@ import numpy as np
 
 from bonexray.base.hashing import sha256_of
 from bonexray.compute import Compute, parallel_map
-from bonexray.dataset.sources import Source, escaped, is_outside, name_problem
+from bonexray.dataset.links import is_outside
+from bonexray.dataset.names import escaped, name_problem
+from bonexray.dataset.source import Source
 from bonexray.images.radiograph import Radiograph, UnreadableImage
 from bonexray.images.reading import read_radiograph
 from bonexray.split.thumbnails import thumbnail

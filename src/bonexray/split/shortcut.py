@@ -36,7 +36,8 @@ def shortcut_scores(usable: Sequence[AuditedImage], groups: np.ndarray) -> dict[
 
 
 def _score(usable: Sequence[AuditedImage], groups: np.ndarray, names: Sequence[str]) -> float | None:
-    labels = np.array([item.source.label for item in usable])
+    # As codes: scikit-learn reads names such as "0" and "1" as numbers.
+    _, labels = np.unique([item.source.label for item in usable], return_inverse=True)
     fewest = pd.Series(groups).groupby(labels).nunique().min()
     if fewest < 2:
         return None

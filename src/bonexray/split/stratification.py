@@ -44,7 +44,7 @@ def assign_groups(
 
 
 def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int) -> None:
-    """Refuse a class that cannot be in every split.
+    """Refuse classes that cannot be in every split, all at once.
 
     Args:
         classes: names, in the order of the columns of `counts`.
@@ -54,14 +54,17 @@ def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int
     Raises:
         BonexrayError: a class has fewer groups than there are splits.
     """
-    for name, groups in zip(classes, (counts > 0).sum(axis=0), strict=True):
-        if groups < parts:
-            raise BonexrayError(
-                f"class {name!r}",
-                expected=f"at least {parts} patients or unrelated images, one for each split",
-                received=f"{groups}",
-                do="add images of this class or remove the class from the dataset",
-            )
+    groups = dict(zip(classes, (counts > 0).sum(axis=0).tolist(), strict=True))
+    if rare := {name: number for name, number in groups.items() if number < parts}:
+        names = ", ".join(repr(name) for name in rare)
+        first = next(iter(rare))
+        raise BonexrayError(
+            f"class {names}" if len(rare) == 1 else f"classes {names}",
+            expected=f"at least {parts} patients or unrelated images, one for each split",
+            received=", ".join(map(str, rare.values())),
+            do=f"add images, merge them into another class ('dataset.labels={{{first}: other}}'), or leave them out "
+            f"('dataset.labels={{{first}: null}}')",
+        )
 
 
 def _complete_parts(part: np.ndarray, counts: np.ndarray, order: np.ndarray, complete: Sequence[int]) -> None:
