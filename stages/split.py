@@ -15,9 +15,11 @@ from bonexray.dataset.sources import class_order, dataset_root, read_listing, tr
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.contradictions import among_usable, refuse_contradictions
+from bonexray.split.given_split import is_changed, require_usable_splits, split_sentence
 from bonexray.split.grouping import find_copies, groups_of
 from bonexray.split.lookalikes import Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
+from bonexray.split.placeholders import with_trusted_patients
 from bonexray.split.settings import Audit, Split
 from bonexray.split.summary import paths_by_remark, summarise
 from bonexray.stage import run_stage
@@ -38,20 +40,30 @@ def main(settings: Settings) -> None:
     """Write data/split/manifest.csv, classes.json and quarantine.csv, metrics/data.json, and the audit's report."""
     listing = read_listing(settings.dataset)
     classes = class_order(settings.dataset, listing.sources)
-    for line in tree_lines(settings.dataset, listing, classes):
-        log.info("%s", line)
+    tree = tree_lines(settings.dataset, listing, classes)
     images = audit_images(dataset_root(settings.dataset), listing.sources, settings.compute)
     pairs = find_copies(images, settings.audit, settings.compute)
-    images = refuse_contradictions(images, pairs)
+    images, patients = with_trusted_patients(refuse_contradictions(images, pairs), settings.dataset)
     write_quarantine(images)
     require_mostly_usable(images, settings.split.max_bad_fraction)
+    require_usable_splits(images)
     usable = [item for item in images if item.reason is None]
     groups = groups_of(usable, among_usable(images, pairs))
     manifest = build_manifest(usable, groups, classes, settings.split, settings.audit)
     summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
-    write_report(images, pairs, summary, settings.audit.crossing)
+    write_report(images, pairs, summary, settings.audit.crossing, [*tree, *patients])
+    if changes := summary.get("given_split"):
+        level = logging.WARNING if is_changed(changes) else logging.INFO
+        log.log(level, "%s", split_sentence(changes, settings.audit.crossing))
+    for line in tree:
+        log.info("%s", line)
+    for line in patients:
+        log.warning("%s", line)
+    for item in images:
+        if item.reason is not None:
+            log.info("quarantined: %s: %s", item.source.path, item.reason)
     log.info("%d images of %d groups; %d quarantined", summary["images"], summary["groups"], summary["quarantined"])
     for split in SPLITS:
         log.info("%5s: %s", split, summary[split])
@@ -73,8 +85,6 @@ def write_quarantine(images: list[AuditedImage]) -> None:
     bad = [(item.source.path, item.source.label, item.reason) for item in images if item.reason is not None]
     with atomic_file("data/split/quarantine.csv") as partial:
         pd.DataFrame(bad, columns=["path", "label", "reason"]).to_csv(partial, index=False, lineterminator="\n")
-    for path, _, reason in bad:
-        log.info("quarantined: %s: %s", path, reason)
 
 
 def require_mostly_usable(images: list[AuditedImage], max_bad_fraction: float) -> None:
@@ -89,12 +99,14 @@ def require_mostly_usable(images: list[AuditedImage], max_bad_fraction: float) -
         )
 
 
-def write_report(images: list[AuditedImage], pairs: list[Pair], summary: dict[str, object], policy: str) -> None:
+def write_report(
+    images: list[AuditedImage], pairs: list[Pair], summary: dict[str, object], policy: str, notes: list[str]
+) -> None:
     """Write reports/audit.md, and reports/audit/ with pairs.csv and pairs.png."""
     findings = [finding(images[pair.one], images[pair.other], pair.likeness) for pair in pairs]
     findings = sorted(findings, key=lambda item: item.badness)[::-1]
     with atomic_file("reports/audit.md") as partial:
-        partial.write_text(audit_page(summary, findings, policy, paths_by_remark(images)), encoding="utf-8")
+        partial.write_text(audit_page(summary, findings, policy, paths_by_remark(images), notes), encoding="utf-8")
     with atomic_folder("reports/audit") as folder:
         rows = [(f"{f.likeness:.4f}", *f.paths, *f.labels, *f.splits) for f in findings]
         columns = ["likeness", "one", "other", "label_one", "label_other", "split_one", "split_other"]

@@ -26,7 +26,7 @@ def spoiled(make_study):
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)).save(jpeg)
     study.write("data/raw/normal/empty.png", b"")
     study.write("data/raw/normal/text.jpg", "this is no image\n")
-    study.write("data/raw/normal/notes.txt", "neither is this\n")
+    study.write("data/raw/normal/notes.dcm", "neither is this\n")
     study.write("data/raw/normal/cut.png", good[: len(good) // 2])
     study.write("data/raw/osteoporosis/cut.jpg", jpeg.read_bytes()[: jpeg.stat().st_size // 2])
     write_png16(study.folder / "data/raw/osteoporosis/constant.png", np.full((32, 32), 0.5))
@@ -45,7 +45,7 @@ def test_bad_images_are_quarantined_with_their_reason(spoiled) -> None:
     reasons = {
         "normal/empty.png": "empty file",
         "normal/text.jpg": "it looks like text",
-        "normal/notes.txt": "it looks like text",
+        "normal/notes.dcm": "it looks like text",
         "normal/cut.png": "",
         "normal/both.png": "the same image under 2 labels: normal, osteoporosis",
         "osteoporosis/both.png": "the same image under 2 labels: normal, osteoporosis",

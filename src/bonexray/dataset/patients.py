@@ -24,20 +24,26 @@ def with_groups(dataset: Dataset, sources: Sequence[Source], notes: list[str]) -
     Raises:
         BonexrayError: no image has a patient, all have the same, or each class has a single one.
     """
-    key = "group_column" if dataset.group_column else "group_pattern" if dataset.group_pattern else None
+    key = _key(dataset)
     if key is None:
-        return list(sources)
+        return [replace(source, group=None) for source in sources]
     if key == "group_pattern":
         pattern = re.compile(str(dataset.group_pattern))
         sources = [replace(source, group=_matched(pattern, source.path)) for source in sources]
     _require_sense(f"dataset.{key}", getattr(dataset, key), sources)
     sizes = Counter(source.group for source in sources if source.group)
-    largest, most = sizes.most_common(1)[0]
     notes.append(
         f"dataset.{key} names {len(sizes)} groups for {sizes.total()} of {len(sources)} images; "
-        f"the largest, {escaped(largest)!r}, has {most}"
+        f"the largest has {max(sizes.values())}"
     )
     return list(sources)
+
+
+def _key(dataset: Dataset) -> str | None:
+    """Return the setting that names patients: that of `dataset.patients`, or else the column before the pattern."""
+    keys = [key for key in ("group_column", "group_pattern") if getattr(dataset, key)]
+    chosen = {"column": "group_column", "pattern": "group_pattern"}
+    return chosen.get(dataset.patients or "") if dataset.patients else next(iter(keys), None)
 
 
 def _matched(pattern: re.Pattern, path: str) -> str | None:

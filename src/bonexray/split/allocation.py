@@ -10,6 +10,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.data.folds import splits_of_folds
 from bonexray.data.manifest import COLUMNS, SPLITS, image_id
 from bonexray.split.audit import AuditedImage
+from bonexray.split.given_split import require_no_split_emptied
 from bonexray.split.grouping import apply_crossing_policy, group_names
 from bonexray.split.settings import Audit, Split
 from bonexray.split.stratification import assign_groups, require_enough_groups
@@ -36,7 +37,8 @@ def build_manifest(
         sha256 and remarks (what was malformed in the file; "" for most). Images outside the subset are left out.
 
     Raises:
-        BonexrayError: a class has too few groups for the splits, or folds are set for a dataset that has splits.
+        BonexrayError: a class has too few groups for the splits, a split of the dataset loses all its images and was not
+            to be drawn anew, or folds are set for a dataset that has splits.
     """
     rows = pd.DataFrame(
         {
@@ -50,7 +52,9 @@ def build_manifest(
         },
         dtype=object,
     )
+    given = rows["split"]
     rows = apply_crossing_policy(rows, audit.crossing)
+    require_no_split_emptied(given, rows["split"], audit.crossing)
     counts = pd.crosstab(rows["unit"], rows["label"]).reindex(columns=classes, fill_value=0)
     require_enough_groups(classes, counts.to_numpy(), settings.folds or len(SPLITS))
     original = rows.groupby("unit")["split"].agg(_one_split).reindex(counts.index)

@@ -16,6 +16,7 @@ from bonexray.dataset.names import escaped, name_problem
 from bonexray.dataset.source import Source
 from bonexray.images.radiograph import Radiograph, UnreadableImage
 from bonexray.images.reading import read_radiograph
+from bonexray.split.identifiers import read_identifier
 from bonexray.split.thumbnails import thumbnail
 
 
@@ -30,6 +31,9 @@ class AuditedImage:
         pixels_sha256: hash of size and pixels, so that lossless copies share it.
         thumbnail: uint8 (128, 128), compared with those of other images.
         patient: key shared by the images of a patient, valid in this run only; never written to a file or log.
+        placeholder: the word that stands for a patient ID, as in `Identifier`; None for any other ID and other formats.
+        sex: key of the patient's sex; this and the next as the patient.
+        born: key of the year of birth.
         height: number of rows of pixels; this and the facts below are empty, 0 or NaN if the image cannot be read.
         width: number of columns of pixels.
         file_format: such as PNG or DICOM.
@@ -47,6 +51,9 @@ class AuditedImage:
     pixels_sha256: str = ""
     thumbnail: np.ndarray | None = field(default=None, repr=False, compare=False)
     patient: str | None = field(default=None, repr=False)
+    placeholder: str | None = None
+    sex: str | None = field(default=None, repr=False)
+    born: str | None = field(default=None, repr=False)
     height: int = 0
     width: int = 0
     file_format: str = ""
@@ -75,7 +82,9 @@ def _examine(root: Path, source: Source, salt: bytes) -> AuditedImage:
         return AuditedImage(source, _sha256_if_readable(path), f"{problem}; rename the file")
     try:
         radiograph = read_radiograph(path, salt)
-        return AuditedImage(source, sha256_of(path), None, **_facts(path, radiograph))
+        return AuditedImage(
+            source, sha256_of(path), None, **_facts(path, radiograph), **_patient(path, radiograph, salt)
+        )
     except UnreadableImage as error:
         return AuditedImage(source, _sha256_if_readable(path), str(error))
 
@@ -86,7 +95,6 @@ def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
     return {
         "pixels_sha256": pixels,
         "thumbnail": thumbnail(radiograph.pixels),
-        "patient": radiograph.patient,
         "height": height,
         "width": width,
         "file_format": radiograph.file_format,
@@ -97,6 +105,15 @@ def _facts(path: Path, radiograph: Radiograph) -> dict[str, Any]:
         "gradient": mean_gradient(radiograph.pixels),
         "remarks": radiograph.remarks,
     }
+
+
+def _patient(path: Path, radiograph: Radiograph, salt: bytes) -> dict[str, str | None]:
+    """Return the patient of a DICOM file, unless its ID is a placeholder, and what tells patients apart."""
+    identifier = read_identifier(path, salt) if radiograph.file_format == "DICOM" else None
+    if identifier is None:
+        return {"patient": radiograph.patient}
+    named = identifier.placeholder is None
+    return {"patient": radiograph.patient if named else None, **vars(identifier)}
 
 
 def mean_gradient(pixels: np.ndarray) -> float:

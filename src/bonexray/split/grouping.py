@@ -89,7 +89,7 @@ def apply_crossing_policy(rows: pd.DataFrame, policy: str) -> pd.DataFrame:
 
     Args:
         rows: path, group and split of the dataset (None without one).
-        policy: `regroup` moves a crossing group to training; `drop` keeps its images in test, or else in validation,
+        policy: `regroup` and `redraw` move a crossing group to training; `drop` keeps its images in test, or else in validation,
             and drops its other images, so that a published test set stays whole; `refuse` raises an error; `trust`
             keeps the splits.
 

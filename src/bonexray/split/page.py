@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bonexray.figures.canvas.grid import image_grid
+from bonexray.split.given_split import split_sentence
 
 MAX_PAIRS = 24  # on the page and in the figure
 NO_COPIES = "No two images are copies with different pixels."
@@ -37,7 +38,11 @@ class Finding:
 
 
 def audit_page(
-    counts: Mapping[str, object], findings: Sequence[Finding], crossing: str, remarks: Mapping[str, Sequence[str]]
+    counts: Mapping[str, object],
+    findings: Sequence[Finding],
+    crossing: str,
+    remarks: Mapping[str, Sequence[str]],
+    notes: Sequence[str] = (),
 ) -> str:
     """Return the audit in Markdown.
 
@@ -46,10 +51,14 @@ def audit_page(
         findings: all pairs, the worst first.
         crossing: the policy for groups that cross the splits of the dataset.
         remarks: paths of the images with each remark on a malformed file.
+        notes: how the dataset was understood, and what was found about its patients; one line each.
     """
+    changes = counts.get("given_split")
     lines = [
         "# Audit of the images",
         "",
+        *([f"**{split_sentence(changes, crossing)}**", ""] if changes else []),
+        *(["```text", *(note.replace("```", "'''") for note in notes), "```", ""] if notes else []),
         "| | images or pairs |",
         "| --- | --: |",
         f"| images used | {counts['images']} |",

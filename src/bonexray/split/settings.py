@@ -38,4 +38,4 @@ class Audit(Section):
 
     neighbours: Annotated[int, Field(ge=0)] = 8
     likeness: Annotated[float, Field(gt=0, le=1)] = 0.7
-    crossing: Literal["regroup", "drop", "refuse", "trust"] = "regroup"
+    crossing: Literal["regroup", "redraw", "drop", "refuse", "trust"] = "regroup"

@@ -9,6 +9,7 @@ from bonexray.data.manifest import SPLITS
 from bonexray.split.allocation import count_regrouped
 from bonexray.split.audit import AuditedImage
 from bonexray.split.contradictions import COPY, SAME
+from bonexray.split.given_split import split_changes
 from bonexray.split.grouping import count_crossing
 from bonexray.split.lookalikes import Pair
 from bonexray.split.shortcut import shortcut_scores
@@ -38,7 +39,7 @@ def summarise(
         split: {name: int(((manifest["split"] == split) & (manifest["label"] == name)).sum()) for name in classes}
         for split in SPLITS
     }
-    crossing = count_crossing(usable, groups)
+    crossing, changes = count_crossing(usable, groups), split_changes(images, manifest)
     return {
         "images": len(manifest),
         "groups": manifest["group"].nunique(),
@@ -58,6 +59,7 @@ def summarise(
         **shortcut_scores(usable, groups),
         "shortcut_chance": 1 / len(classes),
         **by_split,
+        **({"given_split": changes} if changes else {}),
     }
 
 
