@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from bonexray.base.errors import BonexrayError
 from bonexray.dataset.links import is_file, is_folder, is_outside
-from bonexray.dataset.names import listed, tidied, tidied_number
+from bonexray.dataset.names import escaped, listed, tidied, tidied_number
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.source import Source
 from bonexray.dataset.split_names import split_named
@@ -226,7 +226,7 @@ class _Reader:
 
 
 def _refused(where: str, expected: str, received: str, do: str) -> BonexrayError:
-    return BonexrayError(where, expected=expected, received=received, do=do)
+    return BonexrayError(where, expected=expected, received=escaped(received), do=do)
 
 
 def _names_in(folder: Path) -> list[str]:

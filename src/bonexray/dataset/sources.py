@@ -44,11 +44,12 @@ def read_listing(dataset: Dataset) -> Listing:
         sources = folder_sources(root, top, ignored)
         notes = ignored.notes()
     if not sources:
+        loose = 0 if dataset.csv else len(top.files)
         raise BonexrayError(
-            dataset.root,
-            expected="one folder of images for each class",
-            received="no image",
-            do="put the images into <root>/<class>/, or set dataset.csv",
+            dataset.csv or dataset.root,
+            expected="a row with a label for each image" if dataset.csv else "one folder of images for each class",
+            received=f"no image; {loose} files in it, but no folder of images" if loose else "no image",
+            do="correct the columns" if dataset.csv else "put the images into <root>/<class>/, or set dataset.csv",
         )
     sources = with_one_spelling(dataset, sources, notes)
     sources = with_merged_labels(dataset, sources, notes)

@@ -84,14 +84,14 @@ def _separator(header: str, wanted: Sequence[str]) -> str:
     """Return the separator that gives most of the wanted columns, or else most columns."""
 
     def columns(separator: str) -> tuple[int, int]:
-        names = [tidied(name) for name in next(csv.reader([header], delimiter=separator), [])]
+        names = [tidied(name) for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
         return len(set(names) & set(wanted)), len(names)
 
     return max(SEPARATORS, key=columns)  # the first of equals
 
 
 def _parsed(name: str, lines: list[str], separator: str, skipped: int, wanted: Sequence[str]) -> Table:
-    reader = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=separator, skipinitialspace=True)
     columns = [tidied(column) for column in next(reader, [])]
     for column in wanted:
         if columns.count(column) > 1:
@@ -107,6 +107,8 @@ def _parsed(name: str, lines: list[str], separator: str, skipped: int, wanted: S
         line, first = first + skipped, reader.line_num + 1
         if not any(cell.strip() for cell in cells):
             continue
+        if len(cells) < len(columns) and "\n" in cells[-1]:  # the rest of the file would be this cell
+            raise csv.Error(f"a double quote that opens in line {line} and does not close")
         if any(cell.strip() for cell in cells[len(columns) :]):
             raise BonexrayError(
                 f"{name}, line {line}",

@@ -145,7 +145,7 @@ class _Walk:
     def _take(self, folder: Folder, entry: os.DirEntry) -> Folder | None:
         """Add a file or keep a link; return a folder that is still to be read."""
         path = "/".join([*folder.parts, entry.name])
-        is_folder = entry.is_dir()
+        is_folder = _is_folder(entry)
         reason = (debris_folder if is_folder else debris_file)(entry.name)
         if any(fnmatch.fnmatchcase(path, pattern.strip("/")) for pattern in self.ignore):
             reason = "named in dataset.ignore"
@@ -239,6 +239,13 @@ def walk(root: Path, ignore: Sequence[str], ignored: Ignored, *, follow: bool) -
 
 def _holds(folder: str, path: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_junction(entry: os.DirEntry) -> bool:

@@ -98,6 +98,7 @@ def _common(study: Study) -> dict[str, object]:
         "study": study,
         "settings": study.settings,
         "head": study.headline,
+        "split_changed": study.data.get("given_split_changed", ""),
         "answer": answer(study),
         "warnings": study_warnings(study),
         "alike": [study.titles[name] for name in study.alike],

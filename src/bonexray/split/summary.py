@@ -9,7 +9,7 @@ from bonexray.data.manifest import SPLITS
 from bonexray.split.allocation import count_regrouped
 from bonexray.split.audit import AuditedImage
 from bonexray.split.contradictions import COPY, SAME
-from bonexray.split.given_split import split_changes
+from bonexray.split.given_split import is_changed, split_changes, split_sentence
 from bonexray.split.grouping import count_crossing
 from bonexray.split.lookalikes import Pair
 from bonexray.split.shortcut import shortcut_scores
@@ -60,6 +60,7 @@ def summarise(
         "shortcut_chance": 1 / len(classes),
         **by_split,
         **({"given_split": changes} if changes else {}),
+        **({"given_split_changed": split_sentence(changes, policy)} if is_changed(changes) else {}),
     }
 
 
