@@ -308,6 +308,17 @@ def test_model_card_has_definition_and_scores(name: str) -> None:
     assert not re.search(r"\b(None|nan)\b", page)
 
 
+def test_a_changed_split_is_the_first_line(studies) -> None:
+    study, page = studies("two classes")
+    sentence = "The split that came with the data was changed: 46 of 46 images of test moved to train."
+    changed = dataclasses.replace(study, data=study.data | {"given_split_changed": sentence})
+    summary = [line for line in summary_page(changed).splitlines() if line]
+    assert summary[1] == f"> **Warning.** {sentence}"
+    after = report_page(changed, PROVENANCE).split("</h1>")[1]
+    assert after.index(sentence) < after.index("balanced accuracy")
+    assert "came with the data was changed" not in page + summary_page(study)
+
+
 def test_stage_is_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = write_study(tmp_path, SHAPES["three networks"])
     (tmp_path / "requirements.txt").write_text("keras==3.11.1\n")

@@ -48,6 +48,15 @@ def test_a_fact_that_differs_gives_the_class_away(fact: str, value: object, file
     assert scores == pytest.approx({ALL: 1, FILE: file, PICTURE: picture}, abs=0.1)
 
 
+@pytest.mark.parametrize("names", [("0", "1"), ("1e3", "nan"), ("yes", "no"), ("1", "1.5")])
+def test_classes_may_be_named_like_numbers(names: tuple[str, str]) -> None:
+    labels = dict(zip(CLASSES, names, strict=True))
+    images = [
+        replace(item, source=replace(item.source, label=labels[item.source.label])) for item in cohort(height=120)
+    ]
+    assert shortcut_scores(images, groups_of(images))[FILE] == pytest.approx(1, abs=0.1)
+
+
 def test_facts_that_do_not_differ_predict_nothing() -> None:
     images = cohort()
     assert shortcut_scores(images, groups_of(images)) == pytest.approx({ALL: 0.5, FILE: 0.5, PICTURE: 0.5}, abs=0.1)
