@@ -41,7 +41,8 @@ def main(settings: Settings) -> None:
     listing = read_listing(settings.dataset)
     classes = class_order(settings.dataset, listing.sources)
     tree = tree_lines(settings.dataset, listing, classes)
-    images = audit_images(dataset_root(settings.dataset), listing.sources, settings.compute)
+    follow = settings.dataset.links == "follow"
+    images = audit_images(dataset_root(settings.dataset), listing.sources, settings.compute, follow=follow)
     pairs = find_copies(images, settings.audit, settings.compute)
     images, patients = with_trusted_patients(refuse_contradictions(images, pairs), settings.dataset)
     write_quarantine(images)

@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from audited import LOCAL
 from datasets import counted, dataset, touch
 
 from bonexray.base.errors import BonexrayError
+from bonexray.dataset.source import Source
 from bonexray.dataset.sources import class_order, list_sources, read_listing, tree_lines
 from bonexray.dataset.split_names import split_named
+from bonexray.split.audit import audit_images
 
 SPLIT = [f"{split}/{label}/1.png" for split in ("train", "val", "test") for label in "ab"]
 SPLIT_COUNTS = {f"{split}/{label}": 1 for split in ("train", "val", "test") for label in "ab"}
@@ -29,7 +32,14 @@ def test_splits_go_by_the_names_that_people_use(split: str | None, names: list[s
 
 READ = {
     "debris of systems": (
-        [*SPLIT, "__MACOSX/train/a/._1.png", "@eaDir/a/1.png", ".ipynb_checkpoints/a/1.png", "train/a/Thumbs.db"],
+        [
+            *SPLIT,
+            "__MACOSX/train/a/._1.png",
+            "@eaDir/a/1.png",
+            ".ipynb_checkpoints/a/1.png",
+            "train/a/Thumbs.db",
+            "train/a/1.png:Zone.Identifier",
+        ],
         SPLIT_COUNTS,
         ["__MACOSX", "@eaDir", ".ipynb_checkpoints", "train/a/Thumbs.db"],
     ),
@@ -43,7 +53,7 @@ READ = {
         SPLIT_COUNTS,
         ["a copy of the dataset inside itself: xray"],
     ),
-    "a lone folder around the splits": ([f"xray/{path}" for path in SPLIT], SPLIT_COUNTS, []),
+    "a lone folder around the splits": (["0.png", *(f"xray/{path}" for path in SPLIT)], SPLIT_COUNTS, ["0.png"]),
     "other names of splits": (
         ["train_set/a/1.png", "train_set/b/1.png", "Hold-out/a/1.png", "dev/b/1.png"],
         {"train/a": 1, "train/b": 1, "test/a": 1, "val/b": 1},
@@ -203,7 +213,11 @@ def test_a_link_out_of_the_root_is_refused_or_followed(tmp_path: Path) -> None:
     root = linked(touch(tmp_path / "root", "a/1.png", "b/1.png"), ("c", "../elsewhere"))
     with pytest.raises(BonexrayError, match=r"^c: .*a link out of it, to .*elsewhere.*dataset\.links=follow"):
         list_sources(dataset(root))
-    assert counted(list_sources(dataset(root, links="follow"))) == {"a": 1, "b": 1, "c": 2}
+    data = dataset(root, links="follow")
+    assert counted(list_sources(data)) == {"a": 1, "b": 1, "c": 2}
+    for follow, words in ((True, "cannot identify"), (False, "a link that leaves the dataset's folder")):
+        (item,) = audit_images(root, [Source("c/1.png", "c", None, None)], LOCAL, follow=follow)
+        assert words in item.reason
 
 
 @pytest.mark.parametrize(

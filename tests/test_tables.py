@@ -178,6 +178,13 @@ def test_an_absolute_path_inside_the_root_is_read(tmp_path: Path) -> None:
     assert [source.path for source in listing.sources] == ["1.png", "deep/4.PNG"]
 
 
+def test_a_row_whose_path_begins_at_the_table_says_what_to_set(tmp_path: Path) -> None:
+    touch(tmp_path, "deep/1.png")
+    (tmp_path / "index.csv").write_text("image,label\ndeep/1.png,a\n")
+    with pytest.raises(BonexrayError, match=rf"set dataset\.root={tmp_path} if paths begin at the CSV file"):
+        list_sources(dataset(tmp_path / "deep", csv=str(tmp_path / "index.csv")))
+
+
 def test_the_names_of_splits_in_cells(tmp_path: Path) -> None:
     rows = ["image,label,set", "1.png,a, Training", "2.png,b,Hold-out", "3.png,b,nan"]
     listing = read(tmp_path, "\n".join(rows), split_column="set")

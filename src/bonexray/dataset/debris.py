@@ -100,6 +100,8 @@ def debris_file(name: str) -> str | None:
     folded = name.casefold()
     if folded.startswith("."):
         return "hidden"
+    if folded.endswith("zone.identifier"):
+        return "of Windows"
     if folded.startswith("~$") or folded.endswith("~"):
         return "of an editor"
     suffix = PurePath(folded).suffix

@@ -26,6 +26,10 @@ def folder_sources(root: Path, top: Folder, ignored: Ignored) -> list[Source]:
             class named like a split.
     """
     base = _base(top)
+    around = base
+    while around is not top and around.parent is not None:
+        around = around.parent
+        _carrying(around, ignored)
     children = _carrying(base, ignored)
     splits = {folder: split_named(folder.name) for folder in children}
     if any(splits.values()):

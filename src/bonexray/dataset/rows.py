@@ -189,7 +189,11 @@ class _Reader:
                 if path.is_relative_to(base):
                     path = path.relative_to(base)
                     break
-        if path.is_absolute() or ".." in path.parts or is_outside(self.root, self.root / path):
+        if (
+            path.is_absolute()
+            or ".." in path.parts
+            or (self.dataset.links != "follow" and is_outside(self.root, self.root / path))
+        ):
             received = f"{PurePosixPath(text)}, outside"
             raise _refused(where, f"a file inside {self.dataset.root}", received, "correct the path or remove the row")
         return path.as_posix()
@@ -220,9 +224,11 @@ class _Reader:
                 f"{len(files)}: {listed(files)}",
                 "give each image a row, and name the patient in a column for dataset.group_column",
             )
-        raise _refused(
-            where, "an image file", f"no such file: {self.root / relative}", "correct the path or remove the row"
-        )
+        beside = Path(self.name).parent
+        do = "correct the path or remove the row"
+        if is_file(beside / relative):
+            do = f"set dataset.root={beside} if paths begin at the CSV file"
+        raise _refused(where, "an image file", f"no such file: {self.root / relative}", do)
 
 
 def _refused(where: str, expected: str, received: str, do: str) -> BonexrayError:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bonexray.base.config import Section, Seed
 from bonexray.base.errors import BonexrayError
+from bonexray.dataset.settings import Name
 
 Inner = Annotated[float, Field(gt=0, lt=1)]
 CORRECT = "correct it in conf/config.yaml or with `dvc exp run -S`"
@@ -19,9 +20,9 @@ class Evaluate(Section):
     confidence: Inner = 0.95
     seed: Seed = 7
     unit: Literal["image", "patient"] = "image"
-    prevalence: dict[str, Inner] | None = None
+    prevalence: dict[Name, Inner] | None = None
     sensitivity: Inner | None = None
-    positive: str | None = None
+    positive: Name | None = None
     primary: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
 
     @field_validator("prevalence")

@@ -65,18 +65,25 @@ class AuditedImage:
     remarks: tuple[str, ...] = ()
 
 
-def audit_images(root: Path, sources: list[Source], compute: Compute) -> list[AuditedImage]:
-    """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources."""
+def audit_images(root: Path, sources: list[Source], compute: Compute, *, follow: bool = False) -> list[AuditedImage]:
+    """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources.
+
+    Args:
+        root: folder of the dataset.
+        sources: its images.
+        compute: where they are read.
+        follow: whether links out of the root are followed.
+    """
     salt = secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
-    items = [(root.resolve(), source, salt) for source in sources]
+    items = [(root.resolve(), source, salt, follow) for source in sources]
     return list(parallel_map(_examine, items, "reading", compute, threads=True))
 
 
-def _examine(root: Path, source: Source, salt: bytes) -> AuditedImage:
+def _examine(root: Path, source: Source, salt: bytes, follow: bool) -> AuditedImage:
     path, problem = root / source.path, name_problem(source.path)
     if problem:
         source = replace(source, path=escaped(source.path))
-    if is_outside(root, path):
+    if not follow and is_outside(root, path):
         return AuditedImage(source, "", "a link that leaves the dataset's folder")
     if problem:
         return AuditedImage(source, _sha256_if_readable(path), f"{problem}; rename the file")

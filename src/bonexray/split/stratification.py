@@ -63,7 +63,7 @@ def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int
             expected=f"at least {parts} patients or unrelated images, one for each split",
             received=", ".join(map(str, rare.values())),
             do=f"add images, merge them into another class ('dataset.labels={{{first}: other}}'), or leave them out "
-            f"('dataset.labels={{{first}: null}}')",
+            f"('dataset.labels={{{first}: null}}'); dataset.patients says what makes a patient",
         )
 
 
