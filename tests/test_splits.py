@@ -74,5 +74,5 @@ def test_all_rare_classes_are_named_at_once_with_what_can_be_done() -> None:
     counts = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 5]])
     with pytest.raises(BonexrayError, match=r"^classes 'b', 'c': expected at least 3 .* received 1, 1; ") as refused:
         require_enough_groups(["a", "b", "c"], counts, 3)
-    for name in ("add images", "'dataset.labels={b: other}'", "'dataset.labels={b: null}'"):
+    for name in ("add images", "'+dataset.labels={b: other}'", "'+dataset.labels={b: null}'"):
         assert name in str(refused.value)

@@ -86,5 +86,5 @@ def require_classes(dataset: Dataset, labels: set[str]) -> None:
             "dataset.classes",
             expected=f"exactly the labels of the data: {', '.join(names)}",
             received=", ".join(dataset.classes),
-            do="correct dataset.classes, or set it to null; dataset.labels={name: null} leaves a label out",
+            do="correct dataset.classes, or set it to null; +dataset.labels={name: null} leaves a label out",
         )

@@ -62,8 +62,8 @@ def require_enough_groups(classes: Sequence[str], counts: np.ndarray, parts: int
             f"class {names}" if len(rare) == 1 else f"classes {names}",
             expected=f"at least {parts} patients or unrelated images, one for each split",
             received=", ".join(map(str, rare.values())),
-            do=f"add images, merge them into another class ('dataset.labels={{{first}: other}}'), or leave them out "
-            f"('dataset.labels={{{first}: null}}'); dataset.patients says what makes a patient",
+            do=f"add images, merge them into another class ('+dataset.labels={{{first}: other}}'), or leave them out "
+            f"('+dataset.labels={{{first}: null}}'); dataset.patients says what makes a patient",
         )
 
 
