@@ -289,7 +289,7 @@ def test_summary_has_the_result_and_all_models(studies, name: str) -> None:
     study = studies(name)[0]
     text = summary_page(study)
     assert answer(study)[0] in text.replace("\\", "")
-    assert len([line for line in text.splitlines() if line.startswith("|")]) == len(study.table) + 3
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == len(study.table) + 3 + study.simulated
     assert "report.html" in text and "\n\n\n" not in text
 
 
