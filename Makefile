@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # environment until `make clean`, or until GPU=1 or GPU=0 asks for the other.
 WITH_GPU = [ "$$(uname -sm)" != "Linux x86_64" ] || nvidia-smi -L >/dev/null 2>&1
 GPU := $(or $(patsubst $(VENV)/.gpu-%,%,$(wildcard $(VENV)/.gpu-*)),$(shell { $(WITH_GPU); } && echo 1 || echo 0))
-TENSORFLOW := $(if $(filter 0,$(GPU)),./deploy/tensorflow-cpu)
+TENSORFLOW := $(if $(filter 0,$(GPU)),./deploy/cpu)
 PIP := $(if $(shell command -v uv),uv pip install -q --compile-bytecode --python $(VENV)/bin/python,\
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -51,7 +51,7 @@ clean:  ## remove the virtual environment and every cache of tools; data, models
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis src/*.egg-info logs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.txt pyproject.toml deploy/tensorflow-cpu/pyproject.toml $(VENV)/.gpu-$(GPU)
+$(READY): requirements.txt pyproject.toml deploy/cpu/pyproject.toml $(VENV)/.gpu-$(GPU)
 	@$(PIP) $(TENSORFLOW) -e .
 	@touch $@
 

@@ -166,11 +166,11 @@ def test_make_refuses_a_python_that_pip_refuses():
 
 
 def test_the_stand_in_for_tensorflow_has_its_version_and_no_modules():
-    stand_in = tomllib.loads((ROOT / "deploy/tensorflow-cpu/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stand_in = tomllib.loads((ROOT / "deploy/cpu/pyproject.toml").read_text(encoding="utf-8"))["project"]
     (pin,) = re.findall(r"^tensorflow==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     assert (stand_in["name"], stand_in["version"]) == ("tensorflow", pin)
     assert stand_in["dependencies"] == [f"tensorflow-cpu=={pin}"]
-    assert [path.name for path in (ROOT / "deploy/tensorflow-cpu").iterdir()] == ["pyproject.toml"]
+    assert [path.name for path in (ROOT / "deploy/cpu").iterdir()] == ["pyproject.toml"]
 
 
 def what_make_does(folder: Path, *arguments: str, gpu: bool = False) -> list[str]:
@@ -211,7 +211,7 @@ def test_make_installs_one_tensorflow(
         (tmp_path / f".venv/.gpu-{existing}").touch()
     lines = what_make_does(tmp_path, "repro", *arguments, gpu=gpu)
     (install,) = [line for line in lines if " install " in line]
-    assert ("./deploy/tensorflow-cpu" in install) == stand_in and install.endswith(" -e .")
+    assert ("./deploy/cpu" in install) == stand_in and install.endswith(" -e .")
     assert ("rm -rf .venv" in lines) == anew
 
 
