@@ -1,11 +1,16 @@
 """Splits and classes from the folders that people have: what is read, ignored, and refused."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from audited import LOCAL
 from datasets import counted, dataset, touch
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 
 from bonexray.base.errors import BonexrayError
 from bonexray.dataset.source import Source
@@ -248,3 +253,53 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "scandir", forbidden)
     with pytest.raises(BonexrayError, match=r"^c: expected a folder that can be read, received Permission denied"):
         list_sources(dataset(root))
+
+
+# Any folders
+
+PARTS = [
+    "train",
+    "Test",
+    "val",
+    "dev",
+    "a",
+    "A",
+    "b ",
+    "1",
+    "01",
+    "__MACOSX",
+    "images",
+    "e\u0301",
+    "x" * 90,
+    ".git",
+    "a\nb",
+    " ",
+]
+FILES = ["1.png", "2.dcm", "IM1", "notes.txt", "Thumbs.db", "._1.png", "a\rb.png"]
+
+
+@limits(max_examples=80, deadline=None)
+@given(
+    paths=st.lists(st.tuples(st.lists(st.sampled_from(PARTS), max_size=4), st.sampled_from(FILES)), max_size=9),
+    links=st.lists(
+        st.tuples(st.lists(st.sampled_from(PARTS), min_size=1, max_size=3), st.sampled_from(PARTS)), max_size=2
+    ),
+)
+def test_any_folders_give_each_image_once_or_one_line(paths: list, links: list) -> None:
+    with TemporaryDirectory() as folder:
+        root = touch(Path(folder), *("/".join([*parts, name]) for parts, name in paths))
+        for parts, target in links:
+            place = root.joinpath(*parts)
+            with suppress(OSError):  # something else is there
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(root / target)
+        data = dataset(root)
+        try:
+            listing = read_listing(data)
+        except BonexrayError as error:
+            assert "\n" not in str(error)
+            return
+        files = [os.path.realpath(root / source.path) for source in listing.sources]
+        assert len(set(files)) == len(files)
+        assert all(Path(file).is_file() for file in files)
+        assert not [line for line in tree_lines(data, listing, class_order(data, listing.sources)) if "\n" in line]
