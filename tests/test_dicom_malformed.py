@@ -112,6 +112,12 @@ DISPLAY = {
     ),
     "an empty preamble alone": (bytes(128) + bare(twelve()), FULL, "^the transfer"),
 }
+MASKED_DEEP = np.where(RNG.random((24, 32)) < 0.2, 65_535, DEEP % 60_000).astype(np.uint16)
+DISPLAY["a window that shows padding alone"] = (
+    dicom_file(MASKED_DEEP, PixelPaddingValue=65_535, WindowCenter=62_000, WindowWidth=100),
+    np.where(MASKED_DEEP == 65_535, 0, MASKED_DEEP / 65_535),
+    WINDOW,
+)
 MASKED = np.where(RNG.random((24, 32)) < 0.2, 4095, TWELVE % 4000).astype(np.uint16)
 NEGATIVE = np.where(RNG.random((24, 32)) < 0.2, -2000, SIGNED % 1000).astype(np.int16)
 # the same without a remark
