@@ -4,8 +4,8 @@ import numpy as np
 
 from bonexray.augment.settings import Augment
 from bonexray.backbones.cost import multiply_adds
-from bonexray.backbones.encoder import build_encoder
-from bonexray.backbones.weights import load_starting_weights
+from bonexray.backbones.encoder import encoder_around
+from bonexray.backbones.weights import resized
 from bonexray.base.config import StageSettings
 from bonexray.base.files import atomic_file, atomic_folder
 from bonexray.base.hashing import sha256_of
@@ -18,7 +18,7 @@ from bonexray.features.extraction import extract_features, extract_views
 from bonexray.features.published import origin
 from bonexray.features.settings import BackboneRow, Features, Weights
 from bonexray.features.starting_weights import starting_backbone
-from bonexray.runtime import prepare_runtime, start_anew
+from bonexray.runtime import prepare_runtime
 from bonexray.stage import run_stage
 
 
@@ -40,11 +40,11 @@ def main(settings: Settings, backbone: str) -> None:
     """
     row = settings.backbones[backbone].row
     prepare_runtime(seed=0, deterministic=True)
-    write_weights(settings.weights, backbone)
-    start_anew(seed=0)
     images, batch, copies = ArrayFile(IMAGES), settings.features.batch_images, settings.features.copies
-    encoder = build_encoder(backbone, images.shape[1])
-    load_starting_weights(encoder.get_layer(backbone), backbone)
+    network = starting_backbone(backbone, settings.weights, images.shape[1])
+    with atomic_file(weights_path(backbone)) as partial:
+        network.save_weights(partial)
+    encoder = encoder_around(resized(network, backbone, images.shape[1]), backbone)
     with atomic_folder(features_folder(backbone)) as folder:
         extract_features(encoder, images, folder / FEATURES, batch)
         if copies:
@@ -63,13 +63,6 @@ def main(settings: Settings, backbone: str) -> None:
             "multiply_adds": multiply_adds(encoder),
         }
         write_features_card(folder, card)
-
-
-def write_weights(settings: Weights, backbone: str) -> None:
-    """Write the starting weights of a backbone to weights/<backbone>.weights.h5."""
-    network = starting_backbone(backbone, settings)
-    with atomic_file(weights_path(backbone)) as partial:
-        network.save_weights(partial)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from small_networks import (
 )
 
 from bonexray.backbones.encoder import TORCH_STD, build_backbone, build_encoder
-from bonexray.backbones.weights import load_starting_weights
+from bonexray.backbones.weights import load_starting_weights, resized
 from bonexray.base.errors import BonexrayError
 from bonexray.data.paths import weights_path
 from bonexray.features.checkpoint import read_checkpoint
@@ -367,3 +367,14 @@ def test_weights_are_loaded_at_another_size() -> None:
     backbone = build_backbone(SMALL, 48)
     load_starting_weights(backbone, SMALL)
     assert same_weights(stored, backbone)
+
+
+@pytest.mark.parametrize("name", [SMALL, "convnext_tiny", "vit_tiny"])
+def test_a_backbone_built_for_the_images_has_the_weights_that_its_file_gives(name: str) -> None:
+    stored = starting_backbone(name, random(3))
+    stored.save_weights(weights_path(name))
+    loaded = build_backbone(name, 64)
+    load_starting_weights(loaded, name)
+    network = resized(starting_backbone(name, random(3), 64), name, 64)
+    assert network.input_shape[1:3] == (64, 64)
+    assert same_weights(loaded, network)

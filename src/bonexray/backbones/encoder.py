@@ -58,7 +58,7 @@ def build_backbone(name: str, img_px: int) -> keras.Model:
 
 
 def build_encoder(name: str, img_px: int) -> keras.Model:
-    """Build a frozen backbone with the preprocessing before it and global average pooling after it.
+    """Build a frozen backbone, with initial weights, and what belongs before and after it.
 
     Args:
         name: a key of `BACKBONES`.
@@ -67,9 +67,21 @@ def build_encoder(name: str, img_px: int) -> keras.Model:
     Returns:
         Network from grayscale images (batch, img_px, img_px, 1) in [0, 1] to features (batch, features).
     """
-    backbone = build_backbone(name, img_px)
+    return encoder_around(build_backbone(name, img_px), name)
+
+
+def encoder_around(backbone: keras.Model, name: str) -> keras.Model:
+    """Freeze a backbone, and put the preprocessing before it and global average pooling after it.
+
+    Args:
+        backbone: network that `build_backbone` built.
+        name: its key of `BACKBONES`.
+
+    Returns:
+        Network from grayscale images (batch, img_px, img_px, 1) in [0, 1] to features (batch, features).
+    """
     backbone.trainable = False
-    image = keras.Input((img_px, img_px, 1), name="image")
+    image = keras.Input((*backbone.input_shape[1:3], 1), name="image")
     features = backbone(to_convention(image, BACKBONES[name].convention))
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D(name="features")(features)

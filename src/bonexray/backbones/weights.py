@@ -14,10 +14,33 @@ def load_starting_weights(backbone: keras.Model, name: str) -> None:
         backbone: network that gets the weights, for images of any side.
         name: a key of `BACKBONES`.
     """
-    stored_px = BACKBONES[name].stored_px
-    if BACKBONES[name].multiple_of == 1 or backbone.input_shape[1] == stored_px:
+    if not _embeds_positions(name) or backbone.input_shape[1] == BACKBONES[name].stored_px:
         backbone.load_weights(weights_path(name))
         return
-    stored = build_backbone(name, stored_px)
+    stored = build_backbone(name, BACKBONES[name].stored_px)
     stored.load_weights(weights_path(name))
     builder_of(name).copy_weights(stored, backbone)
+
+
+def stored_side(name: str, img_px: int) -> int:
+    """Return a side of images for which a backbone has the weights that are stored: `img_px` if its weights fit any."""
+    return BACKBONES[name].stored_px if _embeds_positions(name) else img_px
+
+
+def resized(stored: keras.Model, name: str, img_px: int) -> keras.Model:
+    """Return a backbone with stored weights for images of another side; itself if it is built for them.
+
+    Args:
+        stored: network with the weights as they are stored.
+        name: its key of `BACKBONES`.
+        img_px: side of the images.
+    """
+    if stored.input_shape[1] == img_px:
+        return stored
+    backbone = build_backbone(name, img_px)
+    builder_of(name).copy_weights(stored, backbone)
+    return backbone
+
+
+def _embeds_positions(name: str) -> bool:
+    return BACKBONES[name].multiple_of > 1

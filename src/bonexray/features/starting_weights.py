@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from bonexray.backbones.encoder import TORCH_STD, build_backbone
+from bonexray.backbones.weights import stored_side
 from bonexray.base.errors import BonexrayError
 from bonexray.features.checkpoint import read_checkpoint
 from bonexray.features.published import origin, published_file
@@ -16,18 +17,20 @@ CHECKPOINT = ".pth"  # of PyTorch
 log = logging.getLogger("bonexray")
 
 
-def starting_backbone(name: str, settings: Weights) -> keras.Model:
-    """Build a backbone with its starting weights.
+def starting_backbone(name: str, settings: Weights, img_px: int | None = None) -> keras.Model:
+    """Build a backbone with its starting weights, which do not depend on `img_px`.
 
     Args:
         name: a key of `BACKBONES`.
         settings: source, mirror, the user's files, and the seed of random weights.
+        img_px: side of the images, at least the registry's, for which the network is built if its weights fit any side;
+            None takes the side that weights are stored for.
 
     Raises:
         BonexrayError: the file cannot be read or downloaded, has another hash, or belongs to another network.
     """
     keras.utils.set_random_seed(settings.seed)
-    backbone = build_backbone(name, BACKBONES[name].stored_px)
+    backbone = build_backbone(name, stored_side(name, img_px or BACKBONES[name].stored_px))
     start = origin(name, settings)
     if start == "own":
         _load(backbone, name, Path(settings.files[name]))
