@@ -1,11 +1,18 @@
 """The smallest difference that a test set can show has the stated power."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.stats.power import TTestPower
 
+from bonexray import check
 from bonexray.aggregate.power import assumed_error, detectable_difference, patients_needed, power_of
+from bonexray.study import load_settings
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
 @pytest.mark.parametrize("groups", [20, 36, 200])
@@ -44,3 +51,45 @@ def test_the_assumed_error_is_that_of_simulated_models() -> None:
     copies = rng.random((2, 200_000)) < np.sqrt(0.5)
     errors = [np.where(copy, shared, own) for copy, own in zip(copies, (one, other), strict=True)]
     assert np.std(errors[0].astype(int) - errors[1]) / 6 == pytest.approx(assumed_error(36), rel=0.02)
+
+
+# Before training
+
+
+GIVEN = ["train", "train", "train", "train", "val", "val", "val", "val", "test", "test", "test", "test"]
+
+
+@pytest.mark.parametrize(
+    ("simulated", "test", "subset", "folds", "given", "patients"),
+    [
+        (100, 0.2, 1.0, None, False, 20),
+        (100, 0.2, 0.5, None, False, 10),
+        (100, 0.2, 1.0, 5, False, 100),  # each fold tests others
+        (4, 0.2, 1.0, None, False, 2),
+        (None, 0.5, 1.0, None, False, 3),  # half of six
+        (None, 0.5, 1.0, None, True, 2),  # those in test of the split that came with the data
+        (None, 0.5, 1.0, 3, True, 6),
+    ],
+)
+def test_the_patients_in_test_are_known_before_training(
+    simulated, test, subset, folds, given, patients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [
+        SimpleNamespace(path=f"{n}.png", group=f"p{n // 2}", split=split if given else None)
+        for n, split in enumerate(GIVEN)
+    ]
+    monkeypatch.setattr(check, "list_sources", lambda _: sources)
+    settings = SimpleNamespace(
+        split=SimpleNamespace(folds=folds, subset=subset, ratios=SimpleNamespace(test=test)),
+        dataset=SimpleNamespace(simulated=simulated),
+        phantom=SimpleNamespace(patients=simulated),
+    )
+    assert check.test_patients(settings) == patients
+
+
+def test_check_states_what_the_test_set_can_show() -> None:
+    patients = check.test_patients(load_settings(PARAMS))
+    line = check.power_line(PARAMS)
+    smallest = detectable_difference(assumed_error(patients), patients)
+    assert f"about {patients} patients" in line
+    assert f"about {smallest:.2f} between two models named beforehand" in line

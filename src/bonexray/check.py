@@ -52,6 +52,32 @@ def dataset_lines(path: Path = PARAMS) -> list[str]:
     return tree_lines(dataset, listing, class_order(dataset, listing.sources)) if listing else []
 
 
+def power_line(path: Path = PARAMS) -> str:
+    """Return the smallest difference that the test set of a study without findings will about show."""
+    from bonexray.aggregate.power import assumed_error, detectable_difference  # SciPy, which no stage waits for here
+
+    settings = load_settings(path)
+    patients, models = test_patients(settings), len(settings.models) + len(settings.aggregate.ensembles)
+    pairs = models * (models - 1) // 2
+    one, any_two = (detectable_difference(assumed_error(patients), patients, tests) for tests in (1, pairs))
+    return (
+        f"about {patients} patients in test: with 80 % power they show a difference in balanced accuracy of about "
+        f"{min(one, 1):.2f} between two models named beforehand (evaluate.primary), and of {min(any_two, 1):.2f} between any "
+        f"two of {models}"
+    )
+
+
+def test_patients(settings: Settings) -> int:
+    """Return about how many patients will be in test, at least 2; a split that came with the data is kept."""
+    share = settings.split.subset * (1 if settings.split.folds else settings.split.ratios.test)
+    if settings.dataset.simulated:
+        return max(2, round(settings.phantom.patients * share))
+    sources = list_sources(settings.dataset)
+    groups = {source.group or source.path for source in sources}
+    given = {source.group or source.path for source in sources if source.split == "test"}
+    return max(2, len(given) if given and not settings.split.folds else round(len(groups) * share))
+
+
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
     """Yield problems of the dataset and the weights files of a study in a folder."""
     files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv") and path}

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command()
 def check() -> None:
     """Check settings, dataset, image sizes and weights files; print the dataset as understood, and one line per problem."""
-    from bonexray.check import all_findings, dataset_lines
+    from bonexray.check import all_findings, dataset_lines, power_line
 
     for line in dataset_lines():
         typer.echo(line)
@@ -23,6 +23,7 @@ def check() -> None:
         typer.echo(str(finding), err=True)
     if findings:
         raise typer.Exit(1)
+    typer.echo(power_line())
     typer.echo("check: no problems in settings, dataset, models and weights")
 
 
