@@ -287,3 +287,30 @@ def test_after_an_epoch_inference_and_training_agree_on_the_training_images(tmp_
             layer.rate = 0.0
     training = keras.ops.convert_to_numpy(network(images, training=True))
     assert np.abs(inference - training).mean() < 0.01
+
+
+class Counted(keras.layers.Layer):
+    """A layer that counts how often Python calls it; a compiled network calls it once for inputs of a kind."""
+
+    calls = 0
+
+    def call(self, x):
+        """Return the input."""
+        Counted.calls += 1
+        return x
+
+
+def test_statistics_are_estimated_by_a_compiled_pass_with_the_same_bytes_in_every_run(tmp_path: Path) -> None:
+    def run() -> tuple[list[np.ndarray], list[int]]:
+        keras.utils.set_random_seed(7)
+        entry, calls = keras.Input((3,)), []
+        x = keras.layers.BatchNormalization()(Counted()(keras.layers.Dense(8)(entry)))
+        network = keras.Model(entry, keras.layers.Dense(3, "softmax")(keras.layers.Dropout(0.3)(x)))
+        train, val = (batches_of(FEATURES, LABELS, rows) for rows in (np.arange(24), np.arange(24, 36)))
+        phase = Phase("network", 4, 0.01)
+        fit(network, train, val, None, SETTINGS, phase, tmp_path / BEST, lambda *_: calls.append(Counted.calls))
+        return network.get_weights(), calls
+
+    (first, calls), (again, _) = run(), run()
+    assert calls[0] < 6 and calls == [calls[0]] * 4, "no pass in Python after the first epoch"
+    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))

@@ -113,6 +113,18 @@ def gpus() -> list[str]:
     return [name for name in keras.distribution.list_devices() if name.startswith(("gpu", "cuda"))]
 
 
+def compiled(function: Callable) -> Callable:
+    """Return a function of tensors as one graph, which runs faster, on Keras's TensorFlow backend; as it is on others.
+
+    Python values that the function reads, such as a layer's momentum, are those of its first call with inputs of a kind.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, reduce_retracing=True)
+
+
 def gradients(function: Callable[[list], object], inputs: list) -> list:
     """Return the gradients of the sum of a function's values, on Keras's TensorFlow or JAX backend.
 

@@ -1,12 +1,15 @@
 """Statistics of batch normalisation, estimated anew on the training images before each validation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import keras
 import numpy as np
 
+from bonexray.runtime import compiled
 from bonexray.train.batches import Batches
+
+Normalise = Callable[[object], None]
 
 
 class Reestimate(keras.callbacks.Callback):
@@ -24,14 +27,31 @@ class Reestimate(keras.callbacks.Callback):
     def __init__(self, train: Batches) -> None:
         super().__init__()
         self._train = train
+        self._normalise: Normalise | None = None
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Estimate the statistics, which validation and the checkpoint after it then use."""
-        reestimate(self.model, self._train)
+        self._normalise = self._normalise or normalisation_of(self.model)  # compiled once a training
+        reestimate(self.model, self._train, self._normalise)
 
 
-def reestimate(network: keras.Model, train: Batches) -> None:
-    """Set the statistics of all batch normalisation that learns to the mean and variance over the batches."""
+def normalisation_of(network: keras.Model) -> Normalise:
+    """Return a pass of one batch that updates the statistics, compiled at its first call."""
+
+    def normalise(inputs: object) -> None:
+        network(inputs, training=True)
+
+    return compiled(normalise)
+
+
+def reestimate(network: keras.Model, train: Batches, normalise: Normalise) -> None:
+    """Set the statistics of all batch normalisation that learns to the mean and variance over the batches.
+
+    Args:
+        network: the network.
+        train: the training batches.
+        normalise: result of `normalisation_of` for the network, the same in every call.
+    """
     layers = [layer for layer in _all_layers(network, keras.layers.BatchNormalization) if layer.trainable]
     if not layers:
         return
@@ -39,7 +59,7 @@ def reestimate(network: keras.Model, train: Batches) -> None:
     with _of_one_batch(network, layers):
         for number in range(len(train)):
             inputs, targets = train[number]
-            network(inputs, training=True)
+            normalise(inputs)
             images += len(targets)
             for index, layer in enumerate(layers):
                 mean, variance = (
