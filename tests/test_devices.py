@@ -42,12 +42,14 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from pathlib import Path
 from cohorts import lay_out_backbone, lay_out_images, numbers, trained, with_settings
 from bonexray import runtime
+from bonexray.train import candidates
 from bonexray.train.fit import probabilities
 
 names = [device.name for device in tf.config.list_logical_devices("CPU")]
 assert len(names) == devices
 runtime.gpus = lambda: names if devices > 1 else []
 runtime.prepare_runtime(7, deterministic=True)
+candidates.RATES = (1.0,)  # with two decays, enough to see that each begins anew on every device
 os.chdir(folder)
 lay_out_images(32, rows)
 lay_out_backbone("mobilenet_v2")
