@@ -53,7 +53,7 @@ class Shown:
         if not stages or seconds is None:
             return ""
         own = self.durations.of(self.stage) or 0 if self.stage else 0
-        return f"about {words(seconds - min(time.monotonic() - self.began, own))} left"
+        return f"about {words(max(seconds - min(time.monotonic() - self.began, own), 1))} left"
 
 
 class _Left(ProgressColumn):
