@@ -145,6 +145,8 @@ BAD = {
     "more bits stored than there are": (dicom_file(GRAY, BitsStored=12), "^DICOM of 12 bits in 8; at most"),
     "no palette": (dicom_file(GRAY, PhotometricInterpretation="PALETTE COLOR"), "palette cannot be applied"),
     "a name for a colour": (dicom_file(GRAY, PhotometricInterpretation=SECRET_ID), "is not gray, palette, RGB or YBR"),
+    "one sample in colour": (dicom_file(GRAY, PhotometricInterpretation="RGB"), "^DICOM of 1 samples .* RGB$"),
+    "four samples": (dicom_file(RGB, SamplesPerPixel=4), "^DICOM of 4 samples for each pixel"),
     "no lossless JPEG": (dicom_file(GRAY, uid.JPEGLosslessSV1), r"decoded \(JPEG Lossless"),
     "no JPEG-LS": (dicom_file(GRAY, uid.JPEGLSLossless), r"decoded \(JPEG-LS"),
     "JPEG 2000 of many components": (dicom_file(GRAY, uid.JPEG2000MC), "unsupported transfer syntax: .*gdcmconv --raw"),

@@ -137,8 +137,12 @@ def _require_one_frame(header: Dataset) -> str:
             f"DICOM of {header.BitsStored} bits in {header.BitsAllocated}; at most all bits of 1, 8, 16, 32 or 64 expected"
         )
     mode = header.PhotometricInterpretation
-    if mode not in {1: (*GRAY, PALETTE), 3: COLOUR}.get(header.SamplesPerPixel, ()):
+    if mode not in (*GRAY, PALETTE, *COLOUR):
         raise UnreadableImage("DICOM whose photometric interpretation is not gray, palette, RGB or YBR")
+    if (samples := header.SamplesPerPixel) != (3 if mode in COLOUR else 1):
+        raise UnreadableImage(
+            f"DICOM of {samples} samples for each pixel, unlike its photometric interpretation {mode}"
+        )
     return str(mode)
 
 
