@@ -89,6 +89,7 @@ DISPLAY = {
         RESCALING,
     ),
     "an empty modality table": (twelve(ModalityLUTSequence=lookup_table(0, 8, [])), FULL, RESCALING),
+    "a modality table of one value": (twelve(ModalityLUTSequence=lookup_table(0, 8, [9] * 4096)), FULL, RESCALING),
     "an inverse presentation": (twelve(PresentationLUTShape="INVERSE"), 1 - FULL, "^MONOCHROME2 with an inverse"),
     "no HighBit": (twelve(HighBit=None), FULL, "^HighBit missing or impossible"),
     "an impossible HighBit": (twelve(HighBit=3), FULL, "^HighBit missing or impossible"),

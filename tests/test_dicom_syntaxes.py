@@ -167,6 +167,11 @@ FILES = {
     ),
     "real numbers": (real(REALS.astype(np.float32), "FloatPixelData"), stretched(REALS), False),
     "real numbers of 64 bits": (real(REALS, "DoubleFloatPixelData"), stretched(REALS), False),
+    "real numbers, some missing": (
+        real(np.where(REALS > 40, np.nan, REALS), "DoubleFloatPixelData"),
+        np.where(REALS > 40, 0, stretched(np.minimum(REALS, REALS[REALS <= 40].max()))),
+        False,
+    ),
     "1 bit": (
         dicom_file(BITS, BitsAllocated=1, BitsStored=1, PixelData=np.packbits(BITS, bitorder="little").tobytes()),
         BITS,

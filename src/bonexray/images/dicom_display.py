@@ -68,7 +68,9 @@ def _modality(
     if sequence := header.get("ModalityLUTSequence"):
         try:
             values, top = _looked_up(stored, sequence[0], header)
-            return values, (0.0, top)
+            if np.ptp(values[seen]) > 0:
+                return values, (0.0, top)
+            malformed.add("ModalityLUTSequence")
         except Exception:
             malformed.add("ModalityLUTSequence")
     elif "RescaleSlope" in header and "RescaleIntercept" in header:
@@ -96,7 +98,7 @@ def _contrast(
 ) -> np.ndarray:
     """Return float64 in [0, 1]: values in the first lookup table or window that shows something, else in their range."""
     for pixels in _views(values, header):
-        if pixels is not None and np.isfinite(pixels).all() and np.ptp(pixels[seen]) >= _LEAST_CONTRAST:
+        if pixels is not None and np.isfinite(pixels[seen]).all() and np.ptp(pixels[seen]) >= _LEAST_CONTRAST:
             return np.clip(pixels, 0, 1)
         malformed.add("WindowWidth")
     if malformed & {"VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"}:
@@ -168,8 +170,10 @@ def _looked_up(values: np.ndarray, table: Dataset, header: Dataset) -> tuple[np.
 
 
 def _padding(raw: np.ndarray, stored: np.ndarray, header: Dataset) -> np.ndarray:
-    """Return bool (height, width), where pixels are padding; its value may be written signed or unsigned."""
-    if "PixelPaddingValue" not in header or raw.dtype.kind not in "iu":
+    """Return bool (height, width), where pixels are padding or not finite; its value may be written signed or unsigned."""
+    if raw.dtype.kind == "f":
+        return ~np.isfinite(raw)
+    if "PixelPaddingValue" not in header:
         return np.zeros(raw.shape, dtype=bool)
     ends = [int(header.get(name, header.PixelPaddingValue)) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     low, high = sorted(_wrapped(end, raw.dtype.itemsize * 8, raw.dtype.kind == "i") for end in ends)
