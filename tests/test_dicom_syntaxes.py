@@ -59,7 +59,7 @@ def real(values: np.ndarray, keyword: str) -> bytes:
     whole = ("PixelData", "BitsStored", "HighBit", "PixelRepresentation")
     bits = values.dtype.itemsize * 8
     return dicom_file(
-        values.astype(np.uint16), **dict.fromkeys(whole), BitsAllocated=bits, **{keyword: values.tobytes()}
+        np.zeros(values.shape, np.uint16), **dict.fromkeys(whole), BitsAllocated=bits, **{keyword: values.tobytes()}
     )
 
 
