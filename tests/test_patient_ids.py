@@ -113,6 +113,11 @@ def test_an_image_that_the_column_leaves_out_keeps_its_patient() -> None:
     assert groups_of(with_trusted_patients(images, data)[0]).tolist() == [0, 1, 1]
 
 
+def test_headers_that_name_no_patient_are_reported() -> None:
+    _, notes = with_trusted_patients([image("1"), image("2")], dataset(Path(), patients="header"))
+    assert "no file has a patient ID" in notes[0]
+
+
 def test_images_that_cannot_be_used_are_no_evidence() -> None:
     images = [image(str(n), CLASSES[n % 2], patient="7") for n in range(4)]
     images = [replace(item, reason="empty file" if n % 2 else None) for n, item in enumerate(images)]

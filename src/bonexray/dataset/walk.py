@@ -62,11 +62,9 @@ class Folder:
 
     def paths(self) -> list[str]:
         """Return the paths, relative to the root, of all files in it and below."""
-        return [f"{prefix}{name}" for prefix, names in self._listings() for name in names]
-
-    def _listings(self) -> Iterator[tuple[str, list[str]]]:
-        for folder in self.below():
-            yield (f"{folder.path}/" if folder.parent else ""), folder.files
+        return [
+            "/".join([*parts, name]) for folder in self.below() for parts in [folder.parts] for name in folder.files
+        ]
 
 
 class Ignored:

@@ -32,7 +32,9 @@ def with_trusted_patients(images: Sequence[AuditedImage], dataset: Dataset) -> t
     for key, evidence in _placeholders(images).items():
         trusted = [replace(item, patient=None) if item.patient == key else item for item in trusted]
         notes.append(f"one patient ID is a placeholder and groups none of its files: it stands in {evidence}")
-    if notes and not dataset.group_column:
+    if dataset.patients == "header" and not any(item.patient or item.placeholder for item in images):
+        notes.append(f"dataset.patients=header, but no file has a patient ID; {ADVICE}")
+    elif notes and not dataset.group_column:
         notes.append(f"the patients of these files are unknown; {ADVICE}")
     if dataset.group_column and dataset.patients is None:
         trusted = [replace(item, patient=None) if item.source.group else item for item in trusted]
