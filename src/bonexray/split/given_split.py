@@ -48,7 +48,7 @@ def split_sentence(changes: Changes, policy: str) -> str:
         return f"{_start(WHAT)} is kept: {_listed(changes, SPLITS)}{_lost(changes)}."
     moves = [
         f"{counts[other]} of {counts['images']} images of {split} moved to {other}, {_why(changes, split, other, policy)}"
-        for split, counts in changes.items()
+        for split, counts in reversed(list(changes.items()))  # what became of test comes first
         for other in SPLITS
         if other != split and counts[other]
     ]
