@@ -2,7 +2,7 @@
 
 Uses the phantom cohort, whose clean originals are known, or with --images FOLDER any images, to which noise is added.
 Writes metrics/filters.csv, reports/filters.md and reports/filters.png, and with --into docs/denoising.md the table into that
-page. Seconds per megapixel refer to one core of this machine; PSNR and SSIM do not depend on the machine.
+page. Seconds per megapixel are processor time of this machine; PSNR and SSIM do not depend on the machine.
 """
 
 import argparse
@@ -76,9 +76,9 @@ def measure(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[pd.DataFrame, d
             )
         )
         work(pairs[0][1])  # imports do not count
-        start = time.perf_counter()
+        start = time.process_time()
         after = [work(noisy) for _, noisy in progress(pairs, name, len(pairs))]
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         scores = [
             [(score(c, n), score(c, a)) for (c, n), a in zip(pairs, after, strict=True)] for score in (psnr_db, ssim)
         ]

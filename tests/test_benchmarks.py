@@ -18,6 +18,7 @@ SMALL = {
     "denoise": ["--images", "2", "--px", "48"],
     "audit": ["--images", "70", "--planted", "0.2"],
     "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36", "--truths", "0.98"],
+    "engines": ["--engines", "bm3d", "--count", "2", "--px", "48"],
     "filters": ["--count", "2", "--px", "48"],
     "predict": ["compact_cnn", "--images", "40", "--px", "32", "--rounds", "1"],
 }
@@ -81,6 +82,19 @@ def test_every_filter_is_measured_and_drawn(tmp_path: Path) -> None:
     assert found.strip() in page.read_text()
     with Image.open(tmp_path / "reports" / "filters.png") as gallery:
         assert gallery.width > 1.5 * gallery.height
+
+
+def test_every_profile_of_the_comparison_is_measured_and_earlier_rows_are_kept(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- engines: written by `engines.py` -->\n<!-- end of engines -->\n")
+    earlier = {"engine": "bmnd", "profile": "np", "images": "phantoms", "px": 48, "n": 2, "psnr_db": 30.0}
+    (tmp_path / "metrics").mkdir()
+    pd.DataFrame([earlier | {"ssim": 0.5, "seconds": 1.0}]).to_csv(tmp_path / "metrics" / "engines.csv", index=False)
+    found = printed("engines", "--out", str(tmp_path), "--into", str(page))
+    table = pd.read_csv(tmp_path / "metrics" / "engines.csv")
+    assert list(zip(table["engine"], table["profile"], strict=True)) == [("bm3d", "lc"), ("bm3d", "np"), ("bmnd", "np")]
+    assert (table["seconds"] > 0).all()
+    assert found.strip() in page.read_text()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")

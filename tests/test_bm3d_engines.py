@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bonexray.base.errors import BonexrayError
@@ -40,7 +41,8 @@ def phantoms(count: int, px: int) -> list[SimulatedRadiograph]:
 
 
 def mean_psnr_db(engine: str, count: int, px: int) -> float:
-    return float(np.mean([psnr_db(p.clean, bm3d(p.noisy, None, engine=engine)) for p in phantoms(count, px)]))
+    filtered = [bm3d(p.noisy, None, engine=engine, profile="np") for p in phantoms(count, px)]
+    return float(np.mean([psnr_db(p.clean, f) for p, f in zip(phantoms(count, px), filtered, strict=True)]))
 
 
 @pytest.fixture
@@ -123,6 +125,34 @@ def test_an_engine_that_is_unknown_or_cannot_do_it_is_refused(
 def test_an_absent_package_is_named_before_any_image_is_read(engine: str, tmp_path: Path, absent: None) -> None:
     with pytest.raises(BonexrayError, match=rf"expected the package {engine}, received not installed; pip install"):
         denoise_images(tmp_path, {"a": "gone.png"}, tmp_path, settings(engine=engine), LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("options", "profile"),
+    [
+        ({}, "lc"),
+        ({"profile": "np"}, "np"),
+        ({"engine": "bmnd"}, "np"),
+        ({"engine": "bm3dornl"}, "np"),
+        ({"device": "gpu"}, "np"),
+    ],
+)
+def test_the_profile_is_the_first_that_the_package_has(
+    options: dict[str, str], profile: str, present: dict[str, str]
+) -> None:
+    assert options_of(settings(**options))["profile"] == profile
+
+
+def test_the_default_profile_costs_less_than_half_of_the_normal_one_and_is_nearly_as_good() -> None:
+    """As measured by `benchmarks/engines.py`."""
+    measured = pd.read_csv(Path(__file__).parents[1] / "metrics" / "engines.csv").set_index(["images", "profile"])
+    bm3d_rows = measured[measured["engine"] == "bm3d"]
+    default = str(options_of(settings())["profile"])
+    for images in ("phantoms", "X-rays"):
+        normal, chosen = bm3d_rows.loc[(images, "np")], bm3d_rows.loc[(images, default)]
+        assert chosen["seconds"] < normal["seconds"] / 2
+        assert chosen["psnr_db"] > normal["psnr_db"] - 0.35
+        assert chosen["ssim"] > normal["ssim"] - 0.01
 
 
 def test_the_default_engine_needs_no_other(absent: None) -> None:

@@ -62,8 +62,8 @@ def overrides() -> Iterator[tuple[str, str]]:
 # What is generated
 
 
-def filters_benchmark():
-    spec = importlib.util.spec_from_file_location("filters_benchmark", ROOT / "benchmarks/filters.py")
+def benchmark_of(name: str):
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", ROOT / f"benchmarks/{name}.py")
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
     return benchmark
@@ -97,13 +97,21 @@ def test_the_readme_has_the_best_the_chosen_and_the_baseline():
 
 def test_the_filters_are_those_in_metrics():
     measured = pd.read_csv(ROOT / "metrics/filters.csv")
-    table = filters_benchmark().markdown(measured, "phantoms of 128 px")
+    table = benchmark_of("filters").markdown(measured, "phantoms of 128 px")
     assert section("docs/denoising.md", "filters") == table, (
         "run `python benchmarks/filters.py --into docs/denoising.md`"
     )
     assert table in (ROOT / "reports/filters.md").read_text(encoding="utf-8")
     best = measured.sort_values("psnr_after_db", ascending=False)["filter"]
     assert list(best[:2]) == ["bm3d", "nlm"]  # "`nlm` comes closest to it"
+
+
+def test_the_engines_are_those_in_metrics(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # engines.py takes its images from filters.py
+    table = benchmark_of("engines").markdown(pd.read_csv(ROOT / "metrics/engines.csv"))
+    assert section("docs/denoising.md", "engines") == table, (
+        "run `python benchmarks/engines.py --into docs/denoising.md`"
+    )
 
 
 def test_the_models_are_those_of_the_registry():

@@ -18,9 +18,9 @@ import numpy as np
 from bonexray.base.errors import BonexrayError
 
 EngineName = Literal["bm3d", "bmnd", "bm3dornl"]
-Profile = Literal["np", "lc", "vn", "high"]
+Profile = Literal["lc", "np", "vn", "high"]
 
-_PROFILES = {"np": "BM3DProfile", "lc": "BM3DProfileLC", "vn": "BM3DProfileVN", "high": "BM3DProfileHigh"}
+_PROFILES = {"lc": "BM3DProfileLC", "np": "BM3DProfile", "vn": "BM3DProfileVN", "high": "BM3DProfileHigh"}
 _STEP_PX, _MATCHES = 3, 32  # of the normal profile
 _ORNL_STRENGTH = 0.85  # of sigma: bm3dornl smooths more than bm3d; chosen on phantoms of a seed that no test uses
 _ONE_AT_A_TIME = threading.Lock()  # Numba's threads on macOS take one caller at a time
@@ -34,7 +34,7 @@ class Engine:
         run: (pixels, sigma, profile) to pixels; float32 (height, width) of any range, and sigma above 0 in its units.
         libraries: the packages that the result depends on; the first is the engine.
         licence: of the package.
-        profiles: that the package has.
+        profiles: that the package has; the first is the default.
         needs: what installs it.
     """
 

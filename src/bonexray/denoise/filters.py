@@ -50,7 +50,7 @@ def bm3d(
     pixels: np.ndarray,
     sigma: float | None,
     *,
-    profile: Profile = "np",
+    profile: Profile | None = None,
     device: Literal["cpu", "gpu"] = "cpu",
     engine: EngineName = "bm3d",
 ) -> np.ndarray:
@@ -59,7 +59,8 @@ def bm3d(
     Args:
         pixels: float32 (height, width) in [0, 1].
         sigma: of the noise; None estimates it.
-        profile: of `bm3d`: `np` normal, `lc` low complexity, `vn` very noisy, `high` high quality.
+        profile: of `bm3d`: `lc` low complexity, `np` normal, `vn` very noisy, `high` high quality; None takes `lc` for
+            `bm3d`, which is nearly as good as `np` in a third of the time (`benchmarks/engines.py`), and `np` otherwise.
         device: `gpu` uses another package, which has only the normal profile; see `gpu.py`.
         engine: package that filters on the processor; all but `bm3d` have only the normal profile; see `bm3d_engines.py`.
 
@@ -71,7 +72,7 @@ def bm3d(
         return pixels
     if device == "gpu":
         return _clipped(bm3d_on_gpu(pixels, sigma))
-    return _clipped(ENGINES[engine].run(pixels, sigma, profile))
+    return _clipped(ENGINES[engine].run(pixels, sigma, profile or default_profile(engine, device)))
 
 
 def median(pixels: np.ndarray, sigma: float | None, *, window_px: Count = 3) -> np.ndarray:
@@ -259,8 +260,14 @@ def options_of(settings: Denoise) -> dict[str, object]:
             do="correct it, or omit it",
         ) from None
     if settings.method == "bm3d":
+        options["profile"] = options["profile"] or default_profile(options["engine"], options["device"])
         _require_bm3d(**options)
     return options
+
+
+def default_profile(engine: str, device: str) -> str:
+    """Return the profile of BM3D that is used if the options name none."""
+    return ENGINES[engine].profiles[0] if device == "cpu" else "np"
 
 
 def _require_bm3d(profile: str, device: str, engine: str) -> None:
