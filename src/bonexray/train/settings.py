@@ -24,7 +24,7 @@ class Train(HeadSettings):
     focal_gamma: Annotated[float, Field(ge=0)] = 2.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["balanced", "none"] = "balanced"
-    epochs: Count = 25
+    epochs: Count = 15
     batch_images: Count = 16
     optimizer: Literal["adam", "adamw", "adamax"] = "adam"
     learning_rate: Positive = 1e-3
@@ -34,7 +34,7 @@ class Train(HeadSettings):
     lr_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     lr_patience: Count = 4
     min_lr: Annotated[float, Field(ge=0)] = 1e-5
-    patience: Count = 8
+    patience: Count = 5
     mixed_precision: bool = False
     deterministic: bool = True
     repeats: Count = 1
