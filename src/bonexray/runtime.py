@@ -7,6 +7,7 @@ import ctypes
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -167,7 +168,7 @@ def _keep_freed_memory() -> None:
     The buffers of a step are large, so glibc maps them anew and the system clears their pages at every step, which takes
     a third of the time of a small network. Other C libraries lack `mallopt` and are left as they are.
     """
-    library = ctypes.CDLL(None)
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(library, "mallopt"):
         for option, value in MALLOC_OPTIONS.items():
             library.mallopt(option, value)
