@@ -90,8 +90,6 @@ def test_texture_has_26_numbers_and_ignores_brightness_in_its_gradients() -> Non
 def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     lay_out_images(PX, 60)
-    Path("src/bonexray").mkdir(parents=True)
-    Path("src/bonexray/descriptors").symlink_to(ROOT / "src/bonexray/descriptors")
     return tmp_path
 
 

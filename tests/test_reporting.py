@@ -266,7 +266,7 @@ def experiment(method: str | None, state: str | None = "Success", prefix: str = 
 def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
     table = filter_grid(
         [
-            experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4),
+            experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4, texture=0.9),
             experiment("median", prefix="metrics/models.json:", vgg16=0.7, alexnet=None),
             experiment("bm3d", vgg16=0.1),
             experiment("tv", state="Running", vgg16=1.0),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bonexray.aggregate.table import chosen_on_validation
 from bonexray.data.scores import PREFIX
+from bonexray.registry import BASELINES
 
 FILTERS = Path("reports/benchmark_results.csv")
 VALIDATION = {
@@ -96,11 +97,13 @@ def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def _models(experiment: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:
-    """Return the models of an experiment that have a score on validation, each with the scores of the table."""
+    """Return the networks of an experiment that have a score on validation, each with the scores of the table."""
     models = []
     for key in experiment:
         match = _MODEL.fullmatch(key)
-        if not match or match[2].startswith(PREFIX):  # ensembles stood among the models before 0.2.0
+        if (
+            not match or match[2].startswith(PREFIX) or match[2] in BASELINES
+        ):  # before 0.2.0, ensembles stood among them
             continue
         scores = {name: experiment.get(f"{match[1]}{name}") for name in NAMES}
         if all(isinstance(scores[name], int | float) for name in CHOICE):

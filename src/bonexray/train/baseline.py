@@ -4,6 +4,7 @@ import logging
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -74,9 +75,13 @@ def describe_images(name: str, images: ArrayFile) -> pd.DataFrame:
         name: a key of `BASELINES`.
         images: prepared images, float (images, px, px) in [0, 1].
     """
-    describe = import_module(f"bonexray.descriptors.{name}").describe
+    describe = _descriptor(name).describe
     rows = progress((describe(images[number]) for number in range(len(images))), f"describing by {name}", len(images))
     return pd.DataFrame(rows)
+
+
+def _descriptor(name: str) -> ModuleType:
+    return import_module(f"bonexray.descriptors.{name}")
 
 
 def _fit(
@@ -105,7 +110,7 @@ def _card(
         "starts_from": NUMBERS,
         "backbones": {},
         "manifest_sha256": sha256_of(MANIFEST),
-        "inputs_sha256": {str(path): sha256_of(path) for path in (IMAGES, Path(row.inputs[0]))},
+        "inputs_sha256": {str(IMAGES): sha256_of(IMAGES), row.inputs[0]: sha256_of(Path(_descriptor(name).__file__))},
         "train": {"class_weights": options.class_weights},
     }
     runs = [asdict(run) for run in runs_of(manifest, options.repeats)]
