@@ -154,7 +154,9 @@ def test_no_number_of_a_test_image_changes_the_coefficients(cohort: Path) -> Non
 
 def test_a_baseline_is_trained_in_every_fold_and_repeat(cohort: Path) -> None:
     manifest = read_manifest()
-    manifest.assign(fold=[str(1 + n // 3 % 3) for n in range(len(manifest))]).to_csv("data/split/manifest.csv", index=False)
+    manifest.assign(fold=[str(1 + n // 3 % 3) for n in range(len(manifest))]).to_csv(
+        "data/split/manifest.csv", index=False
+    )
     train_baseline("brightness", row("brightness"), with_settings(repeats=2), Recorder())
     rows, answers = read_predictions(model_folder("brightness") / PREDICTIONS, CLASSES)
     assert len(rows) == 2 * 3 * len(manifest)

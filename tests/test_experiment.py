@@ -95,9 +95,13 @@ def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
         ("features", "mobilenet_v2"),
         ("train", "compact_cnn"),
         ("train", "mobilenet_v2"),
+        ("train", "texture"),
+        ("train", "brightness"),
         ("evaluate",),
         ("explain", "compact_cnn"),
         ("explain", "mobilenet_v2"),
+        ("explain", "texture"),
+        ("explain", "brightness"),
         ("aggregate",),
         ("report",),
     ]
@@ -147,7 +151,10 @@ def test_a_stage_alone_returns_what_it_found(folder):
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (("train", "vgg16"), "expected one of train@compact_cnn, train@mobilenet_v2, received"),
+        (
+            ("train", "vgg16"),
+            "expected one of train@compact_cnn, train@mobilenet_v2, train@texture, train@brightness, received",
+        ),
         (("train",), "expected one of train@compact_cnn"),
         (("split", "vgg16"), "expected one of split, received"),
         (("weights", "mobilenet_v2"), "expected one of phantom, split, denoise, .*, report, received"),

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from bonexray import XRayClassifier
 from bonexray.base.errors import BonexrayError
 from bonexray.experiment.keys import KNOWN, QUICK, SHORT
+from bonexray.registry import BASELINE, BASELINES, MODEL_NAMES
 
 ROOT = Path(__file__).parents[1]
 OURS = {  # config to setting and value
@@ -57,8 +58,8 @@ def test_a_subset_may_be_asked_for_by_true_or_by_its_share(value, share):
     ],
 )
 def test_models_go_by_their_names_and_titles(value, names):
-    assert list(setting("models", models=value)) == names
-    assert len(setting("models", models="all")) == len(setting("models")) == 19
+    assert list(setting("models", models=value)) == [*names, *BASELINES]
+    assert list(setting("models", models="all")) == list(setting("models")) == list(MODEL_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,9 @@ def test_models_go_by_their_names_and_titles(value, names):
 def test_any_other_setting_goes_by_its_name(config, name, expected):
     config = {"dataset": "folder", **config} if "dataset.root" in config else config
     value = setting(name, **config)
-    assert ({model: row.mode for model, row in value.items()} if name == "models" else value) == expected
+    if name == "models":
+        value = {model: row.mode for model, row in value.items() if row.mode != BASELINE}
+    assert value == expected
 
 
 def test_every_setting_of_conf_has_its_name():
