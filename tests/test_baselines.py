@@ -219,6 +219,7 @@ def test_the_table_says_whether_a_network_beats_the_baseline(low: float, high: f
     (sentence,) = baseline_sentences(table, headline)
     assert sentence.startswith(f"{verb} texture baseline (0.800): difference")
     assert beats_baseline(ends) is beats
+    assert beats_baseline({"kind": "baseline", **ends}), "a baseline is not held against another"
     assert bool(baseline_notes([ends], headline)) is not beats
     assert baseline_sentences(table, {"model": "vgg16"}) == []
 

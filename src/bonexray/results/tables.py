@@ -90,8 +90,9 @@ def baseline_of(headline: Mapping[str, object]) -> str:
 
 
 def beats_baseline(row: Mapping[str, object]) -> bool:
-    """Return whether the interval of a model's difference from the best baseline lies above 0, or there is none."""
-    return missing(row.get("above_baseline_low")) or row["above_baseline_low"] > 0
+    """Return whether the interval of a model's difference from the best baseline lies above 0; True for baselines."""
+    low = row.get("above_baseline_low")
+    return row.get("kind") == "baseline" or missing(low) or low > 0
 
 
 def baseline_notes(rows: Sequence[Mapping[str, object]], headline: Mapping[str, object]) -> list[str]:
