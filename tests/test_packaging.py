@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 import bonexray
 from bonexray.base.errors import BonexrayError
+from bonexray.registry import BASELINES
 from bonexray.resources import resource_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,9 +84,9 @@ import bonexray
 study = XRayClassifier(config={"models": ["vgg16"], "preset": "smoke"}, folder="study")
 print(bonexray.__file__, *study.settings.models, Predictor.__name__, sep="\\n")
 """
-    file, model, predictor = run_python(code, tmp_path, installed).split()
+    file, model, *baselines, predictor = run_python(code, tmp_path, installed).split()
     assert Path(file) == installed / "bonexray/__init__.py"
-    assert (model, predictor) == ("vgg16", "Predictor")
+    assert (model, baselines, predictor) == ("vgg16", list(BASELINES), "Predictor")
 
 
 def test_an_installed_stage_runs_and_its_refusal_comes_back(installed, tmp_path):
