@@ -83,7 +83,7 @@ def test_a_split_that_is_all_quarantined_is_refused() -> None:
 def test_the_change_is_the_first_line_of_the_audit() -> None:
     images = copied(copies=2, own=3)
     changes = split_changes(images, built(images, settings()))
-    page = audit_page({**COUNTS, "given_split": changes}, [], "regroup", ["a note"])
+    page = audit_page({**COUNTS, "given_split": changes}, [], "regroup", {}, ["a note"])
     assert page.splitlines()[2] == f"**{split_sentence(changes, 'regroup')}**"
     assert "a note" in page
-    assert "came with the data" not in audit_page(COUNTS, [], "regroup")
+    assert "came with the data" not in audit_page(COUNTS, [], "regroup", {})

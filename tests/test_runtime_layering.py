@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "networks": {"data", "backbones"},
     "features": {"data", "augment", "backbones"},
     "train": {"data", "augment", "backbones", "networks", "descriptors"},
-    "evaluate": {"data"},
+    "evaluate": {"data", "dataset"},
     "aggregate": {"data", "evaluate"},
     "explain": {"data", "backbones", "networks"},
     "figures": {"data", "evaluate", "aggregate", "explain"},

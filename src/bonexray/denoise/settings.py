@@ -13,7 +13,7 @@ class Denoise(Section):
     method: str = "bm3d"
     options: dict[str, int | float | str] = Field(default_factory=dict)
     sigma: Positive | None = None
-    working_px: Annotated[int, Field(ge=32)] = 160
+    working_px: Annotated[int, Field(ge=32)] = 256
     quality_images: Count = 24
     quality_sigma: Positive = 0.086
     store_gb: Annotated[float, Field(ge=0)] = 10.0
