@@ -10,14 +10,12 @@ from bonexray.split.audit import AuditedImage
 from bonexray.split.given_split import is_changed, require_usable_splits, split_changes, split_sentence
 from bonexray.split.page import audit_page
 
-COUNTS = data_of(SHAPES["two classes"])
+COUNTS = {**data_of(SHAPES["two classes"]), "remarked": 0}
 
 
 def copied(copies: int, own: int) -> list[AuditedImage]:
     """Return 12 training images of each class, and a test set of copies of some and of images of its own."""
-    train = [
-        image(f"train/{'remarked': 0, c}/{n}", c, split="train", sha=f"{c}{n}") for c in CLASSES for n in range(12)
-    ]
+    train = [image(f"train/{c}/{n}", c, split="train", sha=f"{c}{n}") for c in CLASSES for n in range(12)]
     twins = [image(f"test/{c}/{n}", c, split="test", sha=f"{c}{n}") for c in CLASSES for n in range(copies)]
     return train + twins + [image(f"test/{c}/own{n}", c, split="test") for c in CLASSES for n in range(own)]
 
