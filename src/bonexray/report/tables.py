@@ -280,13 +280,13 @@ def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:
 def _marks(study: Study, name: str) -> tuple[tuple[str, str], ...]:
     scores, head = study.scores[name], study.headline
     row = study.row(name)
-    kind = row["kind"]
+    kind, below = row["kind"], "" if beats_baseline(row) else f"{NOT_ABOVE} {baseline_of(head)}"
     marks = (
         (name == head["model"], "chosen", choice_words(head)),
         (kind != "model", "plain", kind),
         (name == head["best"] and len(study.table) > 1, "plain", "highest on test"),
         (name in study.alike, "plain", "≈ highest"),
-        (not beats_baseline(row), "plain", f"{NOT_ABOVE} {baseline_of(head)}"),
+        (not beats_baseline(row), "plain", below),
         (scores.get("collapsed"), "bad", "collapsed"),
         (scores.get("nearly_collapsed") and not scores.get("collapsed"), "bad", "nearly collapsed"),
         (scores.get("leak_suspect"), "bad", "leak suspected"),
