@@ -90,7 +90,7 @@ def test_a_live_run_records_settings_epochs_and_tags(root: Path, settings: Setti
     assert run.info.status == "FINISHED"
     assert (run.info.run_name, run.data.params["model"]) == ("densenet121", "densenet121")
     assert run.data.params["train.learning_rate"] == "0.001"
-    assert run.data.params["split.ratios.train"] == "0.7"
+    assert run.data.params["split.ratios.train"] == str(settings.split.ratios.train)
     assert run.data.params["mode"] == "frozen"
     assert {"prepare.img_px", "denoise.method", "weights.source", "evaluate.resamples"} <= set(run.data.params)
     assert steps_of(run, "loss") == [(1, 1.0), (2, 0.5)]
