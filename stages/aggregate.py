@@ -72,7 +72,7 @@ def main(settings: Settings) -> None:
     cards = {name: read_json(folder / MODEL_CARD) for name, folder in folders.items()}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     baselines = {name: scores[name] for name in scores if name in BASELINES}
-    networks = {name: scores[name] for name in scores if name not in BASELINES} or scores
+    networks = {name: scores[name] for name in scores if name not in BASELINES} or baselines
     chosen = chosen_on_validation(networks)  # before ensembles join: they are fitted on validation
     models, members = panel.only(networks), list(networks)
     ensembles = fitted_ensembles(models, settings, classes)
