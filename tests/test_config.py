@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from bonexray.base.config import Section
 from bonexray.base.errors import BonexrayError
-from bonexray.check import all_findings
+from bonexray.check import inspect
 from bonexray.composition import compose
 from bonexray.derived_params import derive_params
 from bonexray.study import Settings, load_settings, setting_findings
@@ -213,5 +213,5 @@ def test_a_planned_comparison_names_two_models_of_the_study(tmp_path: Path, prim
     content["evaluate"]["primary"] = primary
     with (tmp_path / "params.yaml").open("w") as file:
         YAML(typ="safe").dump(content, file)
-    found = [text for text in map(str, all_findings(tmp_path / "params.yaml")) if "primary" in text]
+    found = [text for text in map(str, inspect(tmp_path / "params.yaml").findings) if "primary" in text]
     assert bool(found) == bool(problem) and problem in " ".join(found)

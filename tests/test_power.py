@@ -71,25 +71,22 @@ GIVEN = ["train", "train", "train", "train", "val", "val", "val", "val", "test",
         (None, 0.5, 1.0, 3, True, 6),
     ],
 )
-def test_the_patients_in_test_are_known_before_training(
-    simulated, test, subset, folds, given, patients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_patients_in_test_are_known_before_training(simulated, test, subset, folds, given, patients) -> None:
     sources = [
         SimpleNamespace(path=f"{n}.png", group=f"p{n // 2}", split=split if given else None)
         for n, split in enumerate(GIVEN)
     ]
-    monkeypatch.setattr(check, "list_sources", lambda _: sources)
     settings = SimpleNamespace(
         split=SimpleNamespace(folds=folds, subset=subset, ratios=SimpleNamespace(test=test)),
-        dataset=SimpleNamespace(simulated=simulated),
         phantom=SimpleNamespace(patients=simulated),
     )
-    assert check.test_patients(settings) == patients
+    assert check.test_patients(settings, None if simulated else SimpleNamespace(sources=sources)) == patients
 
 
 def test_check_states_what_the_test_set_can_show() -> None:
-    patients = check.test_patients(load_settings(PARAMS))
-    line = check.power_line(PARAMS)
+    settings = load_settings(PARAMS)
+    patients = check.test_patients(settings, None)
+    line = check.power_line(settings, None)
     smallest = detectable_difference(assumed_error(patients), patients)
     assert f"about {patients} patients" in line
     assert f"about {smallest:.2f} between two models named beforehand" in line

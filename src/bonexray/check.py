@@ -4,6 +4,7 @@ This module reads no images and does not import Keras.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.data.scores import PREFIX
-from bonexray.dataset.sources import class_order, list_sources, read_listing, tree_lines
+from bonexray.dataset.settings import Dataset
+from bonexray.dataset.source import Listing
+from bonexray.dataset.sources import class_order, read_listing, tree_lines
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
@@ -28,36 +31,35 @@ def require_sound_settings(settings: Settings) -> None:
         raise finding
 
 
-def all_findings(path: Path = PARAMS) -> Iterator[BonexrayError]:
-    """Yield every problem of a study as an error."""
-    findings = setting_findings(path)
-    if findings:
-        yield from findings
-        return
-    settings = load_settings(path)
-    yield from settings_findings(settings)
-    yield from data_findings(settings)
+@dataclass(frozen=True)
+class Inspection:
+    """What a check finds.
 
-
-def dataset_lines(path: Path = PARAMS) -> list[str]:
-    """Return how the dataset of a study was understood; nothing if it is simulated or cannot be listed.
-
-    Problems are for `all_findings` to report.
+    Attributes:
+        findings: every problem of the study as an error.
+        lines: how the dataset was understood and, without findings, what its test set can show.
     """
-    try:
-        dataset = load_settings(path).dataset
-        listing = None if dataset.simulated else read_listing(dataset)
-    except BonexrayError:
-        return []
-    return tree_lines(dataset, listing, class_order(dataset, listing.sources)) if listing else []
+
+    findings: list[BonexrayError]
+    lines: list[str]
 
 
-def power_line(path: Path = PARAMS) -> str:
-    """Return the smallest difference that the test set of a study without findings will about show."""
+def inspect(path: Path = PARAMS) -> Inspection:
+    """Check a study; its dataset is listed once."""
+    if findings := setting_findings(path):
+        return Inspection(findings, [])
+    settings = load_settings(path)
+    listing, unlisted = _listed(settings.dataset)
+    findings = [*settings_findings(settings), *unlisted, *_findings_of(settings, listing)]
+    lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
+    return Inspection(findings, lines if findings else [*lines, power_line(settings, listing)])
+
+
+def power_line(settings: Settings, listing: Listing | None) -> str:
+    """Return the smallest difference that the test set of a study will about show."""
     from bonexray.aggregate.power import assumed_error, detectable_difference  # SciPy, which no stage waits for here
 
-    settings = load_settings(path)
-    patients, models = test_patients(settings), len(settings.models) + len(settings.aggregate.ensembles)
+    patients, models = test_patients(settings, listing), len(settings.models) + len(settings.aggregate.ensembles)
     pairs = models * (models - 1) // 2
     one, any_two = (detectable_difference(assumed_error(patients), patients, tests) for tests in (1, pairs))
     return (
@@ -67,23 +69,39 @@ def power_line(path: Path = PARAMS) -> str:
     )
 
 
-def test_patients(settings: Settings) -> int:
-    """Return about how many patients will be in test, at least 2; a split that came with the data is kept."""
+def test_patients(settings: Settings, listing: Listing | None) -> int:
+    """Return about how many patients will be in test, at least 2; a split that came with the data is kept.
+
+    `listing` is None for a simulated dataset.
+    """
     share = settings.split.subset * (1 if settings.split.folds else settings.split.ratios.test)
-    if settings.dataset.simulated:
+    if listing is None:
         return max(2, round(settings.phantom.patients * share))
-    sources = list_sources(settings.dataset)
-    groups = {source.group or source.path for source in sources}
-    given = {source.group or source.path for source in sources if source.split == "test"}
+    groups = {source.group or source.path for source in listing.sources}
+    given = {source.group or source.path for source in listing.sources if source.split == "test"}
     return max(2, len(given) if given and not settings.split.folds else round(len(groups) * share))
 
 
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
     """Yield problems of the dataset and the weights files of a study in a folder."""
     files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv") and path}
-    yield from _raised(
-        _require_dataset, settings.model_copy(update={"dataset": settings.dataset.model_copy(update=files)})
-    )
+    listing, unlisted = _listed(settings.dataset.model_copy(update=files))
+    yield from [*unlisted, *_findings_of(settings, listing)]
+
+
+def _listed(dataset: Dataset) -> tuple[Listing | None, list[BonexrayError]]:
+    """Return what a dataset contains, or why it cannot be listed; neither if the stage phantom creates it."""
+    if dataset.simulated:
+        return None, []
+    try:
+        return read_listing(dataset), []
+    except BonexrayError as error:
+        return None, [error]
+
+
+def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[BonexrayError]:
+    if listing:
+        yield from _raised(_require_dataset, settings, listing)
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
 
@@ -162,10 +180,8 @@ def _require_weights(name: str, settings: Settings) -> None:
         )
 
 
-def _require_dataset(settings: Settings) -> None:
-    if settings.dataset.simulated:
-        return  # the stage phantom creates it
-    sources = list_sources(settings.dataset)
+def _require_dataset(settings: Settings, listing: Listing) -> None:
+    sources = listing.sources
     classes = class_order(settings.dataset, sources)
     if not settings.dataset.classes:
         require_output(settings.train.output, len(classes))

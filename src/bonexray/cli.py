@@ -14,16 +14,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command()
 def check() -> None:
     """Check settings, dataset, image sizes and weights files; print the dataset as understood, and one line per problem."""
-    from bonexray.check import all_findings, dataset_lines, power_line
+    from bonexray.check import inspect
 
-    for line in dataset_lines():
+    inspection = inspect()
+    for line in inspection.lines:
         typer.echo(line)
-    findings = list(all_findings())
-    for finding in findings:
+    for finding in inspection.findings:
         typer.echo(str(finding), err=True)
-    if findings:
+    if inspection.findings:
         raise typer.Exit(1)
-    typer.echo(power_line())
     typer.echo("check: no problems in settings, dataset, models and weights")
 
 
