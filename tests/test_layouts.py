@@ -220,7 +220,7 @@ def test_a_link_out_of_the_root_is_refused_or_followed(tmp_path: Path) -> None:
         list_sources(dataset(root))
     data = dataset(root, links="follow")
     assert counted(list_sources(data)) == {"a": 1, "b": 1, "c": 2}
-    for follow, words in ((True, "cannot identify"), (False, "a link that leaves the dataset's folder")):
+    for follow, words in ((True, "it looks like text"), (False, "a link that leaves the dataset's folder")):
         (item,) = audit_images(root, [Source("c/1.png", "c", None, None)], LOCAL, follow=follow)
         assert words in item.reason
 
