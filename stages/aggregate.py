@@ -72,10 +72,11 @@ def main(settings: Settings) -> None:
     cards = {name: read_json(folder / MODEL_CARD) for name, folder in folders.items()}
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     baselines = {name: scores[name] for name in scores if name in BASELINES}
-    networks = {name: scores[name] for name in scores if name not in BASELINES} or baselines
-    chosen = chosen_on_validation(networks)  # before ensembles join: they are fitted on validation
-    models, members = panel.only(networks), list(networks)
-    ensembles = fitted_ensembles(models, settings, classes)
+    networks = {name: scores[name] for name in scores if name not in BASELINES}
+    candidates = networks or baselines  # a study of baselines alone chooses among them
+    chosen = chosen_on_validation(candidates)  # before ensembles join: they are fitted on validation
+    models, members = panel.only(candidates), list(networks)
+    ensembles = fitted_ensembles(panel.only(networks), settings, classes)
     panel = panel.with_members({name: probabilities for name, (probabilities, _) in ensembles.items()})
     ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes, learned_prior(cards))
     scores |= ensemble_scores
@@ -114,7 +115,7 @@ def main(settings: Settings) -> None:
             **study,
         },
     )
-    histories = {name: pd.read_csv(folders[name] / HISTORY) for name in networks}
+    histories = {name: pd.read_csv(folders[name] / HISTORY) for name in candidates}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder, ceiling.get(CEILING))

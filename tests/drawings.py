@@ -203,6 +203,7 @@ DRAWINGS: dict[str, Draw] = {
     "misclassified, one wrong": lambda p: misclassified(images(3), predictions(3, 3, 1), HEAD, p),
     "sample_predictions, one": lambda p: sample_predictions(images(1), samples(1, 3), HEAD, p),
     "pareto, no cost": lambda p: pareto(costs_of(2).assign(multiply_adds=np.nan), p),
+    "pareto, no numbers at all": lambda p: pareto(costs_of(2).assign(multiply_adds=None), p),
     "learning_overlay, a loss near 0": lambda p: learning_overlay({"a": history(9), "b": history(9, 1e-7)}, p),
     "confusion_matrix, 14 classes": lambda p: confusion_matrix(counts_of(14), HEAD, p),
     "heat_maps, one": lambda p: heat_maps(explained(1), HEAD, p),

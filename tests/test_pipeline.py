@@ -237,6 +237,15 @@ def test_augmented_copies_are_encoded_and_drawn(workspace):
     assert not (workspace.root / "data/features/mobilenet_v2/views.npy").exists()
 
 
+@pytest.mark.slow
+def test_a_study_of_the_baselines_alone_chooses_one_of_them(workspace):
+    workspace.study("model=texture")
+    assert set(workspace.metrics("models.json")) == set(BASELINES)
+    assert workspace.metrics("headline.json")["model"] in BASELINES and workspace.metrics("ensembles.json") == {}
+    assert "The study has no network" in (workspace.root / "reports/summary.md").read_text()
+    workspace.study(BOTH)
+
+
 def test_every_run_comes_back_from_the_files(workspace):
     workspace.run("bonexray", "sync")
     (workspace.root / "mlflow.db").unlink()

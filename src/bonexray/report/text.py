@@ -15,7 +15,7 @@ def answer(study: Study) -> list[str]:
     head, title = study.headline, study.titles[study.headline["model"]]
     models = len(study.networks)
     sentences = [
-        _chosen(study) if models > 1 else f"The study has a single network, {title}, on {head['dataset']}.",
+        _chosen(study) if models > 1 else f"The study has {_alone(study, title)} on {head['dataset']}.",
         f"On {count(study.n, study.case)} it reaches a balanced accuracy of {number(head['balanced_accuracy'])} "
         f"({study.confidence} interval {span(head, 'balanced_accuracy')}); always predicting the majority class reaches "
         f"{number(head['baseline_balanced_accuracy'])}.",
@@ -24,6 +24,11 @@ def answer(study: Study) -> list[str]:
     if len(study.table) > 1:
         sentences += [*baseline_sentences(study.table, head), comparison_sentence(study.table)]
     return sentences
+
+
+def _alone(study: Study, title: str) -> str:
+    """Name the headline's model of a study with at most one network."""
+    return f"a single network, {title}," if study.networks else f"no network; {title} is the better of its baselines"
 
 
 def _chosen(study: Study) -> str:

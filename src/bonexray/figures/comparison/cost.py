@@ -35,6 +35,7 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
             A model whose multiply_adds are NaN is only listed.
         path: the PNG to write.
     """
+    table = table.assign(multiply_adds=table["multiply_adds"].astype(float))  # no numbers at all are objects
     table = table.sort_values("multiply_adds", kind="stable", na_position="last").reset_index(drop=True)
     plotted = table[table["multiply_adds"].notna()]
     front = pareto_front(plotted["multiply_adds"].to_numpy(), plotted["balanced_accuracy"].to_numpy())

@@ -48,7 +48,8 @@ def draw_study(
     named = {titles[name]: history for name, history in histories.items()}
     learning_overlay(named, folder / "models_learning_curves.png", titles[chosen])
     ends = {"balanced_accuracy_low": "low", "balanced_accuracy_high": "high"}
-    pareto(table[table["kind"] == "model"].rename(columns=ends), folder / "models_cost.png")
+    shown = "model" if (table["kind"] == "model").any() else "baseline"
+    pareto(table[table["kind"] == shown].rename(columns=ends), folder / "models_cost.png")
     if len(table) > 1:
         pair_matrix(pairs, list(table["model"]), titles, folder / "models_pairs.png")
     if ranks:
