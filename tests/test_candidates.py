@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from unittest import mock
 
@@ -15,15 +14,15 @@ from sklearn.metrics import log_loss
 
 from bonexray.data.paths import MODEL_CARD
 from bonexray.registry import FROZEN, SCRATCH
-from bonexray.train import training
+from bonexray.train import network, training
 from bonexray.train.candidates import DECAYS, RATES, candidates_of, choice_of
 from bonexray.train.fit import probabilities
+from bonexray.train.network import train_network
 from bonexray.train.settings import Train
 from bonexray.train.training import Trained, train_model
 
 NAMES = {"a backbone": "densenet121", "a published head on two": "late_fusion"}
 SETTINGS = with_settings(epochs=2)
-STAGE = Path(__file__).parents[1] / "stages/train.py"
 
 
 @pytest.fixture(autouse=True)
@@ -110,10 +109,8 @@ def test_a_head_alone_and_among_candidates_ends_with_the_same_weights(
 def test_the_card_records_what_was_chosen(
     name: str, mode: str, recorded: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = SourceFileLoader("train_stage", str(STAGE)).load_module()
-    monkeypatch.setattr(stage, "live_run", lambda *_: nullcontext(mock.Mock()))
-    monkeypatch.setattr(stage, "prepare_runtime", lambda *_, **__: None)
+    monkeypatch.setattr(network, "prepare_runtime", lambda *_, **__: None)
     cohort = cohort_of(name, mode, with_settings(epochs=1))
-    stage.main(mock.Mock(models={name: cohort.row}, train=cohort.train, augment=cohort.augment), name)
+    train_network(name, cohort.row, cohort.train, cohort.augment, lambda *_: nullcontext(mock.Mock()))
     card = json.loads(Path(f"models/{name}/{MODEL_CARD}").read_text(encoding="utf-8"))
     assert {"candidates", "chosen"} & set(card) == recorded

@@ -17,6 +17,7 @@ from bonexray.experiment import classifier
 from bonexray.experiment.dag import stage_calls
 from bonexray.experiment.outputs import READERS
 from bonexray.experiment.results import StudyResults, read_results
+from bonexray.results.tables import comparison_sentence
 from bonexray.results.wording import with_interval
 from bonexray.study import load_settings
 from bonexray.tracking.store import git_commit
@@ -185,7 +186,7 @@ def test_an_evaluation_shows_itself_as_the_table(folder):
     assert isinstance(found, StudyResults) and found.report.is_file()
     assert set(found.scores) == set(found.table["model"]) and found.headline["model"] in found.scores
     for text in (repr(found), found._repr_markdown_()):
-        assert "always the majority class" in text and "VGG16" in text and "can be distinguished from it" in text
+        assert "always the majority class" in text and "VGG16" in text and comparison_sentence(found.table) in text
         assert with_interval(found.table.iloc[0], "balanced_accuracy") in text
         assert str(found.report) in text
 

@@ -10,7 +10,7 @@ from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import folds_of
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import CLASSES, FEATURES, FEATURES_CARD, IMAGES, MANIFEST, VIEWS, features_folder, weights_path
-from bonexray.registry import FINE_TUNE, FROZEN, model_row
+from bonexray.registry import BASELINES, FINE_TUNE, FROZEN, model_row
 from bonexray.study import Settings
 from bonexray.train.settings import ModelRow
 
@@ -25,9 +25,10 @@ def searched_model(settings: Settings, name: str) -> ModelRow:
     """
     model_row(name)
     if name not in settings.models:
+        networks = [model for model in settings.models if model not in BASELINES]
         raise BonexrayError(
             "--model",
-            expected=f"a model of the study in params.yaml: {', '.join(settings.models)}",
+            expected=f"a model of the study in params.yaml: {', '.join(networks)}",
             received=repr(name),
             do=f"run `dvc exp run -S model={name}` first",
         )
