@@ -84,7 +84,9 @@ without_batch_statistics = pytest.mark.parametrize("mode", ["frozen", "fine_tune
 @without_batch_statistics
 def test_two_devices_end_with_the_weights_of_one(mode: str, one_and_two: tuple[Path, Path]) -> None:
     one, two = (np.load(folder / f"{mode}.npy") for folder in one_and_two)
-    assert np.abs(one - two).max() < 1e-4
+    difference = np.abs(one - two)
+    assert np.quantile(difference, 0.999) < 1e-5
+    assert difference.max() < 1e-3  # Adam makes a whole step of a gradient that is rounding alone
 
 
 @without_batch_statistics
