@@ -20,6 +20,7 @@ from bonexray.aggregate.table import (
     chosen_on_validation,
     comparison_table,
     headline_of,
+    summary_of,
     title_of,
 )
 from bonexray.base.config import StageSettings
@@ -41,6 +42,7 @@ from bonexray.data.paths import (
     PAIRS,
     PREDICTIONS,
     RANKS,
+    SCORES,
 )
 from bonexray.data.predictions import read_predictions
 from bonexray.data.scores import PREFIX
@@ -65,7 +67,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write metrics/{headline,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
+    """Write metrics/{headline,scores,ensembles,ranks}.json, comparison.csv, pairs.csv, and the figures of the panel."""
     classes, scores = read_classes(), read_json(MODELS)
     require_classes(settings.evaluate, classes, settings.dataset.ordered)
     folders = {name: EVALUATED / name for name in scores}
@@ -104,17 +106,15 @@ def main(settings: Settings) -> None:
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
     study = {"confidence": settings.evaluate.confidence, "models": len(networks), **trainings}
     ceiling = ceiling_of(models.rows, settings, classes)
-    write_json(
-        HEADLINE,
-        {
-            **headline,
-            **against_baseline(baseline, scores, above, chosen),
-            **ceiling,
-            **by_fold,
-            **power_of(pairs, scores[best]["n_groups"]),
-            **study,
-        },
-    )
+    headline |= {
+        **against_baseline(baseline, scores, above, chosen),
+        **ceiling,
+        **by_fold,
+        **power_of(pairs, scores[best]["n_groups"]),
+        **study,
+    }
+    write_json(HEADLINE, headline)
+    write_json(SCORES, summary_of(headline, scores))
     histories = {name: pd.read_csv(folders[name] / HISTORY) for name in candidates}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:

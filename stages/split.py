@@ -12,6 +12,7 @@ from bonexray.compute import Compute
 from bonexray.data.manifest import SPLITS, write_manifest
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, dataset_root, read_listing, tree_lines
+from bonexray.dataset.versioning import require_out_of_git
 from bonexray.split.allocation import build_manifest
 from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.contradictions import among_usable, refuse_contradictions
@@ -38,6 +39,7 @@ class Settings(StageSettings):
 
 def main(settings: Settings) -> None:
     """Write data/split/manifest.csv, classes.json and quarantine.csv, metrics/data.json, and the audit's report."""
+    require_out_of_git(settings.dataset)
     listing = read_listing(settings.dataset)
     classes = class_order(settings.dataset, listing.sources)
     tree = tree_lines(settings.dataset, listing, classes)

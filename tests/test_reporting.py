@@ -14,6 +14,7 @@ from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation
 from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
 from bonexray.registry import REGISTRY, Model
+from bonexray.results import revisions
 from bonexray.results.grid import FILTERS, GRID_COLUMNS, comparable, filter_grid
 from bonexray.results.markdown import with_section
 from bonexray.results.tables import comparison_sentence, markdown_table, terminal_table, warnings_of
@@ -252,22 +253,33 @@ def test_a_collapsed_model_is_chosen_only_if_all_are() -> None:
 CELL = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "balanced_accuracy")
 
 
-def experiment(method: str | None, state: str | None = "Success", prefix: str = "", folds=None, test=0.2, **validation):
-    """Return a row of `dvc.api.exp_show`: the validation score of each model, and one test score."""
-    scores = {}
-    for model, value in validation.items():
-        own = {f"val_{name}": value for name in CELL} | {"val_n": 30, "val_collapsed": 0, "val_log_loss": 1.0}
-        own |= {"balanced_accuracy": test, "balanced_accuracy_low": test - 0.1, "balanced_accuracy_high": test + 0.1}
-        scores |= {f"{prefix}{model}.{name}": score for name, score in own.items()} | {f"{prefix}{model}.n": 36}
-    alone = {"metrics/models/stale.json:val_balanced_accuracy": 0.9, "baseline_accuracy": 0.3}  # not of the study
-    return {"State": state, "denoise.method": method, "split.folds": folds or "None", **scores, **alone}
+def experiment(method: str | None, state: str | None = "Success", folds=None, test=0.2, **validation):
+    """Return a row of `dvc.api.exp_show`, whose revision holds the validation score of each model and one test score."""
+    row = {"State": state, "denoise.method": method, "split.folds": folds or "None", "rev": f"exp{len(SCORES_AT)}"}
+    SCORES_AT[row["rev"]] = {
+        model: {
+            **{f"val_{name}": value for name in CELL},
+            **{"val_n": 30, "val_collapsed": 0, "val_log_loss": 1.0, "n": 36},
+            **{"balanced_accuracy": test, "balanced_accuracy_low": test - 0.1, "balanced_accuracy_high": test + 0.1},
+        }
+        for model, value in validation.items()
+    }
+    return row
+
+
+SCORES_AT: dict[str, dict] = {}
+
+
+def grid_of(experiments: list[dict]) -> pd.DataFrame:
+    """Return the table of experiments made by `experiment`."""
+    return filter_grid(experiments, SCORES_AT.__getitem__)
 
 
 def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
-    table = filter_grid(
+    table = grid_of(
         [
             experiment("bm3d", state=None, vgg16=0.5, alexnet=0.4, texture=0.9),
-            experiment("median", prefix="metrics/models.json:", vgg16=0.7, alexnet=None),
+            experiment("median", vgg16=0.7, alexnet=None),
             experiment("bm3d", vgg16=0.1),
             experiment("tv", state="Running", vgg16=1.0),
             experiment(None, vgg16=1.0),
@@ -286,7 +298,7 @@ def test_a_grid_has_a_row_for_each_model_and_filter() -> None:
 )
 def test_a_grid_chooses_on_validation_and_shows_the_test_of_the_choice_alone(validation, test, chosen: int) -> None:
     rows = [experiment(f"filter{i}", test=test[i], vgg16=validation[i]) for i in (0, 1)]
-    table = filter_grid(rows).set_index("Filter")
+    table = grid_of(rows).set_index("Filter")
     tested = table[table["Test balanced accuracy"].notna()]
     assert list(tested.index) == list(table.index[table["Chosen"] == 1]) == [f"filter{chosen}"]
     scores = tested.iloc[0][["Test balanced accuracy", "Test low", "Test high", "Test images"]]
@@ -296,7 +308,7 @@ def test_a_grid_chooses_on_validation_and_shows_the_test_of_the_choice_alone(val
 
 
 def test_a_grid_of_folds_has_no_test_score() -> None:
-    table = filter_grid([experiment(kind, folds=5, vgg16=value) for kind, value in (("none", 0.4), ("tv", 0.5))])
+    table = grid_of([experiment(kind, folds=5, vgg16=value) for kind, value in (("none", 0.4), ("tv", 0.5))])
     assert list(table["Chosen"]) == [1, 0] and table["Test images"].isna().all()
 
 
@@ -314,13 +326,13 @@ def test_a_grid_of_folds_has_no_test_score() -> None:
 def test_a_grid_compares_experiments_of_equal_settings(changed: dict, differing: list[str]) -> None:
     workspace = experiment("bm3d", vgg16=0.5) | {"train.epochs": 25.0, "denoise.sigma": "None", "model": "all"}
     other = workspace | changed
-    kept, differences = comparable([workspace, other], [name for name in other if not name.startswith("vgg16.")])
+    kept, differences = comparable([workspace, other], [name for name in other if name != "rev"])
     assert kept == [workspace, *([] if differing else [other])]
     assert differences == dict.fromkeys(differing, 1)
 
 
 def test_a_grid_without_experiments_is_empty() -> None:
-    assert filter_grid([]).empty
+    assert grid_of([]).empty
 
 
 def test_grid_names_the_command_that_updates_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,6 +341,7 @@ def test_grid_names_the_command_that_updates_the_report(tmp_path: Path, monkeypa
     rows = [experiment("bm3d", vgg16=0.5), experiment("tv", vgg16=0.4), experiment("tv", alexnet=0.4)]
     rows = [row | {"train.epochs": epochs} for row, epochs in zip(rows, (2.0, 2.0, 25.0), strict=True)]
     monkeypatch.setattr(dvc.api, "exp_show", lambda: rows)
+    monkeypatch.setattr(revisions, "models_at", SCORES_AT.__getitem__)
     shown = CliRunner().invoke(app, ["grid"]).output
     assert "differ from the workspace in (experiments): train.epochs (1)" in shown
     assert "2 rows, 1 models, 2 filters: reports/benchmark_results.csv" in shown

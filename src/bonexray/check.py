@@ -16,6 +16,7 @@ from bonexray.data.scores import PREFIX
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.source import Listing
 from bonexray.dataset.sources import class_order, read_listing, tree_lines
+from bonexray.dataset.versioning import require_out_of_git
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
@@ -50,7 +51,8 @@ def inspect(path: Path = PARAMS) -> Inspection:
         return Inspection(findings, [])
     settings = load_settings(path)
     listing, unlisted = _listed(settings.dataset)
-    findings = [*settings_findings(settings), *unlisted, *_findings_of(settings, listing)]
+    unkept = _raised(require_out_of_git, settings.dataset)
+    findings = [*settings_findings(settings), *unkept, *unlisted, *_findings_of(settings, listing)]
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
     return Inspection(findings, lines if findings else [*lines, power_line(settings, listing)])
 
@@ -141,8 +143,17 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
 
 
 def _require_derived(settings: Settings) -> None:
-    """Refuse `models`, `backbones` and `panel` edited by hand: they must follow from the other settings."""
+    """Refuse `models`, `backbones`, `panel` and `dataset.inputs` edited by hand: they follow from the other settings."""
     content = settings.model_dump(exclude_unset=True)
+    dataset = settings.dataset
+    inputs = list(dataset.simulated.values()) or [dataset.root, *([dataset.csv] if dataset.csv else [])]
+    if dataset.inputs != inputs:
+        raise BonexrayError(
+            f"{PARAMS}: dataset.inputs",
+            expected=f"the files that follow from dataset.root and dataset.csv: {inputs}",
+            received=dataset.inputs,
+            do="run `bonexray use dataset.root=...`, or change dataset.inputs too",
+        )
     for part, expected in derive_params(settings.model_dump()).items():
         if content[part] != expected:
             names = {*expected, *content[part]}
@@ -151,7 +162,7 @@ def _require_derived(settings: Settings) -> None:
                 f"{PARAMS}: {part}.{key}",
                 expected=f"what follows from model, mode, modes, weights and fine_tune: {expected.get(key)}",
                 received=content[part].get(key),
-                do="change those with `dvc exp run -S`, or change conf/config.yaml and run `bonexray registry`",
+                do="change those with `bonexray use`, or with `dvc exp run -S` for one run",
             )
 
 

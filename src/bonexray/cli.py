@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | repro | sync | table | gate | grid | registry | tune | predict | bundle | export`."""
+"""The command line: `bonexray check | use | repro | sync | table | gate | grid | registry | tune | predict | bundle | export`."""
 
 import sys
 from pathlib import Path
@@ -15,15 +15,34 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def check() -> None:
     """Check settings, dataset, image sizes and weights files; print the dataset as understood, and one line per problem."""
     from bonexray.check import inspect
+    from bonexray.kept_settings import KEPT, difference_line, differing_settings, kept
 
     inspection = inspect()
     for line in inspection.lines:
         typer.echo(line)
+    if settings := kept():
+        typer.echo(f"kept in {KEPT}: {', '.join(settings)}")
+    if not inspection.findings and (differing := differing_settings()):
+        typer.echo(difference_line(differing))
     for finding in inspection.findings:
         typer.echo(str(finding), err=True)
     if inspection.findings:
         raise typer.Exit(1)
     typer.echo("check: no problems in settings, dataset, models and weights")
+
+
+@app.command()
+def use(
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="what to keep, as for `dvc exp run -S`; without any, print what is kept")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="name of a setting to keep no longer")] = None,
+) -> None:
+    """Keep settings for every later `dvc repro` and `dvc exp run`, in conf/local/study.yaml: dataset=folder train.epochs=4."""
+    from bonexray.kept_settings import KEPT, keep
+
+    kept = keep(settings or [], drop or [])
+    typer.echo(f"use: {KEPT} keeps {', '.join(kept) or 'nothing'}; params.yaml is composed from conf/")
 
 
 @app.command()
@@ -112,9 +131,10 @@ def grid(
     from bonexray.base.config import read_params
     from bonexray.base.files import atomic_file
     from bonexray.results.grid import FILTERS, comparable, filter_grid
+    from bonexray.results.revisions import models_at
 
     experiments, differing = comparable(dvc.api.exp_show(), flatten(read_params()))
-    table = filter_grid(experiments)
+    table = filter_grid(experiments, models_at)
     if table.empty:
         do = "run `dvc repro`, or queue experiments and wait for them"
         raise BonexrayError("bonexray grid", expected="finished experiments", received="none", do=do)

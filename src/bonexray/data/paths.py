@@ -17,6 +17,7 @@ DENOISE = Path("metrics/denoise.json")
 MODELS = Path("metrics/models.json")
 ENSEMBLES = Path("metrics/ensembles.json")
 HEADLINE = Path("metrics/headline.json")  # the main result
+SCORES = Path("metrics/scores.json")  # the few numbers that `dvc metrics diff` shows
 COMPARISON = Path("metrics/comparison.csv")
 PAIRS = Path("metrics/pairs.csv")
 RANKS = Path("metrics/ranks.json")

@@ -1,9 +1,8 @@
 """Table of validation scores by model and filter, from many experiments, with the test score of the best cell."""
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +33,6 @@ METHOD, FOLDS = "denoise.method", "split.folds"
 VARIED = ("model", "denoise.method", "denoise.options")  # what the cells of a table differ in
 IRRELEVANT = ("models", "backbones", "panel", "explain", "compute", "track")  # sections that change no score of a cell
 UNFINISHED = ("Running", "Queued", "Failed")
-_MODEL = re.compile(r"((?:metrics/models\.json:)?(\w+)\.)val_balanced_accuracy")
 
 
 def comparable(
@@ -66,7 +64,9 @@ def _value(experiment: Mapping[str, object], name: str) -> object:
     return None if value == "None" or value != value else value
 
 
-def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+def filter_grid(
+    experiments: Iterable[Mapping[str, object]], scores_at: Callable[[str], Mapping[str, Mapping[str, object]]]
+) -> pd.DataFrame:
     """Return a row for each model and filter, from the first experiment that has both.
 
     The scores are those on validation, so that reading the table and choosing from it leave the test images unused.
@@ -74,8 +74,8 @@ def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     is there another fold's validation image, so the choice has seen it.
 
     Args:
-        experiments: rows of `dvc.api.exp_show`, with parameters and metrics by name. DVC prefixes a metric with its
-            file only if several files have it.
+        experiments: rows of `dvc.api.exp_show`, with parameters by name.
+        scores_at: returns the scores of each model at a revision, as in metrics/models.json.
 
     Returns:
         `GRID_COLUMNS`, by model and descending balanced accuracy. `Scored on` is "validation", `Chosen` is 1 in one row
@@ -85,7 +85,8 @@ def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     for experiment in experiments:
         if experiment.get("State") in UNFINISHED or not experiment.get(METHOD):
             continue
-        for model, scores in _models(experiment):
+        for model, scores in _networks(scores_at(experiment["rev"])).items():
+            scores[FOLDS] = _value(experiment, FOLDS)
             cells.setdefault((model, str(experiment[METHOD])), scores)
     chosen = _chosen(cells)
     rows = [
@@ -96,19 +97,15 @@ def filter_grid(experiments: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     return order.reset_index(drop=True)
 
 
-def _models(experiment: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:
-    """Return the networks of an experiment that have a score on validation, each with the scores of the table."""
-    models = []
-    for key in experiment:
-        match = _MODEL.fullmatch(key)
-        if (
-            not match or match[2].startswith(PREFIX) or match[2] in BASELINES
-        ):  # before 0.2.0, ensembles stood among them
+def _networks(models: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    """Return the scores of the table of the networks that have a score on validation."""
+    networks = {}
+    for model, scores in models.items():
+        if model.startswith(PREFIX) or model in BASELINES:  # before 0.2.0, ensembles stood among them
             continue
-        scores = {name: experiment.get(f"{match[1]}{name}") for name in NAMES}
-        if all(isinstance(scores[name], int | float) for name in CHOICE):
-            models.append((match[2], {**scores, FOLDS: _value(experiment, FOLDS)}))
-    return models
+        if all(isinstance(scores.get(name), int | float) for name in CHOICE):
+            networks[model] = {name: scores.get(name) for name in NAMES}
+    return networks
 
 
 def _chosen(cells: Mapping[tuple[str, str], Mapping[str, object]]) -> tuple[str, str] | None:

@@ -30,7 +30,18 @@ def results_at(revision: str) -> Results:
     if commit is None:
         do = "name a commit, branch or tag; `git fetch` updates those of the remote"
         raise BonexrayError("--against", expected="a revision that Git knows", received=repr(revision), do=do)
-    return _results(revision, lambda path: _git("show", f"{commit.strip()}:./{path.as_posix()}"))
+    return _results(revision, lambda path: _git_file(commit.strip(), path))
+
+
+def models_at(revision: str) -> dict[str, dict[str, object]]:
+    """Return the scores of each model at a revision, or in the working tree for "workspace"; none without a study."""
+    here = revision == "workspace"
+    text = (MODELS.read_text(encoding="utf-8") if MODELS.exists() else None) if here else _git_file(revision, MODELS)
+    return _parsed(revision, MODELS, text or "{}")
+
+
+def _git_file(revision: str, path: Path) -> str | None:
+    return _git("show", f"{revision}:./{path.as_posix()}")
 
 
 def _results(name: str, read: Callable[[Path], str | None]) -> Results:
