@@ -21,7 +21,7 @@ from bonexray.figures.model.curves import learning_curves, learning_overlay
 from bonexray.figures.model.decision_curve import decision_curve
 from bonexray.figures.model.probability_curves import precision_recall_curves, reliability_diagram, roc_curves
 
-HEAD = "Fusion of many networks, ünï cöde $x_1$"
+HEAD = "Fusion of many networks, ünï cöde 骨 $x_1$"
 
 
 def titles_of(models: int) -> list[str]:
@@ -29,7 +29,7 @@ def titles_of(models: int) -> list[str]:
 
 
 def classes_of(count: int) -> list[str]:
-    return [f"Ostéopénie_très_avancée $β$, {number}" for number in range(count)]
+    return [f"Ostéopénie_très_avancée 骨質 $β$, {number}" for number in range(count)]
 
 
 def counts_of(classes: int, most: int = 123_456) -> dict[str, dict[str, int]]:

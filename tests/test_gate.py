@@ -203,6 +203,16 @@ def test_an_unknown_revision_is_refused_in_one_line(gate: Gate, revision: str):
     assert "expected a revision that Git knows" in complaint and len(complaint.splitlines()) == 1
 
 
+def test_a_shallow_clone_says_how_to_get_the_rest(
+    repository: Path, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (repository / "study/metrics/more.json").write_text("{}")
+    commit(repository)
+    git(tmp_path, "clone", "-q", "--depth", "1", repository.as_uri(), "shallow")
+    monkeypatch.chdir(tmp_path / "shallow/study")
+    assert "`git fetch --unshallow`" in gate("--against", "HEAD~1")[2]
+
+
 def test_a_missing_study_and_invalid_metrics_are_refused_in_one_line(repository: Path, gate: Gate):
     git(repository, "rm", "-q", "--cached", "study/metrics/models.json")
     git(repository, "commit", "-qm", "no models")

@@ -13,9 +13,11 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 import bonexray
 from bonexray.base.errors import BonexrayError
+from bonexray.cli import app
 from bonexray.registry import BASELINES
 from bonexray.resources import resource_path
 
@@ -155,6 +157,7 @@ def test_the_version_is_stated_alike_everywhere():
     citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
     latest = re.search(r"^## .*?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
     assert PROJECT["version"] == citation["version"] == latest[1]
+    assert CliRunner().invoke(app, ["--version"]).output == f"bonexray {PROJECT['version']}\n"
 
 
 def test_make_refuses_a_python_that_pip_refuses():

@@ -313,3 +313,10 @@ def test_a_folder_without_dvc_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BonexrayError, match="dvc repro: expected a pipeline, received you are not inside of a DVC"):
         make_plan()
+
+
+def test_a_copy_without_git_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    with pytest.raises(BonexrayError, match="is not a git repository; run `git init`"):
+        make_plan()

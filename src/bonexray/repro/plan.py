@@ -65,7 +65,12 @@ def make_plan(targets: Iterable[str] = ()) -> Plan:
                 stages[stage] = _intention(stage, list(graph.successors(stage)), stages, remote)
     except DvcException as error:
         received = " ".join(f"{error}".split())
-        do = "correct it, or see `dvc status`"
+        no_git = "is not a git repository" in received
+        do = (
+            "run `git init`, because DVC needs Git; or clone the project"
+            if no_git
+            else "correct it, or see `dvc status`"
+        )
         raise BonexrayError("dvc repro", expected="a pipeline", received=received, do=do) from error
     return Plan({stage.addressing: intention for stage, intention in stages.items()}, remote)
 

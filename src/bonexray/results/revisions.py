@@ -28,7 +28,9 @@ def results_at(revision: str) -> Results:
     """Return the metrics at a commit, branch or tag; raise BonexrayError if it is unknown or has no finished study."""
     commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None:
-        do = "name a commit, branch or tag; `git fetch` updates those of the remote"
+        shallow = (_git("rev-parse", "--is-shallow-repository") or "").strip() == "true"
+        fetch = "`git fetch --unshallow` fetches" if shallow else "`git fetch` updates"
+        do = f"name a commit, branch or tag; {fetch} those of the remote"
         raise BonexrayError("--against", expected="a revision that Git knows", received=repr(revision), do=do)
     return _results(revision, lambda path: _git_file(commit.strip(), path))
 
