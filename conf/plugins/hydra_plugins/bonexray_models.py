@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 from dvc.exceptions import DvcException
+from dvc.ui import ui
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 SOURCE = Path(__file__).parents[3] / "src"  # in a checkout; where bonexray is installed there is no such folder
+PARAMS = Path("params.yaml")  # of the study that is composed anew
 CHOICES = ("model", "mode", "modes", "fine_tune", "weights")
 
 
@@ -41,11 +43,22 @@ def resolve(part: str, *, _root_: DictConfig) -> DictConfig:
     from bonexray.base.errors import BonexrayError
     from bonexray.derived_params import derive_params
 
+    if part == "models":
+        _warn_of_another_dataset(_root_)
     choices = OmegaConf.to_container(OmegaConf.masked_copy(_root_, CHOICES), resolve=True)
     try:
         return OmegaConf.create(derive_params(choices)[part])
     except BonexrayError as error:
         raise RefusedChoice(error) from None
+
+
+def _warn_of_another_dataset(settings: DictConfig) -> None:
+    """Warn if this composition leaves the dataset of params.yaml; a `-S dataset=folder` holds for one run only."""
+    if not PARAMS.is_file():
+        return
+    now, then = settings.dataset.name, OmegaConf.load(PARAMS).dataset.name
+    if now != then:
+        ui.warn(f"the dataset is {now} now, {then} before; `bonexray use dataset=...` keeps one for later experiments")
 
 
 OmegaConf.register_new_resolver("bonexray", resolve, replace=True)
