@@ -4,7 +4,10 @@ import os
 from importlib import import_module
 
 _MODULES = {"Predictor": "bonexray.serving.predictor", "XRayClassifier": "bonexray.experiment.classifier"}
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's start-up notes; has no effect after its import
+# Read by TensorFlow at its import. oneDNN trains a network of convolutions in about half the time, on processors too for
+# which TensorFlow does not turn it on by itself.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides its start-up notes
 __all__ = ["Predictor", "XRayClassifier"]
 
 
