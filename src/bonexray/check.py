@@ -21,7 +21,7 @@ from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.features.published import require_at_hand
-from bonexray.registry import BACKBONES, BASELINE, REGISTRY, model_row, require_output, require_px
+from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
 
@@ -61,7 +61,9 @@ def power_line(settings: Settings, listing: Listing | None) -> str:
     """Return the smallest difference that the test set of a study will about show."""
     from bonexray.aggregate.power import assumed_error, detectable_difference  # SciPy, which no stage waits for here
 
-    patients, models = test_patients(settings, listing), len(settings.models) + len(settings.aggregate.ensembles)
+    networks = [name for name in settings.models if name not in BASELINES]
+    ensembles = settings.aggregate.ensembles if len(networks) > 1 else []  # of one network there is none
+    patients, models = test_patients(settings, listing), len(settings.models) + len(ensembles)
     pairs = models * (models - 1) // 2
     one, any_two = (detectable_difference(assumed_error(patients), patients, tests) for tests in (1, pairs))
     return (
