@@ -146,7 +146,8 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(tmp_path: Path, new_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a main repository with an empty store, the working directory of the test."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("bonexray.tracking.live.given_up", set())
     monkeypatch.chdir(tmp_path)
     shutil.copy(new_store, tmp_path / "mlflow.db")

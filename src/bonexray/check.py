@@ -1,4 +1,4 @@
-"""Checks before any work: settings, dataset, image sizes and weights files.
+"""Checks before any work: settings, dataset, image sizes, weights files and the experiment in MLflow.
 
 This module reads no images and does not import Keras.
 """
@@ -24,6 +24,8 @@ from bonexray.features.published import require_at_hand
 from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
+from bonexray.tracking.deleted import require_not_deleted
+from bonexray.tracking.settings import require_usable_name
 
 
 def require_sound_settings(settings: Settings) -> None:
@@ -53,6 +55,7 @@ def inspect(path: Path = PARAMS) -> Inspection:
     listing, unlisted = _listed(settings.dataset)
     unkept = _raised(require_out_of_git, settings.dataset)
     findings = [*settings_findings(settings), *unkept, *unlisted, *_findings_of(settings, listing)]
+    findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
     return Inspection(findings, lines if findings else [*lines, power_line(settings, listing)])
 
@@ -128,6 +131,7 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     panel = [*settings.models, *(f"{PREFIX}{kind}" for kind in settings.aggregate.ensembles)]
     yield from _unknown("evaluate.primary", "models", settings.evaluate.primary or (), panel)
     yield from _unknown("modes", "models", settings.modes, REGISTRY)
+    yield from _raised(require_usable_name, settings.track)
 
 
 def _unknown(key: str, kind: str, names: Iterable[str], valid: Iterable[str]) -> Iterator[BonexrayError]:

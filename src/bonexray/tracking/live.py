@@ -11,6 +11,7 @@ from mlflow.entities import Dataset, DatasetInput, Param
 from bonexray.base.hashing import digest
 from bonexray.data.folds import FIRST, Run
 from bonexray.study import Settings, load_settings
+from bonexray.tracking.grouping import STUDY, study_name
 from bonexray.tracking.store import (
     FAILURES,
     FINGERPRINT,
@@ -21,7 +22,6 @@ from bonexray.tracking.store import (
     create_run,
     finished_runs,
     flat,
-    git_commit,
     metrics_of,
     one_warning,
     open_store,
@@ -70,16 +70,20 @@ class Patience:
 
 
 class LiveRun:
-    """The MLflow run of a training in progress. If the store fails, it warns once and training continues without it."""
+    """The MLflow run of a training in progress. If the store fails, it warns once and training continues without it.
+
+    Raises:
+        DeletedExperimentError: the experiment was deleted; the training has not begun.
+    """
 
     def __init__(self, card: Mapping[str, object], run: Run) -> None:
         self._fingerprint, self._store, self._run_id = training_fingerprint(card, run), None, None
         self._patience = Patience("this training")
         if tracking_uri() in given_up:
             return
-        with one_failure():
+        with one_failure(refuses=True):
             settings = load_settings()
-            self._store = open_store(settings.track.experiment)
+            self._store = open_store(settings.track.name)
             self._run_id = start_run(self._store, settings, card, run)
 
     def epoch(self, number: int, metrics: Mapping[str, float]) -> None:
@@ -102,9 +106,9 @@ class LiveRun:
 
 
 @contextmanager
-def one_failure(completed_by: str = "`bonexray sync`") -> Iterator[None]:
+def one_failure(completed_by: str = "`bonexray sync`", refuses: bool = False) -> Iterator[None]:
     """Turn a failure of the store in the block into a warning, and stop using the store in this process."""
-    with one_warning(completed_by):
+    with one_warning(completed_by, refuses):
         try:
             yield
         except FAILURES:
@@ -140,10 +144,12 @@ def start_run(store: TrackingStore, settings: Settings, card: Mapping[str, objec
         "repeat": run.repeat,
         "fold": run.fold,
         "dvc_exp": os.environ.get("DVC_EXP_NAME", ""),
-        "git_commit": git_commit(),
         LEAK: card["leak_suspect"],
+        STUDY: study_name(settings),
     }
-    run_id = create_run(store, str(card["model"]) + (f" {run.name}" if run != FIRST else ""), tags)
+    model, command = str(card["model"]), f"dvc repro train@{card['model']}"
+    note = f"{model} ({card['mode']}) on {settings.dataset.name}: repeat {run.repeat}, fold {run.fold}, made by `{command}`"
+    run_id = create_run(store, model + (f" {run.name}" if run != FIRST else ""), tags, command, note)
     sections = settings.model_dump(include={*LOGGED_SECTIONS})
     params = [Param(key, str(value)) for key, value in flat(sections)]
     store.client.log_batch(run_id, params=[*(Param(key, str(card[key])) for key in ("model", "mode")), *params])

@@ -16,7 +16,6 @@ from bonexray.tracking.store import (
     FINISHED,
     STAGE,
     create_run,
-    git_commit,
     metrics_of,
     open_store,
     runs_of,
@@ -45,8 +44,8 @@ class SearchRun:
         self._patience, self._run_id, self._logged = Patience("this search"), None, set[int]()
         if tracking_uri() in given_up:
             return
-        with one_failure(AGAIN), self._patience.waiting():
-            self._store = open_store(settings.track.experiment)
+        with one_failure(AGAIN, refuses=True), self._patience.waiting():
+            self._store = open_store(settings.track.name)
             run_id = self._own_run()
             self._logged = self._logged_trials(run_id)
             self._run_id = run_id
@@ -85,7 +84,9 @@ class SearchRun:
         if earlier:
             self._store.client.update_run(earlier[0].info.run_id, status="RUNNING")
             return earlier[0].info.run_id
-        run_id = create_run(self._store, f"{SEARCH} {self._model}", self._tags(SEARCH, self._fingerprint))
+        note = f"Search for settings of {self._model}, judged on validation; each trial is a run below this one"
+        tags = self._tags(SEARCH, self._fingerprint)
+        run_id = create_run(self._store, f"{SEARCH} {self._model}", tags, self._command, note)
         self._store.client.log_batch(run_id, params=[Param("model", self._model), Param("minimised", MONITOR)])
         return run_id
 
@@ -101,7 +102,8 @@ class SearchRun:
     def _log(self, parent: str, trial: Trial) -> None:
         own = digest({SEARCH: self._fingerprint, NUMBER: trial.number})
         tags = {MLFLOW_PARENT_RUN_ID: parent, NUMBER: f"{trial.number}", STATE: trial.state, **self._tags(TRIAL, own)}
-        run_id = create_run(self._store, f"{self._model} trial {trial.number}", tags)
+        note = f"Trial {trial.number} of a search for settings of {self._model}"
+        run_id = create_run(self._store, f"{self._model} trial {trial.number}", tags, self._command, note)
         params = [Param(setting, str(value)) for setting, value in trial.changes.items()]
         self._store.client.log_batch(run_id, params=params)
         metrics = _metrics(trial)
@@ -110,13 +112,16 @@ class SearchRun:
         self._store.client.set_terminated(run_id, STATUS.get(trial.state, FINISHED))
         self._logged.add(trial.number)
 
+    @property
+    def _command(self) -> str:
+        return f"bonexray tune --model {self._model}"
+
     def _tags(self, stage: str, fingerprint: str) -> Mapping[str, object]:
         return {
             "model": self._model,
             "dataset": self._settings.dataset.name,
             STAGE: stage,
             FINGERPRINT: fingerprint,
-            "git_commit": git_commit(),
         }
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -11,18 +12,22 @@ from dataclasses import dataclass
 
 from filelock import FileLock
 from google.protobuf.json_format import ParseError
-from mlflow.entities import Metric, Run
+from mlflow.entities import Experiment, LifecycleStage, Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 from sqlalchemy.exc import SQLAlchemyError
 
 from bonexray.base.errors import BonexrayError
 from bonexray.base.repository import main_repository
+from bonexray.tracking.address import ARTIFACTS, database_file, tracking_uri, without_secret
+from bonexray.tracking.deleted import DeletedExperimentError
+from bonexray.tracking.moved import follow_moved_files
 
 log = logging.getLogger("bonexray")
 FINGERPRINT, STAGE, LEAK = "fingerprint", "stage", "leak_suspect"
 FINISHED = "FINISHED"
-FAILURES = (MlflowException, SQLAlchemyError, ImportError, OSError, ParseError)
+FAILURES = (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, OSError, ParseError)
 # By default, MLflow retries for minutes while training waits. With these values, a server that is down costs 5 seconds,
 # once, and an unresponsive one 50. MLflow would also print the address of each run, which may contain a password.
 CLIENT_DEFAULTS = {
@@ -30,6 +35,11 @@ CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # which may be hours
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+# Without a kind, MLflow 3 opens an experiment as one of generative AI, or infers a kind from its runs.
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    MLFLOW_RUN_NOTE: "Classifiers of bone X-rays. The tag `study` groups the runs of a study.",
 }
 
 
@@ -41,30 +51,46 @@ class TrackingStore:
     experiment_id: str
 
 
-def tracking_uri() -> str:
-    """Return `MLFLOW_TRACKING_URI`, or by default mlflow.db in the main repository."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{main_repository() / 'mlflow.db'}"
-
-
-def without_secret(text: str) -> str:
-    """Return a text without the user name and password of any address in it."""
-    # The password may contain any character.
-    own = re.match(r"[\w+.-]+://(.+@)", os.environ.get("MLFLOW_TRACKING_URI", ""))
-    return re.sub(r"//[^/\s]*@", "//", text.replace(own[1], "") if own else text)
-
-
 def open_store(experiment: str) -> TrackingStore:
-    """Open the store and create what is missing; one process at a time, because two break a new database."""
+    """Open the store and create what is missing; one process at a time, because two break a new database.
+
+    Raises:
+        DeletedExperimentError: the experiment was deleted.
+    """
+    with one_process_at("store"):
+        client, database = _client(), database_file()
+        existing = _active(client, experiment)
+        if database:
+            follow_moved_files(database)
+        if existing is None:
+            location = (database.parent / ARTIFACTS).as_uri() if database else None
+            return TrackingStore(client, client.create_experiment(experiment, location, EXPERIMENT_TAGS))
+        for tag, value in EXPERIMENT_TAGS.items():
+            if "inferred" in existing.tags.get(tag, "inferred"):  # what a user chose stays
+                client.set_experiment_tag(existing.experiment_id, tag, value)
+        return TrackingStore(client, existing.experiment_id)
+
+
+def server_experiment(name: str) -> Experiment | None:
+    """Return an experiment on a server, or None if there is none of this name.
+
+    Raises:
+        DeletedExperimentError: the experiment was deleted.
+    """
+    return _active(_client(), name)
+
+
+def _client() -> MlflowClient:
     for name, value in CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    local = tracking_uri().startswith("sqlite:")
-    with one_process_at("store"):
-        client = MlflowClient(tracking_uri())
-        existing = client.get_experiment_by_name(experiment)
-        if existing is None:
-            location = (main_repository() / "mlartifacts").as_uri() if local else None
-            return TrackingStore(client, client.create_experiment(experiment, artifact_location=location))
-        return TrackingStore(client, existing.experiment_id)
+    return MlflowClient(tracking_uri())
+
+
+def _active(client: MlflowClient, name: str) -> Experiment | None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage == LifecycleStage.DELETED:
+        raise DeletedExperimentError(name, experiment.experiment_id)
+    return experiment
 
 
 @contextmanager
@@ -77,10 +103,19 @@ def one_process_at(task: str) -> Iterator[None]:
 
 
 @contextmanager
-def one_warning(completed_by: str = "`bonexray sync`") -> Iterator[None]:
-    """Turn a failure of the store in the block into a warning that names the command that completes the record."""
+def one_warning(completed_by: str = "`bonexray sync`", refuses: bool = False) -> Iterator[None]:
+    """Turn a failure of the store in the block into a warning that names the command that completes the record.
+
+    Args:
+        completed_by: that command.
+        refuses: let the error about a deleted experiment pass, because no work has been done yet.
+    """
     try:
         yield
+    except DeletedExperimentError as error:
+        if refuses:
+            raise
+        log.warning("MLflow: %s", error)
     except (
         *FAILURES,
         BonexrayError,
@@ -93,13 +128,27 @@ def reason_of(error: Exception) -> str:
     return without_secret(" ".join(f"{error}".split()) or type(error).__name__)[:200]
 
 
-def create_run(store: TrackingStore, name: str, tags: Mapping[str, object]) -> str:
-    """Start a run and return its id; tags without a value are omitted.
+def create_run(store: TrackingStore, name: str, tags: Mapping[str, object], command: str, note: str) -> str:
+    """Start a run and return its id.
+
+    Args:
+        store: the store.
+        name: the name of the run.
+        tags: its tags; those without a value are omitted.
+        command: the command that does what the run records.
+        note: the description of the run.
 
     Raises:
         ConnectionError: the server is not MLflow.
     """
-    texts = {key: str(value) for key, value in tags.items() if value}
+    commit = git_commit()
+    source = {
+        MLFLOW_SOURCE_NAME: command,
+        MLFLOW_SOURCE_TYPE: "LOCAL",
+        MLFLOW_GIT_COMMIT: commit,
+        MLFLOW_RUN_NOTE: note,
+    }
+    texts = {key: str(value) for key, value in {**source, "git_commit": commit, **tags}.items() if value}
     run_id = store.client.create_run(store.experiment_id, run_name=name, tags=texts).info.run_id
     if not run_id:  # MLflow's client accepts an empty response
         raise ConnectionError(f"the server at {tracking_uri()} is not MLflow")

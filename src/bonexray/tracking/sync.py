@@ -28,6 +28,7 @@ from bonexray.data.paths import (
 )
 from bonexray.data.scores import all_scores
 from bonexray.study import Settings, load_settings
+from bonexray.tracking.grouping import group, study_name
 from bonexray.tracking.live import start_run, training_fingerprint
 from bonexray.tracking.store import (
     FAILURES,
@@ -38,7 +39,6 @@ from bonexray.tracking.store import (
     TrackingStore,
     create_run,
     flat,
-    git_commit,
     metrics_of,
     one_process_at,
     one_warning,
@@ -51,6 +51,7 @@ from bonexray.tracking.store import (
 
 log = logging.getLogger("bonexray")
 EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of the content added last
+AGGREGATE = "dvc repro aggregate"
 
 
 def sync(settings: Settings) -> dict[str, int]:
@@ -87,17 +88,20 @@ def try_to_sync() -> None:
 def _sync(settings: Settings) -> dict[str, int]:
     added = {"trainings": 0, "evaluations": 0, "ensembles": 0, "studies": 0}
     with one_process_at("sync"):
-        store = open_store(settings.track.experiment)
+        store = open_store(settings.track.name)
+        members = []
         for name in settings.models:
             if (model_folder(name) / MODEL_CARD).exists():
-                run_id, trainings = _add_trainings(store, settings, name)
+                ids, trainings = _add_trainings(store, settings, name)
+                members += ids.values()
                 added["trainings"] += trainings
-                added["evaluations"] += _add_evaluation(store, run_id, name)
+                added["evaluations"] += _add_evaluation(store, ids[FIRST], name)
             else:
                 log.warning("%s is missing; run `dvc repro` or `dvc pull`", model_folder(name))
-        added["ensembles"] += _add_ensembles(store, settings)
+        ensembles, added["ensembles"] = _add_ensembles(store, settings)
         study, is_new = _add_study(store, settings)
         added["studies"] += is_new
+        group(store, study_name(settings), [*members, *ensembles, *filter(None, [study])])
         if settings.track.registered and study:
             from bonexray.tracking.registered import register_chosen
 
@@ -130,8 +134,8 @@ def _delete(store: TrackingStore, runs: list[LoggedRun]) -> None:
         store.client.delete_run(run.info.run_id)
 
 
-def _add_trainings(store: TrackingStore, settings: Settings, name: str) -> tuple[str, int]:
-    """Add a model's trainings; return the id of the first, which gets the evaluation, and the number added."""
+def _add_trainings(store: TrackingStore, settings: Settings, name: str) -> tuple[dict[Run, str], int]:
+    """Add a model's trainings; return the ids of all its runs and the number added."""
     folder, ids, added = model_folder(name), {}, 0
     card = read_json(folder / MODEL_CARD)
     for run in [Run(**item) for item in card["runs"]]:
@@ -139,7 +143,7 @@ def _add_trainings(store: TrackingStore, settings: Settings, name: str) -> tuple
         create = partial(_training_from_files, store, settings, card, run, run_folder)
         ids[run], is_new = _once(store, training_fingerprint(card, run), create)
         added += is_new
-    return ids[FIRST], added
+    return ids, added
 
 
 def _training_from_files(
@@ -172,16 +176,18 @@ def _add_evaluation(store: TrackingStore, run_id: str, model: str) -> bool:
     return True
 
 
-def _add_ensembles(store: TrackingStore, settings: Settings) -> int:
-    """Add one run per ensemble; return the number added."""
-    added = 0
+def _add_ensembles(store: TrackingStore, settings: Settings) -> tuple[list[str], int]:
+    """Add one run per ensemble; return the ids of all and the number added."""
+    ids, added = [], 0
     for name, ensemble in (read_json(ENSEMBLES) if ENSEMBLES.exists() else {}).items():
         if "scores" not in ensemble:  # written by 0.1.0
             continue
         version = digest({"ensemble": name, **ensemble})
         create = partial(_ensemble_from_files, store, settings, name, ensemble, version)
-        added += _once(store, version, create)[1]
-    return added
+        run_id, is_new = _once(store, version, create)
+        ids.append(run_id)
+        added += is_new
+    return ids, added
 
 
 def _ensemble_from_files(
@@ -194,10 +200,10 @@ def _ensemble_from_files(
         "dataset": settings.dataset.name,
         STAGE: "ensemble",
         FINGERPRINT: version,
-        "git_commit": git_commit(),
         LEAK: scores.get(LEAK),
     }
-    run_id = create_run(store, name, tags)
+    note = f"The ensemble {name} of {', '.join(ensemble['members'])}, fitted on validation"
+    run_id = create_run(store, name, tags, AGGREGATE, note)
     metrics = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
     store.client.log_batch(run_id, metrics_of(metrics, step=0), [Param("members", ", ".join(ensemble["members"]))])
     store.client.log_dict(run_id, ensemble["fitted"], "fitted.json")
@@ -228,10 +234,10 @@ def _study_from_files(
         STAGE: "aggregate",
         "dataset": settings.dataset.name,
         FINGERPRINT: version,
-        "git_commit": git_commit(),
         LEAK: headline.get(LEAK),
     }
-    run_id = create_run(store, f"study of {len(settings.models)} on {settings.dataset.name}", tags)
+    note = f"Comparison of {', '.join(settings.models)} on {settings.dataset.name}; chosen on validation: {headline.get('model')}"
+    run_id = create_run(store, f"study of {len(settings.models)} on {settings.dataset.name}", tags, AGGREGATE, note)
     params = [Param("models", ", ".join(settings.models)), Param("chosen", str(headline.get("model")))]
     panel = {f"balanced_accuracy/{name}": scores.get("balanced_accuracy") for name, scores in models.items()}
     store.client.log_batch(run_id, metrics_of({**headline, **panel}, step=0), params)
