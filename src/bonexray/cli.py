@@ -83,10 +83,15 @@ def sync() -> None:
     from bonexray.tracking.store import tracking_uri, without_secret
     from bonexray.tracking.sync import sync as sync_runs
 
-    added = sync_runs(load_settings())
+    settings = load_settings()
+    added = sync_runs(settings)
     typer.echo(
         f"sync: added {', '.join(f'{count} {name}' for name, count in added.items())}; store: {without_secret(tracking_uri())}"
     )
+    if "champions" in added:
+        from bonexray.tracking.registered import champion_line
+
+        typer.echo(f"sync: {champion_line(settings)}")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import sqlite3
 import tempfile
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -21,7 +23,9 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.base.hashing import digest, sha256_of
 from bonexray.study import Settings
-from bonexray.tracking.store import TrackingStore, tracking_uri, without_secret
+from bonexray.tracking.address import database_file, tracking_uri, without_secret
+from bonexray.tracking.moved import follow_moved_files
+from bonexray.tracking.store import TrackingStore
 
 if TYPE_CHECKING:
     from bonexray.serving.bundle import Bundle, BundleCard
@@ -32,7 +36,7 @@ SCRIPT = Path(__file__).with_name("pyfunc_model.py")
 
 
 def register_chosen(store: TrackingStore, run_id: str, settings: Settings, name: str) -> bool:
-    """Register the chosen model as the champion, unless the same version is already registered.
+    """Make the chosen model the champion; register it, unless that was done before and only the alias has to move.
 
     Args:
         store: the study's store.
@@ -52,7 +56,9 @@ def register_chosen(store: TrackingStore, run_id: str, settings: Settings, name:
             "prepare": settings.prepare.model_dump(),
         }
     )
-    if store.client.get_run(run_id).data.tags.get(REGISTERED) == version:
+    registry = settings.track.name
+    if (known := _known_version(store.client, registry, run_id, version)) is not None:
+        _point_at(store.client, registry, known)
         return False
     from bonexray.serving.bundle import write_bundle  # here, so that Keras is imported only when needed
     from bonexray.serving.study import study_bundle
@@ -62,7 +68,7 @@ def register_chosen(store: TrackingStore, run_id: str, settings: Settings, name:
         card = write_bundle(study_bundle(settings, name), folder / "bundle")
         save_model(folder / "bundle", card, folder / FOLDER)
         store.client.log_artifacts(run_id, str(folder / FOLDER), FOLDER)
-    _add_version(store.client, settings.track.experiment, run_id, card)
+    _add_version(store.client, registry, run_id, card, version)
     store.client.set_tag(run_id, REGISTERED, version)
     return True
 
@@ -135,9 +141,11 @@ def fetch_bundle(address: str) -> "Bundle":
     from bonexray.serving.bundle import open_bundle
 
     try:
+        if (database := database_file()) and database.is_file():
+            follow_moved_files(database)
         folder = mlflow.artifacts.download_artifacts(artifact_uri=address, tracking_uri=tracking_uri())
         expected = _registered_digest(address)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, sqlite3.Error) as error:
         received = without_secret(" ".join(str(error).split())[:200])
         do = "correct the address, or set MLFLOW_TRACKING_URI"
         raise BonexrayError(f"--model {address}", expected="a model in MLflow", received=received, do=do) from None
@@ -161,10 +169,37 @@ def _registered_digest(address: str) -> str | None:
     return version.tags.get(DIGEST)
 
 
-def _add_version(client: MlflowClient, name: str, run_id: str, card: "BundleCard") -> None:
+def champion_line(settings: Settings) -> str:
+    """Return what the champion is, in one line."""
+    client, name = MlflowClient(tracking_uri()), settings.track.name
+    champion = client.get_model_version_by_alias(name, ALIAS)
+    return f"models:/{name}@{ALIAS} is version {champion.version}, {champion.tags['model']}"
+
+
+def _known_version(client: MlflowClient, name: str, run_id: str, version: str) -> ModelVersion | None:
+    """Return the newest registered version of a model with these contents, or None."""
+    if not any(model.name == name for model in client.search_registered_models(f"name = '{name}'")):
+        return None
+    by_run = client.get_run(run_id).data.tags.get(REGISTERED) == version  # before 0.2.0, only the run had the tag
+    known = [
+        found
+        for found in client.search_model_versions(f"name = '{name}'")
+        if found.tags.get(REGISTERED) == version or (by_run and found.run_id == run_id and REGISTERED not in found.tags)
+    ]
+    return max(known, key=lambda found: int(found.version), default=None)
+
+
+def _add_version(client: MlflowClient, name: str, run_id: str, card: "BundleCard", version: str) -> None:
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description="The model that the study chose on validation")
-    tags = {DIGEST: card.digest, "model": card.model, "leak_suspect": str(card.leak_suspect)}
-    version = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id, tags=tags)
-    client.set_registered_model_alias(name, ALIAS, version.version)
-    log.info("registered %s as version %s of %s, the %s", card.model, version.version, name, ALIAS)
+    tags = {DIGEST: card.digest, "model": card.model, "leak_suspect": str(card.leak_suspect), REGISTERED: version}
+    _point_at(client, name, client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id, tags=tags))
+
+
+def _point_at(client: MlflowClient, name: str, target: ModelVersion) -> None:
+    """Move the alias to a version, if it is elsewhere."""
+    before = client.get_registered_model(name).aliases.get(ALIAS)
+    if before != str(target.version):
+        client.set_registered_model_alias(name, ALIAS, target.version)
+        moved = f", moved from version {before}" if before else ""
+        log.info("models:/%s@%s is version %s, %s%s", name, ALIAS, target.version, target.tags.get("model"), moved)
