@@ -34,12 +34,8 @@ worker: $(READY)  ## train one model for a team: make worker MODEL=xception (ove
 	dvc repro --pull train@$(MODEL)
 	dvc push --run-cache
 
-ui: $(READY)  ## compare the runs in the browser (MLflow, http://127.0.0.1:5000)
-	bonexray sync
-	@case "$${MLFLOW_TRACKING_URI:-}" in \
-		http*) echo "MLFLOW_TRACKING_URI names a server: open its address in the browser" ;; \
-		*) mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" ;; \
-	esac
+ui: $(READY)  ## compare the models in the browser (MLflow); it prints the address
+	bonexray ui
 
 lint: $(VENV)/.dev  ## check the style, the docstrings, and every link in the documentation
 	ruff check .

@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | use | repro | sync | table | gate | grid | registry | tune | predict | bundle | export`."""
+"""The command line: `bonexray check | use | repro | sync | ui | table | gate | grid | registry | tune | predict | bundle | export`."""
 
 import sys
 from pathlib import Path
@@ -92,6 +92,21 @@ def sync() -> None:
         from bonexray.tracking.registered import champion_line
 
         typer.echo(f"sync: {champion_line(settings)}")
+
+
+@app.command()
+def ui() -> None:
+    """Open MLflow's page at a comparison of this study's models; print its address."""
+    from bonexray.study import load_settings
+    from bonexray.tracking.sync import sync as sync_runs
+    from bonexray.tracking.ui import serve
+
+    settings = load_settings()
+    sync_runs(settings)
+    try:
+        serve(settings, lambda line: typer.echo(f"ui: {line}"))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
 
 
 @app.command()
