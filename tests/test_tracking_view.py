@@ -1,7 +1,11 @@
 """What MLflow's page shows: the kind of the experiment, where runs come from, their groups, and the comparison."""
 
 import json
+import signal
 import socket
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -223,3 +227,23 @@ def test_a_server_that_ends_at_once_is_one_line(
     monkeypatch.setattr(ui.sys, "executable", "false")
     with pytest.raises(BonexrayError, match="it ended with 1"):
         ui.serve(settings, lambda line: None)
+
+
+@pytest.mark.slow
+def test_the_page_is_served_at_the_printed_address_and_ends_with_the_command(root: Path, settings: Settings) -> None:
+    write_study(root)
+    command = [sys.executable, "-c", "from bonexray.cli import main; main()", "ui"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = next(line for line in process.stdout if line.startswith("ui: "))
+            host, _, page = line.removeprefix("ui: ").strip().partition("/#/")
+            key = page.rpartition("=")[2]
+            query = f"{host}/api/2.0/mlflow/experiments/get?experiment_id={page.split('/')[1]}"
+            with urllib.request.urlopen(query, timeout=60) as answer:
+                tags = {tag["key"] for tag in json.load(answer)["experiment"]["tags"]}
+            assert SHARED + key in tags
+        finally:
+            process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(host, timeout=5)
