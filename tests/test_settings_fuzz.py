@@ -20,14 +20,19 @@ VALUES = (
     | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20)
     | st.sampled_from(["all", "bm3d", "vgg16", "packaged", "/", "..", "~", "(", "[", "${model}", "\u00e9", "e\u0301"])
 )
-TREES = st.recursive(VALUES, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3))
+TREES = st.recursive(
+    VALUES, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3)
+)
 
 
 def paths(content: object, above: tuple = ()) -> list[tuple]:
     """The path of every section and value."""
     if not isinstance(content, dict):
         return [above]
-    return [*([above] if above else []), *(path for key, part in content.items() for path in paths(part, (*above, key)))]
+    return [
+        *([above] if above else []),
+        *(path for key, part in content.items() for path in paths(part, (*above, key))),
+    ]
 
 
 @settings(max_examples=300, deadline=None)
