@@ -18,6 +18,7 @@ from bonexray.base.files import atomic_file
 from bonexray.denoise.bm3d_engines import ENGINES
 from bonexray.denoise.filters import bm3d
 from bonexray.denoise.quality import psnr_db, ssim
+from bonexray.licences import PACKAGES
 from bonexray.progress import progress
 from bonexray.results.markdown import with_section
 
@@ -96,7 +97,7 @@ def markdown(table: pd.DataFrame) -> str:
             else " | | |"
             for key in sets
         ]
-        lines.append(f"| `{engine}` | {ENGINES[engine].licence} | `{profile}` |{''.join(cells)}")
+        lines.append(f"| `{engine}` | {PACKAGES[engine].name} | `{profile}` |{''.join(cells)}")
     return "\n".join(lines)
 
 

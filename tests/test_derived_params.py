@@ -125,7 +125,7 @@ CHANGED_FACTS = {
     "module": "resnet_v2",
     "convention": "torch",
     "heat_map": "conv5_block2_out",
-    "published": Published("https://example.org/other.h5", None, "MIT"),
+    "published": Published("https://example.org/other.h5", None),
     "multiple_of": 32,
 }
 

@@ -21,6 +21,7 @@ from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.features.published import require_at_hand
+from bonexray.licences import Use, licence_findings, licences_used
 from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
@@ -40,7 +41,8 @@ class Inspection:
 
     Attributes:
         findings: every problem of the study as an error.
-        lines: how the dataset was understood and, without findings, what its test set can show.
+        lines: how the dataset was understood and, without findings, the licences of what the study uses and what its
+            test set can show.
     """
 
     findings: list[BonexrayError]
@@ -57,7 +59,17 @@ def inspect(path: Path = PARAMS) -> Inspection:
     findings = [*settings_findings(settings), *unkept, *unlisted, *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
-    return Inspection(findings, lines if findings else [*lines, power_line(settings, listing)])
+    sound = [] if findings else [licences_line(settings), power_line(settings, listing)]
+    return Inspection(findings, [*lines, *sound])
+
+
+def licences_line(settings: Settings) -> str:
+    """Return the licences of the filter and the weights of a study."""
+    return "licences: " + ("; ".join(f"{use.what}: {use.terms}" for use in _uses(settings)) or "nothing of others")
+
+
+def _uses(settings: Settings) -> list[Use]:
+    return licences_used(settings.denoise.model_dump(), settings.weights.model_dump(), settings.backbones)
 
 
 def power_line(settings: Settings, listing: Listing | None) -> str:
@@ -115,7 +127,8 @@ def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[Bonexr
 
 def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     """Yield problems of the settings beyond their types: unknown names, images too small, impossible modes."""
-    yield from _raised(options_of, settings.denoise)
+    unfiltered = list(_raised(options_of, settings.denoise))
+    yield from unfiltered
     if settings.dataset.classes:
         yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
         yield from evaluate_findings(settings.evaluate, settings.dataset.classes, settings.dataset.ordered)
@@ -126,7 +139,10 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
         too_small = list(_raised(require_px, name, settings.prepare.img_px))
         yield from too_small or _raised(_require_mode, name, model.mode)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
-    yield from _unknown("backbones", "backbones", settings.backbones, BACKBONES)
+    unknown = list(_unknown("backbones", "backbones", settings.backbones, BACKBONES))
+    yield from unknown
+    if not unfiltered and not unknown:
+        yield from licence_findings(settings.licences, _uses(settings))
     yield from _unknown("fine_tune.blocks", "backbones", settings.fine_tune.blocks, BACKBONES)
     panel = [*settings.models, *(f"{PREFIX}{kind}" for kind in settings.aggregate.ensembles)]
     yield from _unknown("evaluate.primary", "models", settings.evaluate.primary or (), panel)

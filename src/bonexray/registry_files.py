@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from bonexray.registry import BACKBONES, HASH_KINDS, MODEL_NAMES, REGISTRY, Backbone
+from bonexray.licences import WEIGHTS
+from bonexray.registry import BACKBONES, HASH_KINDS, MODEL_NAMES, REGISTRY
 from bonexray.results.markdown import with_section
 
 DOCS_PAGE = Path("docs/models.md")
@@ -42,18 +43,22 @@ def models_table() -> str:
         backbones = [BACKBONES[backbone] for backbone in row.backbones]
         step = f", a multiple of {row.multiple_of}" if row.multiple_of > 1 else ""
         native = f"{max(backbone.native_px for backbone in backbones)} px" if backbones else ""
-        weights = {0: "from scratch", 1: backbones and _weights(backbones[0])}.get(len(backbones), "as its parts")
+        weights = {0: "from scratch", 1: row.backbones and _weights(row.backbones[0])}.get(
+            len(backbones), "as its parts"
+        )
         lines.append(f"| `{name}` | {row.title} | {row.smallest_px} px{step} | {native} | {weights} |")
     return "\n".join(lines)
 
 
-def _weights(row: Backbone) -> str:
+def _weights(name: str) -> str:
+    row = BACKBONES[name]
     if row.control_of:
         return "none: random, as a control"
     if row.published is None:
         return "none are published: random, or a file of your own"
+    licence = f"[{WEIGHTS[name].name}]({WEIGHTS[name].source})"
     if row.published.package:
-        return f"{row.published.licence}; installed with bonexray, pinned {HASH_KINDS[len(row.published.hash)].upper()}"
+        return f"{licence}; installed with bonexray, pinned {HASH_KINDS[len(row.published.hash)].upper()}"
     if row.published.hash is None:
-        return f"{row.published.licence}; none published, pinned on the first download"
-    return f"{row.published.licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"
+        return f"{licence}; none published, pinned on the first download"
+    return f"{licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"

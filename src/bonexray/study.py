@@ -15,6 +15,7 @@ from bonexray.denoise.settings import Denoise
 from bonexray.evaluate.settings import Evaluate
 from bonexray.explain.settings import Explain
 from bonexray.features.settings import BackboneRow, Features, Weights
+from bonexray.licences import Licences
 from bonexray.phantom.settings import Phantom
 from bonexray.prepare.settings import Prepare
 from bonexray.split.settings import Audit, Split
@@ -33,6 +34,7 @@ class Settings(Section):
     denoise: Denoise = Denoise()
     prepare: Prepare = Prepare()
     weights: Weights = Weights()
+    licences: Licences = Licences()
     features: Features = Features()
     augment: Augment = Augment()
     train: Train = Train()

@@ -33,14 +33,12 @@ class Engine:
     Attributes:
         run: (pixels, sigma, profile) to pixels; float32 (height, width) of any range, and sigma above 0 in its units.
         libraries: the packages that the result depends on; the first is the engine.
-        licence: of the package.
         profiles: that the package has; the first is the default.
         needs: what installs it.
     """
 
     run: Callable[[np.ndarray, float, str], np.ndarray]
     libraries: tuple[str, ...]
-    licence: str
     profiles: tuple[str, ...] = ("np",)
     needs: str = "pip install 'bonexray[engines]'"
 
@@ -100,11 +98,9 @@ def _bm3dornl() -> Callable[..., np.ndarray]:
 
 
 ENGINES: dict[str, Engine] = {
-    "bm3d": Engine(run_bm3d, ("bm3d",), "non-commercial", tuple(_PROFILES), "pip install bm3d"),
-    "bmnd": Engine(run_bmnd, ("bmnd", "numba"), "MIT"),
-    "bm3dornl": Engine(
-        run_bm3dornl, ("bm3dornl",), "MIT", needs="pip install 'bonexray[engines]' with Python 3.12 or newer"
-    ),
+    "bm3d": Engine(run_bm3d, ("bm3d",), tuple(_PROFILES), "pip install bm3d"),
+    "bmnd": Engine(run_bmnd, ("bmnd", "numba")),
+    "bm3dornl": Engine(run_bm3dornl, ("bm3dornl",), needs="pip install 'bonexray[engines]' with Python 3.12 or newer"),
 }
 
 

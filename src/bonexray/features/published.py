@@ -19,11 +19,7 @@ log = logging.getLogger("bonexray")
 
 def origin(name: str, settings: Weights) -> str:
     """Return where the starting weights of a backbone come from: `own` (a file), `imagenet` or `random`."""
-    if name in settings.files:
-        return "own"
-    published = BACKBONES[name].published
-    sources = ("imagenet", "packaged") if published and published.package else ("imagenet",)
-    return "imagenet" if published and settings.source in sources else "random"
+    return "own" if name in settings.files else BACKBONES[name].starts_from(settings.source)
 
 
 def pins_path() -> Path:
