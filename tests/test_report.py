@@ -239,6 +239,44 @@ def test_own_weights_are_named(studies) -> None:
     assert expected in report_page(chosen, PROVENANCE) and expected not in page
 
 
+STUDIED = {  # a shape, changes of a section, and the cells of the first two columns
+    "random weights": ("three networks", {}, [("the package bm3d", "LicenseRef-BM3D-non-commercial, not for")]),
+    "ImageNet weights": (
+        "transfer",
+        {"denoise": {"method": "nlm"}},
+        [("the package scikit-image", "BSD-3-Clause"), ("the published weights of vgg16", "CC-BY-4.0")],
+    ),
+    "a file with a licence": (
+        "one model",
+        {"weights": {"files": {"vgg16": {"path": "a.h5", "licence": "MIT", "source": "https://example.org"}}}},
+        [("the weights file of vgg16", 'MIT</td><td class="text">https://example.org')],
+    ),
+    "a file without": (
+        "one model",
+        {"weights": {"files": {"vgg16": "a.h5"}}, "denoise": {"method": "none"}},
+        [("the weights file of vgg16", "no licence stated")],
+    ),
+    "nothing of others": ("one model", {"denoise": {"method": "none"}}, []),
+}
+
+
+@pytest.mark.parametrize(("shape", "changes", "rows"), STUDIED.values(), ids=STUDIED)
+def test_the_page_and_the_card_list_the_licences_of_what_the_study_uses(
+    studies, shape: str, changes: dict[str, dict], rows: list[tuple[str, str]]
+) -> None:
+    study = studies(shape)[0]
+    for section, values in changes.items():
+        study = with_setting(study, section, **values)
+    page, model = report_page(study, PROVENANCE), SHAPES[shape].models[0]
+    assert Outline(page).addresses
+    facts = card_of(SHAPES[shape], model), scores_of(SHAPES[shape], model, 0), data_of(SHAPES[shape]), study.settings
+    card = model_card_page(model, model, *facts)
+    for what, licence in rows:
+        assert f'<th scope="row">{what}</th><td class="text">{licence}' in page
+        assert f"| {what} | {licence.split('<')[0]}" in card
+    assert ("table-licences" in page) == ("## Licences" in card) == bool(rows)
+
+
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", False), ("three networks", False)])
 def test_ranks_need_folds(studies, name: str, there: bool) -> None:
     assert ("Friedman" in studies(name)[1]) == there

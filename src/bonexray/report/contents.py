@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from joblib import Parallel, delayed
 
+from bonexray.licences import licences_used
 from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist
 from bonexray.report.data import Study
@@ -159,8 +160,10 @@ def _on_all_cores(function: Callable[[object], Result], items: Iterable) -> list
 
 
 def _closing(study: Study, provenance: Provenance) -> Mapping[str, object]:
+    backbones = dict.fromkeys(backbone for card in study.cards.values() for backbone in card["backbones"])
     return {
         "provenance": provenance,
+        "licences": licences_used(study.settings.denoise, study.settings.weights, backbones),
         "caveats": {source.name: source.caveat for source in SOURCES},
         "claim": checklist(CLAIM, study),
         "tripod": checklist(TRIPOD, study),

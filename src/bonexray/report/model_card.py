@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bonexray.licences import licences_used
 from bonexray.report.data import ReportSettings
 from bonexray.report.pages import page
 from bonexray.results.wording import percent
@@ -49,6 +50,7 @@ def model_card_page(
         scores=scores,
         data=data,
         settings=settings,
+        licences=licences_used(settings.denoise, settings.weights, card["backbones"]),
         overall={score: label for score, label in OVERALL.items() if score in scores},
         calibration={score: label for score, label in CALIBRATION.items() if score in scores},
         confidence=percent(settings.evaluate.confidence),
