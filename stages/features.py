@@ -15,7 +15,7 @@ from bonexray.data.folds import learners
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import FEATURES, IMAGES, VIEWS, features_folder, weights_path
 from bonexray.features.extraction import extract_features, extract_views
-from bonexray.features.published import origin
+from bonexray.features.published import origin, own_convention
 from bonexray.features.settings import BackboneRow, Features, Weights
 from bonexray.features.starting_weights import starting_backbone
 from bonexray.runtime import prepare_runtime
@@ -44,7 +44,8 @@ def main(settings: Settings, backbone: str) -> None:
     network = starting_backbone(backbone, settings.weights, images.shape[1])
     with atomic_file(weights_path(backbone)) as partial:
         network.save_weights(partial)
-    encoder = encoder_around(resized(network, backbone, images.shape[1]), backbone)
+    convention = own_convention(backbone, settings.weights)
+    encoder = encoder_around(resized(network, backbone, images.shape[1]), backbone, convention)
     with atomic_folder(features_folder(backbone)) as folder:
         extract_features(encoder, images, folder / FEATURES, batch)
         if copies:
@@ -62,7 +63,7 @@ def main(settings: Settings, backbone: str) -> None:
             "parameters": encoder.count_params(),
             "multiply_adds": multiply_adds(encoder),
         }
-        write_features_card(folder, card)
+        write_features_card(folder, card | ({"convention": convention} if convention else {}))
 
 
 if __name__ == "__main__":

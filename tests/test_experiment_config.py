@@ -107,7 +107,7 @@ def test_a_relative_path_is_meant_from_here(tmp_path, monkeypatch):
     config = {"dataset": "folder", "dataset.root": "xrays", "weights.files": {"vgg16": Path("vgg16.h5")}}
     settings = XRayClassifier(config, folder="elsewhere").settings
     assert settings.dataset.root == str(tmp_path / "xrays")
-    assert settings.weights.files == {"vgg16": str(tmp_path / "vgg16.h5")}
+    assert settings.weights.files["vgg16"].path == str(tmp_path / "vgg16.h5")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bonexray.dataset.versioning import require_out_of_git
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
-from bonexray.features.published import require_at_hand
+from bonexray.features.published import own_file, require_at_hand
 from bonexray.licences import Use, licence_findings, licences_used
 from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
@@ -203,14 +203,8 @@ def _require_mode(name: str, mode: str) -> None:
 
 def _require_weights(name: str, settings: Settings) -> None:
     require_at_hand(name, settings.weights)
-    path = settings.weights.files.get(name)
-    if path is not None and not Path(path).is_file():
-        raise BonexrayError(
-            f"weights.files.{name}",
-            expected="a weights file (.h5) without top",
-            received=f"no such file: {path}",
-            do="correct the path, or remove it to use weights.source",
-        )
+    if name in settings.weights.files:
+        own_file(name, settings.weights)
 
 
 def _require_dataset(settings: Settings, listing: Listing) -> None:

@@ -8,6 +8,7 @@ that read all models need it because DVC takes a path, but no list, as a depende
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bonexray.base.errors import BonexrayError
@@ -105,14 +106,18 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
     return params
 
 
-def _backbone_params(name: str, files: Mapping[str, str]) -> dict[str, str]:
-    row, facts = BACKBONES[name], describe_backbone(name, BACKBONES[name])
+def _backbone_params(name: str, files: Mapping[str, object]) -> dict[str, str]:
+    """Return the entry of a backbone; a file of one's own is a path, or a mapping with one and perhaps a convention."""
+    file = files.get(name)
+    file = file if isinstance(file, Mapping) else {"path": file}
+    row = replace(BACKBONES[name], convention=file.get("convention") or BACKBONES[name].convention)
+    facts = describe_backbone(name, row)
     code = ENCODER if row.builder else _builder_path(row.control_of or name)
     if name not in files:
         return {"row": facts, "watch": code}
     if not row.builder:  # DVC watches the weights, so the code is a fact
         facts += f", built by {sha256_of(BUILDERS / Path(code).name)[:8]}"
-    return {"row": facts, "watch": files[name]}
+    return {"row": facts, "watch": file.get("path")}
 
 
 def _builder_path(name: str) -> str:

@@ -8,7 +8,8 @@ import keras
 from bonexray.base.errors import BonexrayError
 from bonexray.registry import BACKBONES, builder_of
 
-# The scale and offset of each channel of an image in [0, 1], as published weights expect them; `caffe` is in BGR order.
+# The scale and offset of each channel of an image in [0, 1], as published weights expect them; `caffe` and
+# `radimagenet` are in BGR order.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
 _TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
@@ -20,8 +21,9 @@ CONVENTIONS: dict[str, tuple[list[float], list[float]]] = {
     "tf": ([2.0] * 3, [-1.0] * 3),
     "lite": ([255.0 / 128] * 3, [-127.0 / 128] * 3),
     "0-255": ([255.0] * 3, [0.0] * 3),  # the network itself normalises
+    "radimagenet": ([1.0] * 3, [-mean / 255 for mean in _CAFFE_MEAN]),  # `caffe`, then divided by 255
 }
-CONVENTION = "convention"
+GRAY_TO_RGB, CONVENTION = "gray_to_rgb", "convention"
 
 
 def to_convention(gray, convention: str):
@@ -35,7 +37,7 @@ def to_convention(gray, convention: str):
         Tensor (batch, height, width, 3).
     """
     scale, offset = CONVENTIONS[convention]
-    rgb = keras.layers.Concatenate(name="gray_to_rgb")([gray, gray, gray])
+    rgb = keras.layers.Concatenate(name=GRAY_TO_RGB)([gray, gray, gray])
     return keras.layers.Rescaling(scale, offset, name=CONVENTION)(rgb)
 
 
@@ -57,32 +59,34 @@ def build_backbone(name: str, img_px: int) -> keras.Model:
     return build(include_top=False, weights=None, input_shape=(img_px, img_px, 3), name=name)
 
 
-def build_encoder(name: str, img_px: int) -> keras.Model:
+def build_encoder(name: str, img_px: int, convention: str | None = None) -> keras.Model:
     """Build a frozen backbone, with initial weights, and what belongs before and after it.
 
     Args:
         name: a key of `BACKBONES`.
         img_px: side of the images.
+        convention: see `encoder_around`.
 
     Returns:
         Network from grayscale images (batch, img_px, img_px, 1) in [0, 1] to features (batch, features).
     """
-    return encoder_around(build_backbone(name, img_px), name)
+    return encoder_around(build_backbone(name, img_px), name, convention)
 
 
-def encoder_around(backbone: keras.Model, name: str) -> keras.Model:
+def encoder_around(backbone: keras.Model, name: str, convention: str | None = None) -> keras.Model:
     """Freeze a backbone, and put the preprocessing before it and global average pooling after it.
 
     Args:
         backbone: network that `build_backbone` built.
         name: its key of `BACKBONES`.
+        convention: a key of `CONVENTIONS`, of a weights file; None takes that of the row.
 
     Returns:
         Network from grayscale images (batch, img_px, img_px, 1) in [0, 1] to features (batch, features).
     """
     backbone.trainable = False
     image = keras.Input((*backbone.input_shape[1:3], 1), name="image")
-    features = backbone(to_convention(image, BACKBONES[name].convention))
+    features = backbone(to_convention(image, convention or BACKBONES[name].convention))
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D(name="features")(features)
     return keras.Model(image, features, name=f"{name}_encoder")

@@ -12,7 +12,7 @@ def write_features_card(folder: Path, card: dict[str, object]) -> None:
     Args:
         folder: of the features.
         card: backbone, row (its facts from the table of models), starts_from, weights_sha256, weights_bytes, img_px,
-            copies, parameters, multiply_adds.
+            copies, parameters, multiply_adds; convention, only where a weights file states another than the row.
     """
     write_json(folder / FEATURES_CARD, card)
 

@@ -108,6 +108,8 @@ def _value(key: str, name: str, value: object) -> object:
     if key == "img_size" and isinstance(value, tuple | list) and len(set(value)) == 1:
         return value[0]  # (224, 224)
     is_path = name in PATHS or name.startswith("weights.files.")
+    if name.startswith("weights.files.") and isinstance(value, Mapping) and "path" in value:
+        return {**value, "path": _value(key, name, value["path"])}
     if is_path and isinstance(value, str | Path) and "://" not in str(value):
         return str(Path(value).expanduser().resolve())
     return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from bonexray.backbones.encoder import to_convention
+from bonexray.backbones.encoder import CONVENTION, GRAY_TO_RGB
 from bonexray.networks.heads import STANDARDIZE
 from bonexray.networks.trainable import HEAD, backbone_of
 from bonexray.registry import BACKBONES, model_row
@@ -66,7 +66,7 @@ def split_network(network: keras.Model, name: str) -> SplitNetwork:
     for backbone in row.backbones:
         body = backbone_of(network, backbone)
         maps = body.get_layer(BACKBONES[backbone].heat_map).output
-        lower.append((BACKBONES[backbone].convention, keras.Model(body.input, maps)))
+        lower.append((network.get_layer(f"{backbone}_encoder"), keras.Model(body.input, maps)))
         entries.append(keras.Input(maps.shape[1:], name=f"{backbone}_maps"))
         tail = [] if maps is body.output else [keras.Model(maps, body.output)]
         last = tail[0](entries[-1]) if tail else entries[-1]
@@ -77,11 +77,16 @@ def split_network(network: keras.Model, name: str) -> SplitNetwork:
     neck = keras.Model(head.input, classes.input)(features if len(features) > 1 else features[0])
 
     def feature_maps(images) -> list:
-        return [part(to_convention(images, convention), training=False) for convention, part in lower]
+        return [part(_converted(images, encoder), training=False) for encoder, part in lower]
 
     offsets = _subtracted_means(head, [entry.shape[-1] for entry in entries], keeps_offsets)
     upper = keras.Model(entries if len(entries) > 1 else entries[0], neck)
     return SplitNetwork(feature_maps, upper, classes, offsets)
+
+
+def _converted(images, encoder: keras.Model):
+    """Return images (batch, px, px, 1) as an encoder gives them to its backbone, (batch, px, px, 3)."""
+    return encoder.get_layer(CONVENTION)(encoder.get_layer(GRAY_TO_RGB)([images, images, images]))
 
 
 def split_at_layer(network: keras.Model, layer: str) -> SplitNetwork:

@@ -1,5 +1,6 @@
 """Extraction of features by a frozen backbone, once for all images."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from bonexray.augment.views import COPY, random_views
 from bonexray.base.errors import BonexrayError
 from bonexray.data.arrays import ArrayFile, rows_of
 from bonexray.progress import progress
+
+LARGEST_FEATURE = 1e4  # weights with the inputs of their training give features of 1 to 100
+log = logging.getLogger("bonexray")
 
 
 def extract_features(encoder: keras.Model, images: ArrayFile, target: Path, batch_images: int) -> None:
@@ -61,7 +65,7 @@ def extract_views(
 
 
 def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, target: Path, batch_images: int) -> None:
-    done = 0
+    done, largest = 0, 0.0
     with rows_of(target, (count, encoder.output_shape[-1])) as append:
         for batch in batches:
             # Batches of one shape: TensorFlow compiles the network only once.
@@ -75,4 +79,10 @@ def _encode(encoder: keras.Model, batches: Iterator[np.ndarray], count: int, tar
                     do="use other weights for this backbone",
                 )
             append(features)
-            done += len(batch)
+            done, largest = done + len(batch), max(largest, float(np.abs(features).max()))
+    if largest > LARGEST_FEATURE:
+        log.warning(
+            "%s: features are out of range, up to %.2g; do its weights expect images in another convention?",
+            encoder.name,
+            largest,
+        )

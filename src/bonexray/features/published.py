@@ -22,6 +22,37 @@ def origin(name: str, settings: Weights) -> str:
     return "own" if name in settings.files else BACKBONES[name].starts_from(settings.source)
 
 
+def own_convention(name: str, settings: Weights) -> str | None:
+    """Return the convention of a backbone's own weights file, or None if there is none or it is that of the row."""
+    convention = settings.files[name].convention if name in settings.files else None
+    return None if convention == BACKBONES[name].convention else convention
+
+
+def own_file(name: str, settings: Weights) -> Path:
+    """Return the user's weights file of a backbone, after checking the hash that the settings state.
+
+    Raises:
+        BonexrayError: there is no such file, or it has another hash.
+    """
+    file = settings.files[name]
+    path = Path(file.path)
+    if not path.is_file():
+        raise BonexrayError(
+            f"weights.files.{name}",
+            expected="a weights file (.h5) without top",
+            received=f"no such file: {path}",
+            do="correct the path, or remove it to use weights.source",
+        )
+    if file.sha256 and (digest := sha256_of(path)) != file.sha256:
+        raise BonexrayError(
+            f"weights.files.{name}.sha256",
+            expected=file.sha256,
+            received=f"{digest} of {path}",
+            do="get the file again from its source, or correct the hash",
+        )
+    return path
+
+
 def pins_path() -> Path:
     """Return the file of hashes that publishers do not give; experiments in a copy use that of the main repository."""
     return main_repository() / "weights" / "pins.json"

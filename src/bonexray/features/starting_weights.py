@@ -9,7 +9,7 @@ from bonexray.backbones.encoder import TORCH_STD, build_backbone
 from bonexray.backbones.weights import stored_side
 from bonexray.base.errors import BonexrayError
 from bonexray.features.checkpoint import read_checkpoint
-from bonexray.features.published import origin, published_file
+from bonexray.features.published import origin, own_file, published_file
 from bonexray.features.settings import Weights
 from bonexray.registry import BACKBONES, builder_of
 
@@ -33,7 +33,13 @@ def starting_backbone(name: str, settings: Weights, img_px: int | None = None) -
     backbone = build_backbone(name, stored_side(name, img_px or BACKBONES[name].stored_px))
     start = origin(name, settings)
     if start == "own":
-        _load(backbone, name, Path(settings.files[name]))
+        _load(backbone, name, own_file(name, settings))
+        if settings.files[name].convention is None:
+            log.warning(
+                "weights.files.%s states no convention: its images are prepared as for ImageNet weights, %s",
+                name,
+                BACKBONES[name].convention,
+            )
     elif start == "imagenet":
         path = published_file(name, settings.mirror)
         if path.suffix == CHECKPOINT:

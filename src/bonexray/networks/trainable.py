@@ -1,5 +1,7 @@
 """The network of a model that is trained in a mode: its head alone, or all layers from the image to the classes."""
 
+from collections.abc import Mapping
+
 import keras
 
 from bonexray.backbones.encoder import build_encoder, unfreeze_from
@@ -11,7 +13,13 @@ HEAD = "head"
 
 
 def build_trainable(
-    name: str, mode: str, img_px: int, classes: int, settings: HeadSettings, blocks: dict[str, str] | None = None
+    name: str,
+    mode: str,
+    img_px: int,
+    classes: int,
+    settings: HeadSettings,
+    blocks: dict[str, str] | None = None,
+    conventions: Mapping[str, str] | None = None,
 ) -> keras.Model:
     """Build the network of a model that a mode trains.
 
@@ -23,6 +31,7 @@ def build_trainable(
         classes: number of classes.
         settings: head, dropout rates and output.
         blocks: first fine-tuned layer by backbone, where it differs from the registry's.
+        conventions: preprocessing by backbone, where it differs from the registry's.
 
     Returns:
         Network to class probabilities (batch, classes), or (batch, 1) of a sigmoid. Its inputs are features, one input
@@ -34,7 +43,7 @@ def build_trainable(
     image = keras.Input((img_px, img_px, 1), name="image")
     if mode == SCRATCH:
         return keras.Model(image, class_layer(builder_of(name).build(image), classes, settings), name=name)
-    encoders = [build_encoder(backbone, img_px) for backbone in row.backbones]
+    encoders = [build_encoder(backbone, img_px, (conventions or {}).get(backbone)) for backbone in row.backbones]
     for part, encoder in zip(row.backbones, encoders, strict=True):
         backbone = encoder.get_layer(part)
         if mode == FULL:

@@ -33,7 +33,9 @@ def trained_network(folder: Path) -> keras.Model:
     """
     card = read_json(folder / MODEL_CARD)
     name, mode = card["model"], card["mode"]
-    network = empty_network(name, mode, card["img_px"], len(card["classes"]), head_settings(card))
+    network = empty_network(
+        name, mode, card["img_px"], len(card["classes"]), head_settings(card), card.get("conventions")
+    )
     if mode != FROZEN:
         network.load_weights(folder / MODEL_WEIGHTS)
         return network
@@ -44,10 +46,17 @@ def trained_network(folder: Path) -> keras.Model:
     return network
 
 
-def empty_network(name: str, mode: str, img_px: int, classes: int, settings: HeadSettings) -> keras.Model:
-    """Build the layers of a trained model from image to classes, without its weights."""
+def empty_network(
+    name: str,
+    mode: str,
+    img_px: int,
+    classes: int,
+    settings: HeadSettings,
+    conventions: Mapping[str, str] | None = None,
+) -> keras.Model:
+    """Build the layers of a trained model from image to classes, without its weights; see `build_trainable`."""
     whole_mode = FINE_TUNE if mode == FROZEN else mode  # the same layers, but with the backbones
-    return build_trainable(name, whole_mode, img_px, classes, settings)
+    return build_trainable(name, whole_mode, img_px, classes, settings, conventions=conventions)
 
 
 def head_settings(card: Mapping[str, object]) -> HeadSettings:

@@ -20,6 +20,7 @@ from bonexray.base.hashing import digest, sha256_of
 from bonexray.denoise.settings import Denoise
 from bonexray.networks.trained import empty_network
 from bonexray.prepare.settings import Prepare
+from bonexray.registry import Convention
 from bonexray.train.settings import Train
 
 CARD, WEIGHTS, PAGE = "bundle.json", "network.weights.h5", "card.md"
@@ -42,12 +43,18 @@ class BundleCard(Section):
     denoise: Denoise
     prepare: Prepare
     versions: dict[str, str]
+    conventions: dict[str, Convention] = Field(default_factory=dict)
     files: dict[str, str]
 
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the card, which covers all files through their hashes."""
-        return digest(self.model_dump())
+        return digest(self.facts)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Return the content of `bundle.json` but its digest; `conventions` only if there are any."""
+        return self.model_dump(exclude=None if self.conventions else {"conventions"})
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> BundleCard:
             (partial / PAGE).write_text(bundle.page, encoding="utf-8", newline="\n")
         files = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
         card = bundle.card.model_copy(update={"files": files})
-        write_json(partial / CARD, {**card.model_dump(), "digest": card.digest})
+        write_json(partial / CARD, {**card.facts, "digest": card.digest})
     return card
 
 
@@ -96,7 +103,7 @@ def open_bundle(folder: Path) -> Bundle:
         BonexrayError: a file is changed, missing, a link or not in the card, or the card is unreadable.
     """
     card = checked_card(folder)
-    network = empty_network(card.model, card.mode, card.img_px, len(card.classes), card.train)
+    network = empty_network(card.model, card.mode, card.img_px, len(card.classes), card.train, card.conventions)
     try:
         network.load_weights(folder / WEIGHTS)
     except (ValueError, OSError, KeyError) as error:

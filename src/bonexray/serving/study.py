@@ -74,6 +74,7 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
         denoise=settings.denoise,
         prepare=settings.prepare,
         versions=bundle_versions(),
+        conventions=card.get("conventions", {}),
         files={},
     )
     text = page.read_text(encoding="utf-8") if page.is_file() else ""

@@ -77,6 +77,12 @@ class Cohort:
         cards = [read_features_card(folder) for folder in self.row.features]
         return " and ".join(dict.fromkeys(card["starts_from"] for card in cards)) or SCRATCH
 
+    @property
+    def conventions(self) -> dict[str, str]:
+        """Return the preprocessing by backbone whose weights file states another than the registry."""
+        cards = [read_features_card(folder) for folder in self.row.features]
+        return {card["backbone"]: card["convention"] for card in cards if "convention" in card}
+
     def rows(self, split: str | None) -> np.ndarray:
         """Return the rows of one split, or all rows."""
         return np.flatnonzero(self.manifest["split"] == split) if split else np.arange(len(self.manifest))

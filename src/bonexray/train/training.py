@@ -37,6 +37,7 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
     Returns:
         model, mode, classes, leak_suspect, img_px, definition (its rows in the table of models, in words), starts_from,
         backbones (name to SHA-256 of the weights), manifest_sha256, inputs_sha256,
+        conventions (only of backbones whose weights file states another than the table of models),
         the settings (train; augment where images are learnt from; fine_tune where it is), fingerprint (the hash of
         all of these), runs (repeat and fold of each training).
     """
@@ -54,6 +55,8 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
         "inputs_sha256": {str(file): sha256_of(file) for file in cohort.files},
         "train": cohort.train.model_dump(exclude={"repeats"}),
     }
+    if conventions := cohort.conventions:
+        card["conventions"] = conventions
     if cohort.learns_from_images:
         card["augment"] = cohort.augment.model_dump()
     if mode == FINE_TUNE and tuned is not None:
@@ -218,7 +221,8 @@ def adapt(head: keras.Model, train: Batches) -> None:
 
 def _build(name: str, cohort: Cohort) -> keras.Model:
     blocks = cohort.row.fine_tune.blocks if cohort.row.fine_tune else None
-    return build_trainable(name, cohort.row.mode, image_side(cohort), len(cohort.classes), cohort.train, blocks)
+    classes, conventions = len(cohort.classes), cohort.conventions
+    return build_trainable(name, cohort.row.mode, image_side(cohort), classes, cohort.train, blocks, conventions)
 
 
 def _start_backbones(network: keras.Model, name: str) -> None:
