@@ -50,6 +50,12 @@ def encoded_by_hand(images: np.ndarray) -> np.ndarray:
     return network.predict(bgr / 255, verbose=0).mean(axis=(1, 2))
 
 
+def distance_by_hand(folder: Path) -> float:
+    """Return the largest difference of features from those by hand, relative to the largest feature."""
+    features, expected = np.load(folder / FEATURES), encoded_by_hand(np.load(IMAGES))
+    return float(np.abs(features - expected).max() / np.abs(expected).max())
+
+
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Change to a folder with images and a weights file of one's own."""
@@ -196,8 +202,7 @@ def test_a_file_with_its_convention_gets_the_inputs_of_its_training(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = stage(convention="radimagenet")
-    expected = encoded_by_hand(np.load(IMAGES))
-    assert np.load(folder / FEATURES) == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert distance_by_hand(folder) < 1e-3
     assert read_features_card(folder)["convention"] == "radimagenet"
     assert not caplog.records
 
@@ -206,7 +211,7 @@ def test_a_file_without_a_convention_gets_other_inputs_and_a_warning(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = stage()
-    assert not np.allclose(np.load(folder / FEATURES), encoded_by_hand(np.load(IMAGES)), rtol=1e-2)
+    assert distance_by_hand(folder) > 0.1
     assert "convention" not in read_features_card(folder)
     assert [text.split(":")[0] for text in caplog.messages] == [f"weights.files.{NAME} states no convention"]
     assert caplog.messages[0].endswith("ImageNet weights, tf")
@@ -241,9 +246,10 @@ def test_a_model_is_rebuilt_and_served_with_the_convention(mode: str, stage: Sta
 def test_heat_maps_see_the_inputs_of_the_convention() -> None:
     network = empty_network(NAME, FROZEN, PX, 3, SETTINGS, {NAME: "radimagenet"})
     images = np.random.default_rng(7).random((2, PX, PX, 1), dtype=np.float32)
-    split = split_network(network, NAME)
-    outputs = keras.ops.convert_to_numpy(split.probabilities(split.feature_maps(images)))
-    assert outputs == pytest.approx(network.predict(images, verbose=0), abs=1e-5)
+    (maps,) = split_network(network, NAME).feature_maps(images)
+    body = network.get_layer(f"{NAME}_encoder").get_layer(NAME)
+    expected = body.predict((np.repeat(images, 3, axis=-1) * 255 - MEAN_BGR) / 255, verbose=0)
+    assert np.abs(keras.ops.convert_to_numpy(maps) - expected).max() < 1e-3 * expected.max()
 
 
 def test_a_bundle_with_the_conventions_of_the_registry_has_the_card_of_earlier_bundles() -> None:
