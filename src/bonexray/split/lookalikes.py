@@ -1,29 +1,25 @@
 """Find images that are copies of each other although their pixels differ.
 
-A copy that was re-encoded, resized, cropped, flipped, rotated or brightened has different pixels but the same content.
-A search by hash and fine structure finds a few candidates for every image, in any orientation; registration then
-decides. Radiographs of different patients have similar outlines but not the same fine structure, so fine structure is
-compared once two images are registered.
+A copy that was re-encoded, resized, cropped, shifted, padded, flipped, rotated, blurred or brightened has different pixels
+but the same content. A search by keypoints finds a few candidates for every image; registration then decides. Radiographs
+of different patients share the outlines of their anatomy but not its fine structure, which is compared once two images
+are registered.
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from bonexray.compute import Compute, one_thread_per_caller, parallel_map
 from bonexray.split.candidates import find_candidates
+from bonexray.split.keypoints import Keypoints, keypoints_of
+from bonexray.split.registration import likeness_of, overlay_of
 from bonexray.split.settings import Audit
-from bonexray.split.thumbnails import THUMB_PX, VIEWS, body, local_contrast, oriented, rotation_matrix
 
-COARSE_PX = 64
-MIN_COARSE_LIKENESS = 0.75  # below this, even the outlines differ
-MAX_STRETCH = 1.4
-REGISTERED_SIGMA_PX, COMPARED_SIGMA_PX = 6.0, 3.0  # of the local contrast
-PATCH_PX = 4 * math.pi * COMPARED_SIGMA_PX**2  # area over which the blur averages: one independent observation
-ONE_SIDED_99 = 2.326  # standard normal
-_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-3)
+FIRST = 3  # candidates compared for every image; the rest only if it has a copy, since there may be more
+MORE = 4  # times as many candidates for an image whose copies may be a crowd
 
 
 @dataclass(frozen=True)
@@ -38,83 +34,53 @@ class Pair:
 def find_lookalikes(thumbnails: np.ndarray, settings: Audit, compute: Compute) -> list[Pair]:
     """Return the pairs of images that are copies, sorted by decreasing likeness.
 
+    Of many copies of one picture not every pair is among them, but the pairs connect all that were found.
+
     Args:
-        thumbnails: uint8 (images, 128, 128).
+        thumbnails: uint8 (images, 160, 160).
         settings: number of neighbours that each image is compared with, and the minimum likeness.
         compute: settings of the backend that runs the work.
     """
+    if len(thumbnails) < 2 or settings.neighbours < 1:
+        return []
     with one_thread_per_caller():
-        candidates = find_candidates(thumbnails, settings.neighbours)
-        items = [(thumbnails[a], thumbnails[b], view) for a, b, view in candidates]
-        likeness = parallel_map(likeness_of, items, "comparing", compute, threads=True)
-        pairs = [Pair(min(a, b), max(a, b), value) for (a, b, _), value in zip(candidates, likeness, strict=True)]
-    return sorted((p for p in pairs if p.likeness >= settings.likeness), key=lambda p: (-p.likeness, p.one, p.other))
+        keypoints = list(
+            parallel_map(keypoints_of, [(thumb,) for thumb in thumbnails], "describing", compute, threads=True)
+        )
+        near = find_candidates(keypoints, MORE * settings.neighbours)
+        pairs: dict[tuple[int, int], float] = {}
+        linked = DisjointSet(range(len(thumbnails)))
+        count = settings.neighbours
+        for ranks in (slice(min(FIRST, count)), slice(FIRST, count), slice(count, MORE * count)):
+            todo = _unlinked(near, ranks, pairs, linked, ranks.start is not None)
+            items = [(thumbnails[a], thumbnails[b], keypoints[a], keypoints[b]) for a, b in todo]
+            likeness = parallel_map(compared, items, "comparing", compute, threads=True) if items else ()
+            pairs |= zip(todo, likeness, strict=True)
+            for (one, other), value in pairs.items():
+                if value >= settings.likeness:
+                    linked.merge(one, other)
+    copies = [Pair(one, other, value) for (one, other), value in pairs.items() if value >= settings.likeness]
+    return sorted(copies, key=lambda pair: (-pair.likeness, pair.one, pair.other))
 
 
-def likeness_of(one: np.ndarray, other: np.ndarray, view: int) -> float:
-    """Register two images and correlate their fine structure.
+def compared(one: np.ndarray, other: np.ndarray, points_one: Keypoints, points_other: Keypoints) -> float:
+    """Return the likeness of two thumbnails (160, 160) with their keypoints; 0 without enough keypoints in common."""
+    overlay = overlay_of(points_one, points_other)
+    return likeness_of(one, other, overlay) if overlay else 0.0
 
-    The outline of a collimated field is nearly the same in all radiographs, so it guides the registration but is left
-    out of the correlation.
 
-    Args:
-        one: uint8 (128, 128).
-        other: uint8 (128, 128).
-        view: number in `VIEWS` of the view of `one` from which the registration starts.
+def _unlinked(
+    near: Sequence[Sequence[int]], ranks: slice, known: dict[tuple[int, int], float], linked: DisjointSet, again: bool
+) -> list[tuple[int, int]]:
+    """Return the pairs of candidates of some ranks that are to be compared.
 
-    Returns:
-        The correlation over the body in both images, reduced if the body is a small part of them; 0 if registration
-        fails or hardly any body is visible.
-
-    References:
-        Evangelidis and Psarakis, Parametric image alignment using enhanced correlation coefficient maximization,
-        IEEE TPAMI 2008.
+    After the first time (`again`) these are pairs of images of which one has a copy, unless they are linked already.
     """
-    orientation, degrees, scale = VIEWS[view]
-    one = oriented(one[None], orientation)[0]
-    warp = rotation_matrix(COARSE_PX, -degrees, 1 / scale).astype(np.float32)
-    likeness, warp = _registered(_coarse(other), _coarse(one), warp)
-    if likeness < MIN_COARSE_LIKENESS:
-        return 0.0
-    warp[:, 2] *= THUMB_PX / COARSE_PX
-    likeness, warp = _registered(*(local_contrast(image, REGISTERED_SIGMA_PX) for image in (other, one)), warp)
-    return _correlation(one, other, warp) if likeness > 0 else 0.0
-
-
-def _coarse(thumb: np.ndarray) -> np.ndarray:
-    small = cv2.resize(thumb, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_AREA)
-    return np.log(small / np.float32(255) + np.float32(0.05))
-
-
-def _correlation(one: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
-    contrast, compared = local_contrast(one, COMPARED_SIGMA_PX), local_contrast(other, COMPARED_SIGMA_PX)
-    moved, mask = (
-        cv2.warpAffine(image, warp, other.shape, flags=cv2.WARP_INVERSE_MAP | interpolation)
-        for image, interpolation in ((contrast, cv2.INTER_LINEAR), (body(one), cv2.INTER_NEAREST))
-    )
-    both = (mask & body(other)).astype(bool)
-    patches = both.sum() / PATCH_PX
-    if patches <= 3:
-        return 0.0
-    value = np.corrcoef(moved[both], compared[both])[0, 1]
-    return _penalised(float(value), patches, both.size / PATCH_PX) if np.isfinite(value) else 0.0
-
-
-def _penalised(correlation: float, observations: float, total: float) -> float:
-    """Return a correlation reduced for its small number of observations.
-
-    A narrow limb in a dark frame shows little more than two edges, which correlate with any other limb by chance. The
-    reduction, in Fisher's z, is the difference between its one-sided 99 % bound and that of a whole image.
-    """
-    loss = ONE_SIDED_99 * (1 / math.sqrt(observations - 3) - 1 / math.sqrt(total - 3))
-    return math.tanh(math.atanh(min(correlation, 1 - 1e-9)) - loss)
-
-
-def _registered(fixed: np.ndarray, moving: np.ndarray, warp: np.ndarray) -> tuple[float, np.ndarray]:
-    try:
-        likeness, warp = cv2.findTransformECC(fixed, moving, warp, cv2.MOTION_AFFINE, _CRITERIA, None, 5)
-    except cv2.error:  # the registration did not converge
-        return 0.0, warp
-    stretch = np.linalg.svd(warp[:, :2], compute_uv=False) if np.isfinite(warp).all() else np.zeros(2)
-    plausible = stretch.min() > 1 / MAX_STRETCH and stretch.max() < MAX_STRETCH
-    return (float(likeness) if plausible else 0.0), warp
+    todo = {(min(row, other), max(row, other)) for row, others in enumerate(near) for other in others[ranks]}
+    if again:
+        todo = {
+            (one, other)
+            for one, other in todo
+            if not linked.connected(one, other) and max(linked.subset_size(one), linked.subset_size(other)) > 1
+        }
+    return sorted(todo - known.keys())
