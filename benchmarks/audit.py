@@ -1,7 +1,7 @@
 """Measure the search for copies: what it finds, and how long it takes.
 
     python benchmarks/audit.py                      # time, for 10 000 simulated images with 2 % planted copies
-    python benchmarks/audit.py --table --images 24 --folders knees=FOLDER limbs=FOLDER --into docs/your-xrays.md
+    python benchmarks/audit.py --table --images 12 --folders knees=FOLDER limbs=FOLDER --into docs/your-xrays.md
 
 The first generates images that share blurred outlines and differ in their fine structure, so that each has dozens of others
 of similar appearance: harder for the search than a cohort of different limbs, and faster to generate.

@@ -18,7 +18,7 @@ from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.contradictions import among_usable, refuse_contradictions
 from bonexray.split.given_split import is_changed, require_usable_splits, split_sentence
 from bonexray.split.grouping import find_copies, groups_of
-from bonexray.split.lookalikes import Pair
+from bonexray.split.lookalikes import NOT_SEARCHED, SEARCHED, Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
 from bonexray.split.placeholders import with_trusted_patients
 from bonexray.split.settings import Audit, Split
@@ -56,7 +56,8 @@ def main(settings: Settings) -> None:
     summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
-    write_report(images, pairs, summary, settings.audit.crossing, [*tree, *patients])
+    searched = SEARCHED if settings.audit.neighbours else NOT_SEARCHED
+    write_report(images, pairs, summary, settings.audit.crossing, [*tree, *patients, searched])
     if changes := summary.get("given_split"):
         level = logging.WARNING if is_changed(changes) else logging.INFO
         log.log(level, "%s", split_sentence(changes, settings.audit.crossing))
@@ -80,7 +81,7 @@ def main(settings: Settings) -> None:
     if summary["leak_suspect"]:
         log.warning("%d images of groups that cross the splits are trusted", summary["crossing_images"])
     else:
-        log.info("checked: no group and no file is in two splits")
+        log.info("no group and no file is in two splits; %s", searched)
 
 
 def write_quarantine(images: list[AuditedImage]) -> None:

@@ -3,13 +3,16 @@
 import re
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
+from runpy import run_path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
 from bonexray.denoise.filters import FILTERS
+from bonexray.phantom.simulation import simulate
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
@@ -108,6 +111,32 @@ def test_planted_copies_are_found() -> None:
     found = printed("audit")
     assert re.search(r"planted copies found: 1[34] of 14; other pairs: 0", found)
     assert len(re.findall(r" [12] of 2", found.splitlines()[-1])) == 7
+
+
+def test_every_change_of_a_copy_is_measured(tmp_path: Path) -> None:
+    page, folder = tmp_path / "page.md", tmp_path / "images"
+    page.write_text("<!-- copies: written by `audit.py` -->\n<!-- end of copies -->\n")
+    folder.mkdir()
+    for number, image in enumerate(islice(simulate(4, 96, 400.0, 2.0, 7), 4)):
+        Image.fromarray((255 * image.clean).astype("uint8")).save(folder / f"{number}.png")
+    found = printed(
+        "audit", "--table", "--images", "2", "--folders", f"limbs={folder}", "--out", str(tmp_path), "--into", str(page)
+    )
+    table = pd.read_csv(tmp_path / "metrics" / "audit.csv")
+    assert set(table["images"]) == {"limbs", "limbs, middle", "phantoms"}
+    assert (table["images"].value_counts() == 16).all()
+    assert table["share"].between(0, 1).all()
+    assert found.strip() in page.read_text()
+
+
+def test_the_docs_tell_what_the_committed_search_finds() -> None:
+    markdown = run_path(str(BENCHMARKS / "audit.py"))["markdown"]
+    table = pd.read_csv(BENCHMARKS.parent / "metrics" / "audit.csv")
+    docs = (BENCHMARKS.parent / "docs" / "your-xrays.md").read_text(encoding="utf-8")
+    assert markdown(table) in docs
+    wrong, found = (table[table["change"].eq("none") == none] for none in (True, False))
+    assert (wrong["share"] < 0.001).all()
+    assert (found.loc[found["change"] != "all of these", "share"] >= 0.9).all()
 
 
 def test_coverage_is_measured_for_every_kind_of_study(tmp_path: Path) -> None:

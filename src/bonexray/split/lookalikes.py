@@ -18,8 +18,13 @@ from bonexray.split.keypoints import Keypoints, keypoints_of
 from bonexray.split.registration import likeness_of, overlay_of
 from bonexray.split.settings import Audit
 
-FIRST = 3  # candidates compared for every image; the rest only if it has a copy, since there may be more
-MORE = 4  # times as many candidates for an image whose copies may be a crowd
+FIRST = 3  # candidates compared for every image; the others only if it has a copy, since there may be more
+MORE = 4  # times as many candidates for an image with more copies than that: they may be a crowd
+SEARCHED = (
+    "copies were searched for that are re-encoded, resized, rotated by any angle, flipped, padded, shifted or cropped by up to "
+    "15 %, blurred, noisy or of another brightness; docs/your-xrays.md says how many of each are found"
+)
+NOT_SEARCHED = "copies with different pixels were not searched for (audit.neighbours=0)"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,9 @@ def find_lookalikes(thumbnails: np.ndarray, settings: Audit, compute: Compute) -
         pairs: dict[tuple[int, int], float] = {}
         linked = DisjointSet(range(len(thumbnails)))
         count = settings.neighbours
-        for ranks in (slice(min(FIRST, count)), slice(FIRST, count), slice(count, MORE * count)):
-            todo = _unlinked(near, ranks, pairs, linked, ranks.start is not None)
+        rounds = ((slice(min(FIRST, count)), 1), (slice(FIRST, count), 2), (slice(count, MORE * count), FIRST + 1))
+        for ranks, least in rounds:
+            todo = _unlinked(near, ranks, pairs, linked, least)
             items = [(thumbnails[a], thumbnails[b], keypoints[a], keypoints[b]) for a, b in todo]
             likeness = parallel_map(compared, items, "comparing", compute, threads=True) if items else ()
             pairs |= zip(todo, likeness, strict=True)
@@ -70,17 +76,15 @@ def compared(one: np.ndarray, other: np.ndarray, points_one: Keypoints, points_o
 
 
 def _unlinked(
-    near: Sequence[Sequence[int]], ranks: slice, known: dict[tuple[int, int], float], linked: DisjointSet, again: bool
+    near: Sequence[Sequence[int]], ranks: slice, known: dict[tuple[int, int], float], linked: DisjointSet, least: int
 ) -> list[tuple[int, int]]:
     """Return the pairs of candidates of some ranks that are to be compared.
 
-    After the first time (`again`) these are pairs of images of which one has a copy, unless they are linked already.
+    Pairs that are linked already are left out, and those of which neither image is linked to enough (`least`, with itself).
     """
     todo = {(min(row, other), max(row, other)) for row, others in enumerate(near) for other in others[ranks]}
-    if again:
-        todo = {
-            (one, other)
-            for one, other in todo
-            if not linked.connected(one, other) and max(linked.subset_size(one), linked.subset_size(other)) > 1
-        }
-    return sorted(todo - known.keys())
+    return sorted(
+        (one, other)
+        for one, other in todo - known.keys()
+        if not linked.connected(one, other) and max(linked.subset_size(one), linked.subset_size(other)) >= least
+    )
