@@ -29,7 +29,7 @@ class AuditedImage:
         sha256: hash of the file's bytes; empty if they cannot be read.
         reason: reason that the image cannot be used; None if it can.
         pixels_sha256: hash of size and pixels, so that lossless copies share it.
-        thumbnail: uint8 (128, 128), compared with those of other images.
+        thumbnail: uint8 (160, 160), compared with those of other images.
         patient: key shared by the images of a patient, valid in this run only; never written to a file or log.
         placeholder: the word that stands for a patient ID, as in `Identifier`; None for any other ID and other formats.
         sex: key of the patient's sex; this and the next as the patient.

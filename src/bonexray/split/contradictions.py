@@ -8,7 +8,7 @@ from bonexray.split.audit import AuditedImage
 from bonexray.split.grouping import connected
 from bonexray.split.lookalikes import Pair
 
-CERTAIN = 0.8  # likeness; JPEGs of quality 60 reach it, and different radiographs stay below 0.5
+CERTAIN = 0.8  # likeness; JPEGs of quality 60 reach it, and different radiographs stayed below it (benchmarks/audit.py)
 SAME, COPY = "the same image under", "a copy of"  # how the two reasons begin
 
 
