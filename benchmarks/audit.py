@@ -40,7 +40,7 @@ LOCAL = Compute(backend="local", scheduler=None)
 SETTINGS = Audit(neighbours=8, likeness=0.7, crossing="regroup")
 SEED = 7
 WHOLE_PX, MIDDLE_PX, MIDDLE = 512, 256, 0.6  # longer side of an image, of its middle, and the share that the middle is
-UNRELATED = 4  # times as many images are searched for wrong pairs as for copies
+UNRELATED = 20  # times as many images are searched for wrong pairs as for copies
 PX, OUTLINES, OUTLINE_PX = 160, 200, 5.0
 STRUT_PX, DEPTH, NOISE = (0.9, 3.0), 0.12, 0.02  # scales and strength of the fine structure; read-out noise
 

