@@ -31,7 +31,7 @@ from bonexray.denoise.store import as_stored, from_png
 from bonexray.images.radiograph import UnreadableImage
 from bonexray.images.reading import bounded, read_image, write_png16
 from bonexray.prepare.resizing import prepare_image
-from bonexray.serving.bundle import CARD, WEIGHTS, checked_card, open_bundle, write_bundle
+from bonexray.serving.bundle import CARD, FACTS, WEIGHTS, checked_card, open_bundle, write_bundle
 from bonexray.serving.predictor import Predictor
 from bonexray.serving.reading import Reading
 from bonexray.serving.study import chosen_model, study_bundle
@@ -99,7 +99,7 @@ def test_a_bundle_holds_the_backbones_the_card_and_no_code(bundles: Path) -> Non
     card = checked_card(bundles / FROZEN)
     assert (card.classes, card.mode, card.denoise.method) == (["osteoporosis", "normal"], "frozen", "median")
     assert open_bundle(bundles / FROZEN).page == PAGE
-    assert {path.name for path in (bundles / SCRATCH).iterdir()} == {CARD, WEIGHTS}
+    assert {path.name for path in (bundles / SCRATCH).iterdir()} == {CARD, FACTS, WEIGHTS}
     assert (bundles / FROZEN / WEIGHTS).stat().st_size > 8_000_000
     for path in bundles.glob("*/*"):
         with pytest.raises((pickle.UnpicklingError, ValueError, EOFError, KeyError, IndexError)):

@@ -1,4 +1,4 @@
-"""The command line: `bonexray check | use | repro | sync | ui | table | gate | grid | registry | tune | predict | bundle | export`."""
+"""The command line: `bonexray check | use | repro | sync | ui | table | gate | grid | registry | tune | predict | bundle | export | serve`."""
 
 import sys
 from pathlib import Path
@@ -325,6 +325,27 @@ def export(
         f"{parity.largest_difference:.2g}; {parity.bytes / 1e6:.2f} MB (original {parity.original_bytes / 1e6:.2f}), "
         f"{parity.latency_ms:.1f} ms per image (original {parity.original_latency_ms:.1f})"
     )
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        list[str] | None, typer.Option(help="as for `bonexray predict`; name two to see them side by side")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port of 127.0.0.1; 0 takes a free one")] = 8000,
+    most_mb: Annotated[float, typer.Option(min=0.001, help="largest file, in MB")] = 64,
+) -> None:
+    """Open a page on this machine that shows what a model makes of an X-ray; nothing is stored or sent elsewhere."""
+    from bonexray.serving.predictor import Predictor
+    from bonexray.serving.web.server import serve as serve_page
+    from bonexray.serving.web.upload import Limits
+
+    names: list[str | None] = [*model] if model else [None]
+    if len(names) > 2:
+        raise BonexrayError("--model", expected="one or two models", received=len(names), do="name fewer")
+    predictors = [Predictor(_bundle(name)) for name in names]
+    title = " and ".join(predictor.card.model for predictor in predictors)
+    serve_page(predictors, port, Limits(most_mb), lambda url: typer.echo(f"serve: {title} on {url}; end with Ctrl-C"))
 
 
 def _bundle(model: str | None):

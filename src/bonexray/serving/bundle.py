@@ -21,9 +21,10 @@ from bonexray.denoise.settings import Denoise
 from bonexray.networks.trained import empty_network
 from bonexray.prepare.settings import Prepare
 from bonexray.registry import Convention
+from bonexray.serving.facts import StudyFacts
 from bonexray.train.settings import Train
 
-CARD, WEIGHTS, PAGE = "bundle.json", "network.weights.h5", "card.md"
+CARD, WEIGHTS, PAGE, FACTS = "bundle.json", "network.weights.h5", "card.md", "study.json"
 log = logging.getLogger("bonexray")
 LIBRARIES = ("bonexray", "keras", "tensorflow", "numpy", "pillow", "pydicom", "scikit-image", "scipy", "bm3d")
 DO = "copy the folder again from its source, or write it again with `bonexray bundle`"
@@ -66,11 +67,13 @@ class Bundle:
         network: image (batch, img_px, img_px, 1) in [0, 1] to class probabilities (batch, classes), or (batch, 1) with
             a sigmoid.
         page: the model card in Markdown, or an empty text if the study has none.
+        facts: what the study knows of the model; None if its predictions were not there.
     """
 
     card: BundleCard
     network: keras.Model
     page: str = ""
+    facts: StudyFacts | None = None
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> BundleCard:
@@ -87,6 +90,8 @@ def write_bundle(bundle: Bundle, folder: Path) -> BundleCard:
         bundle.network.save_weights(partial / WEIGHTS)
         if bundle.page:
             (partial / PAGE).write_text(bundle.page, encoding="utf-8", newline="\n")
+        if bundle.facts:
+            write_json(partial / FACTS, bundle.facts.model_dump())
         files = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
         card = bundle.card.model_copy(update={"files": files})
         write_json(partial / CARD, {**card.facts, "digest": card.digest})
@@ -113,7 +118,7 @@ def open_bundle(folder: Path) -> Bundle:
         ) from None
     _warn_of_other_versions(folder, card)
     page = (folder / PAGE).read_text(encoding="utf-8") if PAGE in card.files else ""
-    return Bundle(card, network, page)
+    return Bundle(card, network, page, _facts(folder / FACTS) if FACTS in card.files else None)
 
 
 def checked_card(folder: Path) -> BundleCard:
@@ -153,6 +158,14 @@ def _card(path: Path) -> BundleCard:
             str(path), expected=f"a card with the digest {card.digest[:12]}", received=str(stated)[:12], do=DO
         )
     return card
+
+
+def _facts(path: Path) -> StudyFacts:
+    try:
+        return StudyFacts.model_validate(read_json(path))
+    except (ValidationError, ValueError):
+        expected = "what the study knows of the model"
+        raise BonexrayError(str(path), expected=expected, received="other content", do=DO) from None
 
 
 def _differences(folder: Path, card: BundleCard, present: set[str]) -> Iterator[tuple[str, str]]:

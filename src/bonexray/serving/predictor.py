@@ -52,6 +52,7 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, batch_images: int = BATCH_IMAGES) -> None:
         self.card, self.classes, self.network = bundle.card, bundle.card.classes, bundle.network
+        self.facts = bundle.facts
         self._batch_images = batch_images
         self._read = Reading(bundle.card.denoise, bundle.card.prepare)
 

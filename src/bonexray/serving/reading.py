@@ -4,6 +4,7 @@ This module does not import Keras, so that worker processes start fast.
 """
 
 import io
+import os
 import tempfile
 from pathlib import Path
 
@@ -69,7 +70,11 @@ def _pixels(source: XRay) -> np.ndarray:
 
 
 def _from_bytes(content: bytes) -> np.ndarray:
-    """Read the content of a file; the readers of all formats take paths."""
+    """Read the content of a file; the readers of all formats take paths, here of a file in memory where there are such."""
+    if hasattr(os, "memfd_create"):  # Linux
+        with open(os.memfd_create("x-ray"), "wb", buffering=0) as stream:  # noqa: PTH123, of a descriptor
+            stream.write(content)
+            return read_image(f"/proc/self/fd/{stream.fileno()}")
     with tempfile.NamedTemporaryFile() as stream:
         stream.write(content)
         stream.flush()

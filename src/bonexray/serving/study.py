@@ -11,6 +11,7 @@ from bonexray.data.paths import HEADLINE, IMAGES, MODEL_CARD, PREDICTIONS
 from bonexray.data.predictions import first_training, read_predictions
 from bonexray.networks.trained import trained_network
 from bonexray.serving.bundle import Bundle, BundleCard, bundle_versions
+from bonexray.serving.facts import study_facts
 from bonexray.serving.predictor import Predictor
 from bonexray.study import Settings
 from bonexray.train.settings import Train
@@ -78,7 +79,7 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
         files={},
     )
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    bundle = Bundle(bundle_card, trained_network(folder), text)
+    bundle = Bundle(bundle_card, trained_network(folder), text, study_facts(settings, folder))
     require_recorded_predictions(bundle, folder, Path(settings.dataset.root))
     return bundle
 

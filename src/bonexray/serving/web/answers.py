@@ -1,0 +1,111 @@
+"""What the page and the JSON say about an X-ray."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from bonexray.serving.facts import Operating
+from bonexray.serving.files import COLOURS
+from bonexray.serving.predictor import Answer, Predictor
+from bonexray.serving.web.refusals import Refused
+
+NOTICE = "Research only, not for diagnosis."
+
+
+class ClassAnswer(BaseModel):
+    """What a model says about one class."""
+
+    name: str
+    probability: float = Field(description="calibrated on validation; the model's own if the bundle has no calibration")
+    own_probability: float = Field(description="the model's own, as `bonexray predict` gives it")
+
+
+class OperatingAnswer(BaseModel):
+    """On which side of the operating point an X-ray lies."""
+
+    positive: list[str] = Field(description="classes that count as positive")
+    probability: float = Field(description="sum of their probabilities, the model's own")
+    threshold: float = Field(description="fixed on validation")
+    is_positive: bool = Field(description="whether the probability reaches the threshold")
+
+
+class ModelAnswer(BaseModel):
+    """The prediction of one model."""
+
+    model: str
+    predicted: str = Field(description="the class with the largest probability of the model's own")
+    calibrated: bool = Field(description="whether `probability` is calibrated")
+    classes: list[ClassAnswer] = Field(description="in the order of the class map")
+    operating_point: OperatingAnswer | None = Field(description="null if the study has none")
+    image: str | None = Field(description="the network's input, a PNG as a data URI; null without pictures")
+    heat: str | None = Field(
+        description="the heat map in colour, a PNG as a data URI; null without pictures, or if no region stands out"
+    )
+
+
+class Prediction(BaseModel):
+    """The predictions of all models of the server for an X-ray."""
+
+    notice: str = NOTICE
+    answers: list[ModelAnswer]
+
+
+def prediction(predictors: Sequence[Predictor], content: bytes, pictures: bool = True) -> Prediction:
+    """Return what models make of an X-ray.
+
+    Args:
+        predictors: the models.
+        content: the bytes of the X-ray's file.
+        pictures: whether to add the network's input and the heat map.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    return Prediction(answers=[_answer(predictor, content, pictures) for predictor in predictors])
+
+
+def _answer(predictor: Predictor, content: bytes, pictures: bool) -> ModelAnswer:
+    (answer,) = predictor.predict([content], heat=pictures)
+    if answer.reason is not None:
+        raise Refused(422, answer.reason)
+    facts, own = predictor.facts, answer.probabilities
+    shown = facts.calibrated(own[None])[0] if facts else own
+    classes = [
+        ClassAnswer(name=name, probability=float(likely), own_probability=float(raw))
+        for name, likely, raw in zip(predictor.classes, shown, own, strict=True)
+    ]
+    return ModelAnswer(
+        model=predictor.card.model,
+        predicted=answer.label,
+        calibrated=facts is not None,
+        classes=classes,
+        operating_point=_operating(facts.operating, predictor.classes, own) if facts and facts.operating else None,
+        image=_uri(answer.image) if pictures else None,
+        heat=_heat(answer) if pictures else None,
+    )
+
+
+def _operating(point: Operating, classes: Sequence[str], own: np.ndarray) -> OperatingAnswer:
+    probability = float(sum(own[classes.index(name)] for name in point.positive))
+    return OperatingAnswer(
+        positive=point.positive,
+        probability=probability,
+        threshold=point.threshold,
+        is_positive=probability >= point.threshold,
+    )
+
+
+def _heat(answer: Answer) -> str | None:
+    return _uri(colormaps[COLOURS](answer.heat)[..., :3]) if np.ptp(answer.heat) > 0 else None
+
+
+def _uri(pixels: np.ndarray) -> str:
+    """Return pixels in [0, 1], (height, width) or (height, width, 3), as a PNG in a data URI."""
+    png = io.BytesIO()
+    Image.fromarray(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)).save(png, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
