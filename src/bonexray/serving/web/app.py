@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -28,6 +29,7 @@ FILE_BODY = {
     }
 }
 REFUSALS = {
+    400: "the file does not arrive whole",
     403: "a request of another site's page",
     408: "the file arrives too slowly",
     413: "the file is too large",
@@ -60,16 +62,22 @@ def create_app(predictors: Sequence[Predictor], limits: Limits | None = None) ->
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        exception_handlers={Refused: refusal, BonexrayError: _failure, Exception: _failure},
+        exception_handlers={
+            Refused: refusal,
+            RequestValidationError: _misspelt,
+            BonexrayError: _failure,
+            Exception: _failure,
+        },
     )
     app.add_middleware(Guard)
     app.state.queue = queue
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def page() -> str:
+    async def page(request: Request) -> str:
         return templates.get_template("page.html").render(
             models=[_shown(predictor) for predictor in predictors],
             notice=NOTICE,
+            address=request.base_url,
             most_mb=f"{bounds.upload_mb:g}",
             most_bytes=int(bounds.upload_mb * MEGABYTE),
         )
@@ -93,8 +101,13 @@ def create_app(predictors: Sequence[Predictor], limits: Limits | None = None) ->
         return {"status": "ok", "models": models, "waiting": queue.taken, "places": queue.places}
 
     @app.get("/api", response_class=HTMLResponse, include_in_schema=False)
-    async def api() -> str:
-        facts = {"most_mb": f"{bounds.upload_mb:g}", "most_megapixels": MAX_PIXELS // 1_000_000, "notice": NOTICE}
+    async def api(request: Request) -> str:
+        facts = {
+            "address": request.base_url,
+            "most_mb": f"{bounds.upload_mb:g}",
+            "most_megapixels": MAX_PIXELS // 1_000_000,
+            "notice": NOTICE,
+        }
         return templates.get_template("api.html").render(api=app.openapi(), **facts)
 
     for name, kind in ASSETS.items():
@@ -107,6 +120,11 @@ def warm_up(predictors: Sequence[Predictor]) -> None:
     """Predict an X-ray once, so that the first user does not wait for compilation."""
     for predictor in predictors:
         predictor.predict([np.linspace(0, 1, 64 * 64).reshape(64, 64)], heat=True)
+
+
+async def _misspelt(request: Request, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    return await refusal(request, Refused(422, f"{first['loc'][-1]}: {first['msg']}"))
 
 
 async def _failure(request: Request, error: Exception) -> JSONResponse:
@@ -127,7 +145,7 @@ def _templates() -> Environment:
 
 def _shown(predictor: Predictor) -> dict[str, object]:
     card = predictor.card
-    return {"name": card.model, "title": model_title(card.model), "card": card, "facts": predictor.facts}
+    return {"title": model_title(card.model), "card": card, "facts": predictor.facts}
 
 
 def _asset(content: str, kind: str) -> Response:
