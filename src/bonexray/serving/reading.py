@@ -5,6 +5,7 @@ This module does not import Keras, so that worker processes start fast.
 
 import io
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bonexray.images.reading import bounded, read_image
 from bonexray.prepare.resizing import prepare_image
 from bonexray.prepare.settings import Prepare
 
+MEMORY = Path("/dev/shm")  # on Linux
 XRay = Path | str | bytes | np.ndarray
 
 
@@ -70,15 +72,17 @@ def _pixels(source: XRay) -> np.ndarray:
 
 
 def _from_bytes(content: bytes) -> np.ndarray:
-    """Read the content of a file; the readers of all formats take paths, here of a file in memory where there are such."""
-    if hasattr(os, "memfd_create"):  # Linux
-        with open(os.memfd_create("x-ray"), "wb", buffering=0) as stream:  # noqa: PTH123, of a descriptor
-            stream.write(content)
-            return read_image(f"/proc/self/fd/{stream.fileno()}")
-    with tempfile.NamedTemporaryFile() as stream:
+    """Read the content of a file; the readers of all formats take paths."""
+    with tempfile.NamedTemporaryFile(dir=_folder_in_memory(len(content))) as stream:
         stream.write(content)
         stream.flush()
         return read_image(stream.name)
+
+
+def _folder_in_memory(size: int) -> Path | None:
+    """Return a folder that is not on a disk, if there is one with room for a file; X-rays are private."""
+    usable = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    return MEMORY if usable and shutil.disk_usage(MEMORY).free > size else None
 
 
 def _png_of(levels: np.ndarray) -> bytes:
