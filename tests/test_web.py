@@ -34,6 +34,7 @@ from bonexray.serving.facts import Operating, Score, study_facts
 from bonexray.serving.predictor import Predictor
 from bonexray.serving.reading import MEMORY
 from bonexray.serving.study import study_bundle
+from bonexray.serving.web.answers import prediction
 from bonexray.serving.web.app import create_app
 from bonexray.serving.web.queue import Queue
 from bonexray.serving.web.refusals import Refused
@@ -129,6 +130,16 @@ def test_two_models_answer_side_by_side_and_a_bundle_without_facts_too(predictor
     assert second["operating_point"] is None
     assert all(row["probability"] == pytest.approx(row["own_probability"]) for row in second["classes"])
     assert page.count('<article class="answer"') == 2 and "This bundle does not say" in page
+
+
+def test_models_with_the_same_preprocessing_share_the_filtered_image(predictor: Predictor) -> None:
+    read: list[bytes] = []
+    other = object.__new__(Predictor)
+    other.__dict__.update(
+        predictor.__dict__, prepared=lambda content: read.append(content) or predictor.prepared(content)
+    )
+    first, second = prediction([other, other], png()).answers
+    assert first == second and read == [png()]
 
 
 # What the study knows
@@ -298,7 +309,7 @@ def failing(error: Exception) -> Callable[..., object]:
 )
 def test_a_failure_gives_its_place_back_and_shows_no_path(predictor: Predictor, error: Exception, reason: str) -> None:
     broken = object.__new__(Predictor)
-    broken.__dict__.update(predictor.__dict__, predict=failing(error))
+    broken.__dict__.update(predictor.__dict__, answer=failing(error))
     with TestClient(create_app([broken], LIMITS), base_url=HERE, raise_server_exceptions=False) as client:
         response = client.post("/predict", content=png())
         assert response.status_code == 500 and response.json()["detail"].startswith(reason)

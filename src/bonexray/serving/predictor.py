@@ -83,6 +83,15 @@ class Predictor:
             for batch in in_batches(images, self._batch_images):
                 yield from self._predict_batch(batch, seen or heat, heat)
 
+    def prepared(self, source: XRay) -> np.ndarray | str:
+        """Return the network's input for an X-ray, float32 (img_px, img_px) in [0, 1], or why it cannot be read."""
+        return self._read(source)
+
+    def answer(self, prepared: np.ndarray | str, *, heat: bool = False) -> Answer:
+        """Return the prediction for what `prepared` of this model, or of one with the same preprocessing, returned."""
+        (answer,) = self._predict_batch([prepared], heat, heat)
+        return answer
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return the class probabilities of prepared images.
 

@@ -66,11 +66,18 @@ def prediction(predictors: Sequence[Predictor], content: bytes, pictures: bool =
     Raises:
         Refused: it cannot be read.
     """
-    return Prediction(answers=[_answer(predictor, content, pictures) for predictor in predictors])
+    inputs: dict[str, np.ndarray | str] = {}  # filtered once for models with the same preprocessing
+    answers = []
+    for predictor in predictors:
+        key = predictor.card.model_dump_json(include={"denoise", "prepare"})
+        if key not in inputs:
+            inputs[key] = predictor.prepared(content)
+        answers.append(_answer(predictor, inputs[key], pictures))
+    return Prediction(answers=answers)
 
 
-def _answer(predictor: Predictor, content: bytes, pictures: bool) -> ModelAnswer:
-    (answer,) = predictor.predict([content], heat=pictures)
+def _answer(predictor: Predictor, prepared: np.ndarray | str, pictures: bool) -> ModelAnswer:
+    answer = predictor.answer(prepared, heat=pictures)
     if answer.reason is not None:
         raise Refused(422, answer.reason)
     facts, own = predictor.facts, answer.probabilities

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import uvicorn
 
@@ -38,7 +39,8 @@ def serve(predictors: Sequence[Predictor], port: int, limits: Limits, ready: Cal
             timeout_graceful_shutdown=5,
         )
         ready(f"http://{ADDRESS}:{listener.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listening(port: int) -> socket.socket:
