@@ -16,10 +16,12 @@ from ruamel.yaml import YAML
 from bonexray import XRayClassifier
 from bonexray.cli import app
 from bonexray.experiment.keys import CHOSEN, KNOWN, OPEN, QUICK, SHORT
+from bonexray.images.radiograph import MAX_PIXELS
 from bonexray.kept_settings import KEPT
 from bonexray.registry import BASELINES
 from bonexray.results.tables import CEILING_ROW
 from bonexray.serving.export import LIMITS
+from bonexray.serving.web.upload import Limits
 from bonexray.tracking.live import PATIENCE_S, PATIENCE_SHARE
 from bonexray.tracking.store import CLIENT_DEFAULTS
 
@@ -246,6 +248,9 @@ def test_numbers_are_those_of_the_code():
     assert f"`MLFLOW_HTTP_REQUEST_TIMEOUT` ({CLIENT_DEFAULTS['MLFLOW_HTTP_REQUEST_TIMEOUT']} seconds here)" in team
     assert f"`MLFLOW_HTTP_REQUEST_MAX_RETRIES` ({CLIENT_DEFAULTS['MLFLOW_HTTP_REQUEST_MAX_RETRIES']} here)" in team
     assert LIMITS["onnx"] == LIMITS["tflite"]
+    upload = Limits()
+    assert f"up to {upload.upload_mb} MB (`--most-mb`) and {MAX_PIXELS // 10**6} million pixels" in serving
+    assert f"{upload.upload_s} seconds to arrive" in serving and f"and {upload.waiting} may be on the server" in serving
     assert f"more than {LIMITS['onnx']:.4f}, or {LIMITS['tflite-int8']} with 8 bits" in serving
 
 
