@@ -25,7 +25,7 @@ from xrays import SECRET_ID, SECRET_NAME, encoded
 from bonexray.base.errors import BonexrayError
 from bonexray.cli import app as commands
 from bonexray.data.predictions import read_predictions
-from bonexray.evaluate.calibration import fit_temperature
+from bonexray.evaluate.calibration import fit_temperature, with_temperature
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.operating_point import threshold_of
 from bonexray.evaluate.prior import corrected
@@ -157,6 +157,7 @@ def test_calibration_and_operating_point_are_those_of_the_stage(trained_study: P
     )
     weighted = own * facts.prior
     np.testing.assert_allclose(weighted / weighted.sum(axis=1, keepdims=True), likely)
+    np.testing.assert_allclose(facts.calibrated(own), with_temperature(likely, facts.temperature))
     assert facts.operating.threshold == pytest.approx(threshold_of(own[val & (labels == 0), 0], 0.9))
     counted = rows.groupby(["split", "label"]).size()
     assert {(split, name): n for split, counts in facts.images.items() for name, n in counts.items()} == dict(counted)

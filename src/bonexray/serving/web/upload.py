@@ -30,7 +30,7 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
     """Return the body of a request; at most `limits.upload_mb` of it are ever in memory.
 
     Raises:
-        Refused: it is a form, empty, too large or too slow, or ends early.
+        Refused: it is a form, too large or too slow, or ends early.
     """
     most = int(limits.upload_mb * MEGABYTE)
     if request.headers.get("content-type", "").startswith("multipart/"):
@@ -49,8 +49,6 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
         raise Refused(408, reason, {"Connection": "close"}) from None
     except ClientDisconnect:
         raise Refused(400, "the file did not arrive whole") from None
-    if not content:
-        raise Refused(422, "empty file")
     return bytes(content)
 
 
