@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import html
 import io
 import os
 import re
@@ -369,6 +370,9 @@ def test_the_interface_is_described(client: TestClient) -> None:
     page = client.get("/api").text
     assert f"{HERE}/predict?pictures=false" in page
     assert "POST /predict" in page and "is_positive" in page and "own_probability" in page
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    fields = [field for name in ("Prediction", "ModelAnswer") for field in schemas[name]["properties"].values()]
+    assert all(field["description"] in html.unescape(page) for field in fields) and "`" not in page
 
 
 # The command

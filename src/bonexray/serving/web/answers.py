@@ -20,9 +20,9 @@ NOTICE = "Research only, not for diagnosis."
 class ClassAnswer(BaseModel):
     """What a model says about one class."""
 
-    name: str
+    name: str = Field(description="name of the class")
     probability: float = Field(description="calibrated on validation; the model's own if the bundle has no calibration")
-    own_probability: float = Field(description="the model's own, as `bonexray predict` gives it")
+    own_probability: float = Field(description="the model's own, as bonexray predict gives it")
 
 
 class OperatingAnswer(BaseModel):
@@ -37,9 +37,9 @@ class OperatingAnswer(BaseModel):
 class ModelAnswer(BaseModel):
     """The prediction of one model."""
 
-    model: str
+    model: str = Field(description="name of the model")
     predicted: str = Field(description="the class with the largest probability of the model's own")
-    calibrated: bool = Field(description="whether `probability` is calibrated")
+    calibrated: bool = Field(description="whether the probabilities are calibrated")
     classes: list[ClassAnswer] = Field(description="in the order of the class map")
     operating_point: OperatingAnswer | None = Field(description="null if the study has none")
     image: str | None = Field(description="the network's input, a PNG as a data URI; null without pictures")
@@ -51,8 +51,8 @@ class ModelAnswer(BaseModel):
 class Prediction(BaseModel):
     """The predictions of all models of the server for an X-ray."""
 
-    notice: str = NOTICE
-    answers: list[ModelAnswer]
+    notice: str = Field(NOTICE, description="what the answers are good for")
+    answers: list[ModelAnswer] = Field(description="one for each model, in the order of the command")
 
 
 def prediction(predictors: Sequence[Predictor], content: bytes, pictures: bool = True) -> Prediction:
