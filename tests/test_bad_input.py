@@ -208,5 +208,5 @@ def test_a_split_that_cannot_be_completed_is_one_line(study) -> None:
 def test_an_absolute_root_may_be_anywhere(study) -> None:
     outside = study.folder.with_name(f"{study.folder.name}_absolute")
     shutil.copytree(study.folder / "data/raw", outside)
-    study.change({"dataset.root": str(outside)})
+    study.change({"dataset.root": str(outside), "dataset.inputs": [str(outside)]})
     assert study.check().returncode == 0

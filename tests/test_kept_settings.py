@@ -104,6 +104,9 @@ def test_a_check_says_what_is_kept_and_what_only_params_has() -> None:
 
 def test_a_root_that_dvc_would_not_watch_is_refused() -> None:
     keep(["dataset=folder"])
+    for image in ("normal/1.png", "osteoporosis/1.png"):
+        (Path("data/knees") / image).parent.mkdir(parents=True)
+        (Path("data/knees") / image).write_bytes(b"a check reads no pixels")
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("  root: data/raw\n", "  root: data/knees\n"))
     shown = CliRunner().invoke(app, ["check"])

@@ -55,8 +55,8 @@ def inspect(path: Path = PARAMS) -> Inspection:
         return Inspection(findings, [])
     settings = load_settings(path)
     listing, unlisted = _listed(settings.dataset)
-    unkept = _raised(require_out_of_git, settings.dataset)
-    findings = [*settings_findings(settings), *unkept, *unlisted, *_findings_of(settings, listing)]
+    unkept = [*_raised(require_out_of_git, settings.dataset), *_raised(_require_inputs, settings.dataset)]
+    findings = [*settings_findings(settings), *(unlisted or unkept), *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
     sound = [] if findings else [licences_line(settings), power_line(settings, listing)]
@@ -165,17 +165,8 @@ def _raised(action: Callable[..., None], *arguments: object) -> Iterator[Bonexra
 
 
 def _require_derived(settings: Settings) -> None:
-    """Refuse `models`, `backbones`, `panel` and `dataset.inputs` edited by hand: they follow from the other settings."""
+    """Refuse `models`, `backbones` and `panel` edited by hand: they must follow from the other settings."""
     content = settings.model_dump(exclude_unset=True)
-    dataset = settings.dataset
-    inputs = list(dataset.simulated.values()) or [dataset.root, *([dataset.csv] if dataset.csv else [])]
-    if dataset.inputs != inputs:
-        raise BonexrayError(
-            f"{PARAMS}: dataset.inputs",
-            expected=f"the files that follow from dataset.root and dataset.csv: {inputs}",
-            received=dataset.inputs,
-            do="run `bonexray use dataset.root=...`, or change dataset.inputs too",
-        )
     for part, expected in derive_params(settings.model_dump()).items():
         if content[part] != expected:
             names = {*expected, *content[part]}
@@ -186,6 +177,18 @@ def _require_derived(settings: Settings) -> None:
                 received=content[part].get(key),
                 do="change those with `bonexray use`, or with `dvc exp run -S` for one run",
             )
+
+
+def _require_inputs(dataset: Dataset) -> None:
+    """Refuse a folder or a CSV file edited by hand, whose changes DVC would not see."""
+    inputs = list(dataset.simulated.values()) or [dataset.root, *([dataset.csv] if dataset.csv else [])]
+    if dataset.inputs != inputs:
+        raise BonexrayError(
+            f"{PARAMS}: dataset.inputs",
+            expected=f"the files that follow from dataset.root and dataset.csv: {inputs}",
+            received=dataset.inputs,
+            do="run `bonexray use dataset.root=...`, or change dataset.inputs too",
+        )
 
 
 def _require_mode(name: str, mode: str) -> None:
