@@ -264,7 +264,7 @@ def test_queued_experiments_share_one_new_store(workspace):
     (workspace.root / "mlflow.db").unlink()
     workspace.study("model=mobilenet_v2", "denoise.method=none,median", flags=("--queue",))
     workspace.start("dvc", "queue", "start", "-j", "2")
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 900
     while re.search(r"Queued|Running", status := workspace.run("dvc", "queue", "status")):
         assert time.monotonic() < deadline, status
         time.sleep(2)
