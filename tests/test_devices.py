@@ -25,7 +25,7 @@ def python(code: str, *arguments: object, **environment: str) -> str:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
     env = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
