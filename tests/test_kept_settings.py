@@ -102,6 +102,15 @@ def test_a_check_says_what_is_kept_and_what_only_params_has() -> None:
     assert "params.yaml differs from conf/: train.epochs 6 (conf/: 15)" in shown and "no problems" in shown
 
 
+@pytest.mark.parametrize(("overrides", "warned"), [(["dataset=folder"], True), (["train.epochs=4"], False)])
+def test_a_composition_that_leaves_the_dataset_warns(
+    overrides: list[str], warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compose(Path("later.yaml"), Path("conf"), overrides)
+    told = "the dataset is folder now, phantom before; `bonexray use dataset=...`"
+    assert (told in " ".join(capsys.readouterr().err.split())) == warned
+
+
 def test_a_root_that_dvc_would_not_watch_is_refused() -> None:
     keep(["dataset=folder"])
     for image in ("normal/1.png", "osteoporosis/1.png"):
