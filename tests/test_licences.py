@@ -41,7 +41,7 @@ def stated_by(package: str) -> str:
     """Return the licence in the metadata of an installed package."""
     facts = metadata(package)
     classifiers = [text for text in facts.get_all("Classifier") or () if text.startswith("License ::")]
-    stated = facts["License-Expression"] or (classifiers[0] if classifiers else facts["License"])
+    stated = facts.get("License-Expression") or (classifiers[0] if classifiers else facts.get("License"))
     return WORDS.get(stated, stated)
 
 

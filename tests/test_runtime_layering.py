@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "figures": {"data", "evaluate", "aggregate", "explain"},
     "results": {"data", "aggregate"},
     "report": {"data", "figures", "results"},
-    "serving": {"data", "images", "denoise", "prepare", "networks", "explain", "train"},
+    "serving": {"data", "images", "denoise", "prepare", "networks", "explain", "train", "evaluate"},
     "tuning": {"data", "augment", "features", "networks", "train"},
 }
 PACKAGES = set(MAY_IMPORT)
