@@ -1,6 +1,7 @@
-"""Draw heat maps of some test images for one model and a diagram of its layers, and check the heat maps."""
+"""Draw heat maps of some test images for every model and a diagram of its layers, and check the heat maps."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +22,11 @@ from bonexray.data.paths import (
 )
 from bonexray.data.predictions import first_training, read_predictions
 from bonexray.explain.settings import Explain
+from bonexray.explain.store import Store
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.coefficients import coefficient_bars
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
+from bonexray.progress import progress
 from bonexray.registry import BASELINE, model_title
 from bonexray.stage import run_stage
 
@@ -36,59 +39,69 @@ log = logging.getLogger("bonexray")
 class Settings(StageSettings):
     """What the stage reads of params.yaml."""
 
+    models: dict[str, dict]
     explain: Explain
 
 
-def main(settings: Settings, name: str) -> None:
-    """Write the figures of a model, and of a network heatmaps.csv and sanity_check.json, to reports/explained/<name>/."""
-    if read_json(model_folder(name) / MODEL_CARD)["mode"] == BASELINE:
-        explain_baseline(name)
-    else:
-        explain_network(settings.explain, name)
+def main(settings: Settings) -> None:
+    """Write the figures of every model, and of a network heatmaps.csv and sanity_check.json, to reports/explained/<name>/.
+
+    Explanations that the store has are taken from it.
+    """
+    store, new = Store(settings.explain, Path(__file__)), 0
+    with atomic_folder(EXPLAINED_REPORTS) as reports:
+        for name in progress(settings.models, "explaining", len(settings.models)):
+            folder = reports / name
+            if store.fetch(name, folder):
+                continue
+            folder.mkdir()
+            if read_json(model_folder(name) / MODEL_CARD)["mode"] == BASELINE:
+                explain_baseline(name, folder)
+            else:
+                explain_network(settings.explain, name, folder)
+            store.keep(name, folder)
+            new += 1
+    log.info("%d of %d models explained anew", new, len(settings.models))
 
 
-def explain_baseline(name: str) -> None:
+def explain_baseline(name: str, folder: Path) -> None:
     """Draw the coefficients of a baseline."""
     table = pd.read_csv(model_folder(name) / COEFFICIENTS, index_col="number")
-    with atomic_folder(EXPLAINED_REPORTS / name) as folder:
-        coefficient_bars(table, f"{model_title(name)}: coefficients", folder / f"{name}_coefficients.png")
+    coefficient_bars(table, f"{model_title(name)}: coefficients", folder / f"{name}_coefficients.png")
 
 
-def explain_network(options: Explain, name: str) -> None:
+def explain_network(options: Explain, name: str, folder: Path) -> None:
     """Draw heat maps and layers of a network, and check the heat maps against random weights."""
     from bonexray.explain.diagram import diagram_of
     from bonexray.explain.explanation import choose, explain
     from bonexray.networks.trained import trained_network
-    from bonexray.runtime import prepare_runtime
+    from bonexray.runtime import prepare_runtime, start_anew
 
     source, classes = model_folder(name), read_classes()
     prepare_runtime(options.seed, deterministic=True)
+    start_anew(options.seed)
     rows, probabilities = first_training(*read_predictions(source / PREDICTIONS, classes))
     chosen = choose(rows, probabilities, classes, options.right, options.wrong)
     probabilities, images = probabilities[chosen.index], ArrayFile(IMAGES)[chosen.index.to_numpy()]
     network = trained_network(source)
     px = images.shape[1]
-    with atomic_folder(EXPLAINED_REPORTS / name) as folder:
-        architecture(diagram_of(network, name), f"{name} on {px} px", folder / f"{name}_architecture.png")
-        explanation = explain(network, name, images, chosen, probabilities, classes, options.seed)
-        panels = panels_of(images, chosen, probabilities, classes, explanation)
-        heat_maps(
-            panels,
-            f"{name}: evidence for the predicted and the actual class (Grad-CAM)",
-            folder / f"{name}_gradcam.png",
-        )
-        table = table_of(chosen, explanation)
-        table.to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
-        right = int((chosen["label"] == chosen["predicted"]).sum())
-        check = {
-            "images": len(chosen),
-            "right": right,
-            "wrong": len(chosen) - right,
-            "head_randomised_likeness": explanation.head_randomised.mean(),
-            "randomised_likeness": explanation.randomised.mean(),
-        }
-        write_json(folder / SANITY_CHECK, check)
-    log.info("%d images; rank correlation with maps of random weights %.2f", len(chosen), check["randomised_likeness"])
+    architecture(diagram_of(network, name), f"{name} on {px} px", folder / f"{name}_architecture.png")
+    explanation = explain(network, name, images, chosen, probabilities, classes, options.seed)
+    title = f"{name}: evidence for the predicted and the actual class (Grad-CAM)"
+    panels = panels_of(images, chosen, probabilities, classes, explanation)
+    heat_maps(panels, title, folder / f"{name}_gradcam.png")
+    table = table_of(chosen, explanation)
+    table.to_csv(folder / "heatmaps.csv", index=False, lineterminator="\n", float_format="%.6f")
+    right = int((chosen["label"] == chosen["predicted"]).sum())
+    check = {
+        "images": len(chosen),
+        "right": right,
+        "wrong": len(chosen) - right,
+        "head_randomised_likeness": explanation.head_randomised.mean(),
+        "randomised_likeness": explanation.randomised.mean(),
+    }
+    write_json(folder / SANITY_CHECK, check)
+    log.info("%-22s rank correlation with maps of random weights %.2f", name, check["randomised_likeness"])
 
 
 def panels_of(

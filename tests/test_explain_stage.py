@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 from contextlib import chdir
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from cohorts import AUGMENT, CLASSES, cohort_of, lay_out_backbone, lay_out_images, numbers, with_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from bonexray.backbones.cost import multiply_adds
 from bonexray.backbones.weights import load_starting_weights
@@ -23,6 +25,8 @@ from bonexray.data.paths import IMAGES, MODEL_WEIGHTS, weights_path
 from bonexray.data.predictions import write_predictions
 from bonexray.explain.diagram import Block, Diagram, diagram_of
 from bonexray.explain.explanation import choose
+from bonexray.explain.settings import Explain
+from bonexray.explain.store import CODE
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
@@ -35,7 +39,8 @@ PX, BODY = 32, "vgg16"
 MODES = {FROZEN: BODY, FINE_TUNE: BODY, FULL: BODY, SCRATCH: "compact_cnn"}
 ROOT = Path(__file__).parents[1]
 SETTINGS = load_settings(ROOT / "params.yaml")
-MAIN = runpy.run_path(str(ROOT / "stages/explain.py"))["main"]
+STAGE = runpy.run_path(str(ROOT / "stages/explain.py"))
+MAIN = STAGE["main"]
 
 
 def store(name: str, mode: str) -> keras.Model:
@@ -73,20 +78,40 @@ def here(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
 
 
-def explained(mode: str) -> tuple[Path, dict]:
-    """The stage's folder and its numbers for the model of a mode."""
-    name = MODES[mode]
-    Path("models", name).unlink(missing_ok=True)
-    Path("models", name).symlink_to(f"{mode}_{name}")
-    MAIN(SETTINGS, name)
-    folder = Path("reports/explained", name)
-    return folder, read_json(folder / "sanity_check.json")
+def explained(*modes: str, seed: int = 7) -> Path:
+    """Explain the models of some modes, with what the store has; return the folder of the stage."""
+    for mode in modes:
+        Path("models", MODES[mode]).unlink(missing_ok=True)
+        Path("models", MODES[mode]).symlink_to(f"{mode}_{MODES[mode]}")
+    names = {MODES[mode]: {} for mode in modes}
+    options = SETTINGS.explain.model_copy(update={"seed": seed})
+    MAIN(SETTINGS.model_copy(update={"models": names, "explain": options}))
+    return Path("reports/explained")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*.*")}
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the networks that the stage explains itself, in a store that is empty at first."""
+    shutil.rmtree(".bonexray", ignore_errors=True)
+    names, explain_network = [], STAGE["explain_network"]
+
+    def recorded(options: Explain, name: str, folder: Path) -> None:
+        names.append(name)
+        explain_network(options, name, folder)
+
+    monkeypatch.setitem(MAIN.__globals__, "explain_network", recorded)
+    return names
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_model_of_every_mode_is_explained(mode: str) -> None:
     name = MODES[mode]
-    folder, scores = explained(mode)
+    folder = explained(mode) / name
+    scores = read_json(folder / "sanity_check.json")
     files = {f"{name}_gradcam.png", f"{name}_architecture.png", "heatmaps.csv", "sanity_check.json"}
     assert {path.name for path in folder.iterdir()} == files
     table = pd.read_csv(folder / "heatmaps.csv")
@@ -99,9 +124,33 @@ def test_a_model_of_every_mode_is_explained(mode: str) -> None:
     assert (card["parameters"], card["multiply_adds"]) == (network.count_params(), multiply_adds(network))
 
 
-def test_the_bytes_are_the_same_every_time() -> None:
-    first, second = ({path.name: sha256_of(path) for path in explained(SCRATCH)[0].iterdir()} for _ in range(2))
-    assert first == second
+def test_a_model_has_the_same_bytes_alone_and_after_another(computed: list[str]) -> None:
+    alone = hashes(explained(SCRATCH) / MODES[SCRATCH])
+    shutil.rmtree(".bonexray")
+    assert hashes(explained(FROZEN, SCRATCH) / MODES[SCRATCH]) == alone
+    assert computed == [MODES[SCRATCH], MODES[FROZEN], MODES[SCRATCH]]
+
+
+def test_only_a_new_model_is_explained(computed: list[str]) -> None:
+    before = hashes(explained(SCRATCH))
+    both = hashes(explained(FROZEN, SCRATCH))
+    assert computed == [MODES[SCRATCH], MODES[FROZEN]]
+    assert hashes(explained(SCRATCH)) == before and before.items() <= both.items()
+    assert len(computed) == 2
+
+
+def test_other_settings_and_a_damaged_store_explain_anew(computed: list[str]) -> None:
+    before = hashes(explained(SCRATCH))
+    assert hashes(explained(SCRATCH, seed=8)) != before
+    for path in Path(".bonexray").rglob("*.zip"):
+        path.write_bytes(b"damaged")
+    assert hashes(explained(SCRATCH)) == before
+    assert len(computed) == 3
+
+
+def test_the_store_knows_the_code_that_the_stage_depends_on() -> None:
+    deps = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["explain"]["deps"]
+    assert {f"src/bonexray/{path}" for path in CODE} == {path for path in deps if path.startswith("src/")}
 
 
 def test_probabilities_that_the_weights_do_not_give_are_refused() -> None:

@@ -104,7 +104,6 @@ def models_on(backbone: str, stage: str) -> set[str]:
 EVERY = {
     "features": {f"features@{name}" for name in BACKBONES},
     "train": {f"train@{name}" for name in MODEL_NAMES},
-    "explain": {f"explain@{name}" for name in MODEL_NAMES},
 }
 # What is edited, the edit, the stages whose code or settings it changes, and the kinds of stages that may run then.
 EDITS = {
@@ -162,13 +161,13 @@ EDITS = {
         {"train", "explain", "evaluate", "aggregate", "report"},
     ),
     "a default of `features`": (appended("src/bonexray/features/settings.py"), EVERY["features"], None),
-    "a default of `explain`": (appended("src/bonexray/explain/settings.py"), EVERY["explain"], {"explain", "report"}),
+    "a default of `explain`": (appended("src/bonexray/explain/settings.py"), {"explain"}, {"explain", "report"}),
     "a default of `split`": (appended("src/bonexray/split/settings.py"), {"split"}, None),
     "a default of `phantom`": (appended("src/bonexray/phantom/settings.py"), {"phantom@cohort"}, None),
     "`fine_tune.epochs` while every mode is frozen": (chosen("fine_tune.epochs=3"), set(), set()),
     "`mode` of one model": (
         chosen("+modes.xception=fine_tune"),
-        {"train@xception", "evaluate"},
+        {"train@xception", "explain", "evaluate"},
         {"train", "explain", "evaluate", "aggregate", "report"},
     ),
     "logging, the command line, serving, tuning": (
@@ -202,4 +201,3 @@ def test_only_what_an_edit_changes_runs(edited: str, edited_copy: Path, later_st
 def test_a_changed_backbone_reaches_the_models_on_it_and_no_others(later_stages: dict[str, set[str]]) -> None:
     later = later_stages["features@xception"]
     assert {name for name in later if kind(name) == "train"} == models_on("xception", "train")
-    assert {name for name in later if kind(name) == "explain"} == models_on("xception", "explain")

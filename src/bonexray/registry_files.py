@@ -9,8 +9,6 @@ from bonexray.results.markdown import with_section
 
 DOCS_PAGE = Path("docs/models.md")
 DVC = Path("dvc.yaml")
-# Folders of which some stage reads one subfolder per model; for models outside the study see `panel` in derived_params.py.
-MODEL_FOLDERS = ("models", "reports/explained")
 
 
 def registry_files(root: Path) -> dict[Path, str]:
@@ -27,10 +25,9 @@ def registry_files(root: Path) -> dict[Path, str]:
 
 
 def _with_dependencies(text: str) -> str:
-    for folder in MODEL_FOLDERS:
-        lines = "".join(f"      - {folder}/${{panel.{name}}}\n" for name in MODEL_NAMES)
-        text = re.sub(rf"(?:^ +- {folder}/\$\{{panel\.\w+\}}\n)+", lines, text, flags=re.MULTILINE)
-    return text
+    """Write the models' folders to the stages that read all of them; of one outside the study see `panel`."""
+    lines = "".join(f"      - models/${{panel.{name}}}\n" for name in MODEL_NAMES)
+    return re.sub(r"(?:^ +- models/\$\{panel\.\w+\}\n)+", lines, text, flags=re.MULTILINE)
 
 
 def models_table() -> str:

@@ -94,10 +94,8 @@ def start_anew(seed: int) -> None:
 
 def distribution() -> AbstractContextManager:
     """Return the scope in which to build networks: with several GPUs, each holds a replica and gets a share of a batch."""
-    names = gpus()
-    if keras.backend.backend() != "tensorflow" or len(names) < 2:
-        return nullcontext()
-    return _mirrored(*names).scope()
+    names = gpus() if keras.backend.backend() == "tensorflow" else []
+    return _mirrored(*names).scope() if len(names) > 1 else nullcontext()
 
 
 def devices_in_scope() -> int:

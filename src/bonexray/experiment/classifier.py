@@ -82,7 +82,7 @@ class XRayClassifier:
         or to MLFLOW_TRACKING_URI.
 
         Args:
-            explain: also draw heat maps, the slowest stage.
+            explain: also draw heat maps.
             verbose: print the log of each stage; logs/ in the folder has it in any case.
 
         Raises:

@@ -33,7 +33,7 @@ READERS: dict[str, Callable[..., object]] = {
     "features": lambda folder, backbone: ArrayFile(folder / features_folder(backbone) / FEATURES),
     "train": lambda folder, model: pd.read_csv(folder / model_folder(model) / HISTORY),
     "evaluate": lambda folder: read_json(folder / MODELS),
-    "explain": lambda folder, model: folder / EXPLAINED_REPORTS / model,
+    "explain": lambda folder: folder / EXPLAINED_REPORTS,
     "aggregate": lambda folder: pd.read_csv(folder / COMPARISON),
     "report": lambda folder: folder / REPORT,
 }

@@ -1,0 +1,76 @@
+"""A store of explanations that studies share, named by the hash of everything they depend on.
+
+One process explains all models of a study, because importing TensorFlow takes longer than explaining a model. The store
+lets it explain only the models that are new.
+"""
+
+import logging
+import shutil
+import zipfile
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from bonexray.base.files import atomic_file
+from bonexray.base.hashing import digest, sha256_of
+from bonexray.base.repository import main_repository
+from bonexray.data.paths import CLASSES, IMAGES, MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS, model_folder
+from bonexray.explain.settings import Explain
+
+log = logging.getLogger("bonexray")
+PACKAGE = Path(__file__).parents[1]
+LIBRARIES = ("keras", "keras-hub", "matplotlib", "numpy", "tensorflow")
+# What draws an explanation; the stage in dvc.yaml depends on the same.
+CODE = ("base", "data", "backbones", "networks", "explain", "figures/canvas", "figures/explained", "runtime.py")
+KEPT = 500  # explanations, about 200 MB
+
+
+class Store:
+    """A folder of zipped explanations, one for each model.
+
+    Args:
+        settings: number of images and seed.
+        script: the script of the stage.
+    """
+
+    def __init__(self, settings: Explain, script: Path) -> None:
+        self._folder = main_repository() / ".bonexray" / "explained"
+        self._recipe = {
+            "settings": settings.model_dump(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+            "code": {str(path.relative_to(PACKAGE)): sha256_of(path) for path in _files(CODE)},
+            "script": sha256_of(script),
+            "inputs": [sha256_of(path) for path in (CLASSES, IMAGES)],
+        }
+
+    def path_of(self, name: str) -> Path:
+        """Return the path of a model's explanation."""
+        files = [model_folder(name) / file for file in (MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS)]
+        key = digest({**self._recipe, "model": [sha256_of(path) for path in files]})
+        return self._folder / key[:2] / f"{key}.zip"
+
+    def fetch(self, name: str, folder: Path) -> bool:
+        """Unpack the explanation of a model into a folder; return False if it is missing or damaged."""
+        path = self.path_of(name)
+        try:
+            shutil.unpack_archive(path, folder)
+            path.touch()
+        except FileNotFoundError:
+            return False
+        except (shutil.ReadError, zipfile.BadZipFile) as error:
+            log.warning("%s is damaged and will be replaced: %s", path, error)
+            shutil.rmtree(folder, ignore_errors=True)
+            return False
+        return True
+
+    def keep(self, name: str, folder: Path) -> None:
+        """Add the explanation of a model, and remove the least recently used beyond `KEPT`."""
+        with atomic_file(self.path_of(name)) as partial:
+            shutil.make_archive(str(partial.with_suffix("")), "zip", folder)
+        for path in sorted(self._folder.glob("*/*.zip"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            path.unlink(missing_ok=True)
+
+
+def _files(names: Iterable[str]) -> list[Path]:
+    roots = [PACKAGE / name for name in names]
+    return sorted(path for root in roots for path in ([root] if root.is_file() else root.rglob("*.py")))
