@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from textwrap import wrap
 
 from bonexray.licences import WEIGHTS
 from bonexray.registry import BACKBONES, HASH_KINDS, MODEL_NAMES, REGISTRY
@@ -9,6 +10,7 @@ from bonexray.results.markdown import with_section
 
 DOCS_PAGE = Path("docs/models.md")
 DVC = Path("dvc.yaml")
+INDENT = 6 * " "
 
 
 def registry_files(root: Path) -> dict[Path, str]:
@@ -26,8 +28,9 @@ def registry_files(root: Path) -> dict[Path, str]:
 
 def _with_dependencies(text: str) -> str:
     """Write the models' folders to the stages that read all of them; of one outside the study see `panel`."""
-    lines = "".join(f"      - models/${{panel.{name}}}\n" for name in MODEL_NAMES)
-    return re.sub(r"(?:^ +- models/\$\{panel\.\w+\}\n)+", lines, text, flags=re.MULTILINE)
+    items = " ".join(f"'models/${{panel.{name}}}'," for name in MODEL_NAMES)
+    lines = "\n".join(wrap(items, 120, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False))
+    return re.sub(r"(?: +'models/\$\{panel\.\w+\}',\n?)+", f"{lines}\n", text)
 
 
 def models_table() -> str:
