@@ -24,10 +24,10 @@ repro: $(READY)  ## build the whole study and print its table
 	bonexray table
 
 test: $(VENV)/.dev  ## run the tests, the real pipeline on a tiny cohort among them
-	pytest -n 2 --dist loadfile -m "not slow"
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 slow: $(VENV)/.slow  ## run the tests that `make test` leaves out
-	pytest -n 2 --dist loadfile -m slow
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 worker: $(READY)  ## train one model for a team: make worker MODEL=xception (over a DVC remote, no shared disk)
 	dvc pull --run-cache --allow-missing --force train@$(MODEL)

@@ -1,11 +1,12 @@
 """Fixtures: a small study on which commands and stages run, and a separate store for its record."""
 
+import gc
 import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,18 @@ class Study:
         """Return the paths of all files of the study except logs."""
         paths = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
         return {path.as_posix() for path in paths if path.parts[0] != "logs"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed_networks() -> Iterator[None]:
+    """Free the networks that the tests of a file share; together they would take gigabytes."""
+    yield
+    if networks := sys.modules.get("small_networks"):
+        networks.network_of.cache_clear()
+        networks.encoder_of.cache_clear()
+    if keras := sys.modules.get("keras"):
+        keras.backend.clear_session()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -180,6 +180,7 @@ def test_a_view_of_any_image_by_any_settings_is_an_image_in_range(
 # Training
 
 
+@pytest.mark.slow
 def test_augmentation_changes_the_loss_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lay_out_images(16)

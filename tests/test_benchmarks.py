@@ -39,6 +39,7 @@ def test_every_benchmark_is_tested() -> None:
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(SMALL)
 
 
+@pytest.mark.slow
 def test_cached_features_give_the_same_head_as_training_with_the_backbone() -> None:
     found = printed("frozen")
     assert float(re.search(r"ratio: ([\d.]+)", found)[1]) > 0
@@ -59,6 +60,7 @@ def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
     assert all(re.search(r"20 images: \d+ MB  40 images: \d+ MB  difference: -?\d+ MB", line) for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")
 def test_memory_is_measured_for_the_first_stages_alone() -> None:
     lines = printed("memory", "--stages", "denoise", "prepare").splitlines()

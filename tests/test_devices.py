@@ -81,6 +81,7 @@ def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 without_batch_statistics = pytest.mark.parametrize("mode", ["frozen", "fine_tune"])
 
 
+@pytest.mark.slow
 @without_batch_statistics
 def test_two_devices_end_with_the_weights_of_one(mode: str, one_and_two: tuple[Path, Path]) -> None:
     one, two = (np.load(folder / f"{mode}.npy") for folder in one_and_two)
@@ -89,6 +90,7 @@ def test_two_devices_end_with_the_weights_of_one(mode: str, one_and_two: tuple[P
     assert difference.max() < 1e-3  # Adam makes a whole step of a gradient that is rounding alone
 
 
+@pytest.mark.slow
 @without_batch_statistics
 def test_two_devices_write_the_history_of_one(mode: str, one_and_two: tuple[Path, Path]) -> None:
     one, two = (
@@ -98,6 +100,7 @@ def test_two_devices_write_the_history_of_one(mode: str, one_and_two: tuple[Path
     assert two.to_numpy() == pytest.approx(one.to_numpy(), rel=1e-4)  # of training, the filled rows count a little
 
 
+@pytest.mark.slow
 @without_batch_statistics
 def test_a_model_of_two_devices_gives_the_answers_of_one(mode: str, one_and_two: tuple[Path, Path]) -> None:
     one, two = (np.load(folder / f"{mode}_answers.npy") for folder in one_and_two)

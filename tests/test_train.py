@@ -270,6 +270,7 @@ def test_a_fusion_whose_features_exist_makes_no_forward_pass_of_a_backbone(
     assert len(attempts) == 1, "one would have been seen"
 
 
+@pytest.mark.slow
 def test_a_head_learns_from_the_copies_of_its_features(tmp_path: Path) -> None:
     losses = {}
     for copies in (0, 2):

@@ -140,6 +140,7 @@ def composed_with(root: Path) -> Settings:
     return load_settings("params.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [0, 2])
 def test_the_winners_file_composed_and_trained_gives_the_score_that_is_reported(root: Path, copies: int) -> None:
     lay_out(copies)
@@ -161,6 +162,7 @@ def test_the_winners_file_composed_and_trained_gives_the_score_that_is_reported(
     assert command_of(MODEL) in text and f"loss {best.score:.4f}" in text and "optimistic" in text
 
 
+@pytest.mark.slow
 def test_copies_that_a_trial_leaves_change_nothing_in_it(root: Path) -> None:
     alone = attempt(SearchTarget(settings_with(), MODEL), 0, {}, is_never_hopeless)
     lay_out(copies=2)
@@ -184,6 +186,7 @@ def test_test_images_are_not_looked_at(root: Path) -> None:
     assert test.any() and run_search(settings_with(), 3) == known
 
 
+@pytest.mark.slow
 def test_validation_images_are(root: Path) -> None:
     known = run_search(settings_with(), 2)
     manifest = pd.read_csv(MANIFEST, dtype=str, keep_default_na=False)
@@ -214,6 +217,7 @@ def test_a_loss_that_is_no_number_ends_the_trial_and_not_the_search(root: Path) 
         best_of(trials[:1])
 
 
+@pytest.mark.slow
 def test_a_network_from_scratch_is_trained_on_images_moved_as_the_trial_says(root: Path) -> None:
     trials = run_search(settings_with(SCRATCH, "scratch", epochs=1), 2)
     assert trials[0].changes == {

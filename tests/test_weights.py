@@ -211,6 +211,7 @@ def assert_same_features(encoder: keras.Model, gray: np.ndarray, expected: np.nd
     assert numbers(encoder(gray)) / scale == pytest.approx(expected / scale, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 @every_published_by_keras
 @pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square")
 def test_published_weights_give_the_same_features_as_in_keras(
