@@ -10,7 +10,7 @@ from bonexray.compute import Compute, parallel_map
 from bonexray.figures.images.galleries import image_gallery
 from bonexray.images.reading import write_png16
 from bonexray.phantom.diagnosis import CLASSES
-from bonexray.phantom.settings import Phantom
+from bonexray.phantom.settings import COHORT, FOLDERS, Phantom
 from bonexray.phantom.simulation import SimulatedRadiograph, simulate_patient
 from bonexray.stage import run_stage
 
@@ -24,9 +24,14 @@ class Settings(StageSettings):
     compute: Compute
 
 
-def main(settings: Settings) -> None:
-    """Write data/phantom/: noisy/ and clean/ with one folder for each class, truth.csv and classes.png."""
-    options = settings.phantom
+def main(settings: Settings, part: str) -> None:
+    """Write a folder with noisy/ and clean/, one folder for each class in both, truth.csv and classes.png.
+
+    Args:
+        settings: of the stage.
+        part: a key of `FOLDERS`.
+    """
+    options = settings.phantom if part == COHORT else at_other_site(settings.phantom)
     arguments = (
         options.img_px,
         options.photons,
@@ -37,7 +42,7 @@ def main(settings: Settings) -> None:
     )
     samples: dict[str, list] = {f"{name}\n{kind}": [] for name in CLASSES for kind in ("clean", "noisy")}
     truth = []
-    with atomic_folder("data/phantom") as folder:
+    with atomic_folder(FOLDERS[part]) as folder:
         work = [(number, *arguments) for number in range(options.patients)]
         for patient in parallel_map(simulate_patient, work, "simulating", settings.compute, threads=True):
             truth += [write_radiograph(folder, image) for image in patient]
@@ -50,6 +55,13 @@ def main(settings: Settings) -> None:
             "The simulated cohort",
             folder / "classes.png",
         )
+
+
+def at_other_site(options: Phantom) -> Phantom:
+    """Return the settings of the other hospital's cohort."""
+    return options.model_copy(
+        update={"site": "b" if options.site == "a" else "a", "patients": options.other_site_patients}
+    )
 
 
 def write_radiograph(folder: Path, image: SimulatedRadiograph) -> dict[str, object]:

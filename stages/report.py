@@ -28,6 +28,7 @@ class Settings(StageSettings):
     augment: dict
     train: dict
     evaluate: dict
+    external: dict = {}
 
 
 def main(settings: Settings) -> None:

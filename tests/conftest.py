@@ -46,6 +46,7 @@ SOUND = {
     "weights.source": "random",
     "weights.files": {},
     "model": "compact_cnn",
+    "external": {},
     **derive_params(
         {"model": "compact_cnn", "mode": "frozen", "modes": {}, "fine_tune": {"blocks": {}}, "weights": {"files": {}}}
     ),

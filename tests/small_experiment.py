@@ -6,7 +6,7 @@ TINY = {
     "epochs": 2,
     "use_subset": None,
     "batch_size": 8,
-    "phantom": {"patients": 24, "img_px": 32},
+    "phantom": {"patients": 24, "other_site_patients": 24, "img_px": 32},
     "denoise.method": "median",
     "evaluate.resamples": 200,
 }

@@ -17,7 +17,7 @@ from bonexray.evaluate.settings import Evaluate
 ROOT = Path(__file__).parents[1]
 DVC_YAML = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 BONE = {"normal": (0.26, 2.8), "osteopenia": (0.20, 2.3), "osteoporosis": (0.14, 1.7)}
-SEES_TRUTH = {"phantom", "split", "denoise", "aggregate"}
+SEES_TRUTH = {"phantom", "split", "denoise", "external", "aggregate"}
 
 
 def rows_of(folds: int = 3, repeats: int = 1) -> pd.DataFrame:
@@ -101,5 +101,5 @@ def test_no_stage_that_trains_or_predicts_reads_the_truth() -> None:
     cohort = {"${dataset.inputs[0]}", "${dataset.inputs[-1]}"}
     readers = {name for name, stage in DVC_YAML.items() if cohort & set(stage.get("do", stage)["deps"])}
     assert readers | {"phantom"} == SEES_TRUTH
-    phantom = YAML(typ="safe").load(ROOT / "conf/dataset/phantom.yaml")
+    phantom = YAML(typ="safe").load(ROOT / "conf/dataset/phantom.yaml")["dataset"]
     assert phantom["root"] == f"{phantom['simulated']['cohort']}/noisy"  # truth.csv lies beside it, not in it

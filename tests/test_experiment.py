@@ -87,7 +87,8 @@ def test_earlier_results_do_not_stand_beside_new_ones(folder, monkeypatch):
 def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
     calls = XRayClassifier(TINY, folder).plan()
     assert calls == [
-        ("phantom",),
+        ("phantom", "cohort"),
+        ("phantom", "other_site"),
         ("split",),
         ("denoise",),
         ("prepare",),
@@ -100,11 +101,13 @@ def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
         ("train", "brightness"),
         ("evaluate",),
         ("explain",),
+        ("external", "other_site"),
+        ("external_scores", "other_site"),
         ("aggregate",),
         ("report",),
     ]
     without = XRayClassifier({**TINY, "dataset": "knee"}, folder).plan(explain=False)
-    assert without == [call for call in calls if call[0] not in ("phantom", "explain")]
+    assert without == [call for call in calls if call[0] not in ("phantom", "external", "external_scores", "explain")]
 
 
 def test_the_plan_of_all_models_has_all_stages_of_dvc_yaml():
@@ -134,7 +137,7 @@ def test_a_call_comes_after_those_whose_outputs_it_reads(monkeypatch, tmp_path):
 
 def test_a_stage_alone_returns_what_it_found(folder):
     study = XRayClassifier(TINY, folder)
-    truth, manifest = (study.run_stage(stage, verbose=False) for stage in ("phantom", "split"))
+    truth, manifest = (study.run_stage(*stage, verbose=False) for stage in (("phantom", "cohort"), ("split",)))
     assert len(truth) == len(manifest) and set(manifest["split"]) == {"train", "val", "test"}
     quality = study.run_stage("denoise", verbose=False)
     assert quality["psnr_after_db"] > quality["psnr_before_db"]

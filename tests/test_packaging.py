@@ -95,12 +95,12 @@ def test_an_installed_stage_runs_and_its_refusal_comes_back(installed, tmp_path)
     code = """
 from bonexray import XRayClassifier
 from bonexray.base.errors import BonexrayError
-study = XRayClassifier({"models": "compact_cnn", "phantom": {"patients": 24, "img_px": 32}}, "study")
+study = XRayClassifier({"models": "compact_cnn", "phantom": {"patients": 24, "other_site_patients": 24, "img_px": 32}}, "study")
 try:
     study.run_stage("split", verbose=False)
 except BonexrayError as error:
     print(error.what)
-print(len(study.run_stage("phantom", verbose=False)) >= 24)
+print(len(study.run_stage("phantom", "cohort", verbose=False)) >= 24)
 """
     assert run_python(code, tmp_path, installed).split() == ["dataset.root", "True"]
 

@@ -19,6 +19,7 @@ from bonexray.train.regression import STRENGTHS
 ROOT = Path(__file__).parents[1]
 TINY = {
     "phantom.patients": 24,
+    "phantom.other_site_patients": 24,
     "phantom.img_px": 32,
     "prepare.img_px": 32,
     "train.epochs": 2,

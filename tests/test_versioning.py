@@ -67,7 +67,9 @@ def test_images_that_git_would_commit_are_refused(root: str, csv: str | None, pr
 
 def test_every_folder_that_the_documentation_names_is_ignored() -> None:
     configs = [YAML(typ="safe").load(path) for path in (ROOT / "conf/dataset").glob("*.yaml")]
-    roots = {config["root"] for config in configs if "root" in config}
+    sections = [config.get("dataset", config) for config in configs]
+    cohorts = [cohort for config in configs for cohort in config.get("external", {}).values()]
+    roots = {section["root"] for section in [*sections, *cohorts] if "root" in section}
     assert "data/raw" in roots
     for root in roots:
         Path(root).mkdir(parents=True, exist_ok=True)

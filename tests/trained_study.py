@@ -35,7 +35,7 @@ def run_study(folder: Path) -> Settings:
         ramp = np.linspace(0, shade, 60)[:, None] * np.linspace(1, 0.5, 50)
         write_png16(study.write(f"data/raw/{name}/{number}.png", b""), ramp + 0.4 * rng.random((60, 50)))
     chosen = {"model": [FROZEN, SCRATCH]}
-    study.change({**CHANGES, **chosen, **derive_params({**params, **chosen})})
+    study.change({**CHANGES, **chosen, **derive_params({**params, **chosen, "external": {}})})
     with chdir(folder):
         settings = load_settings()
         calls = [

@@ -3,6 +3,7 @@
 This module reads no images and does not import Keras.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from bonexray.dataset.versioning import require_out_of_git
 from bonexray.denoise.filters import options_of
 from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
+from bonexray.external.labels import with_classes
 from bonexray.features.published import own_file, require_at_hand
 from bonexray.licences import Use, licence_findings, licences_used
 from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
@@ -56,6 +58,8 @@ def inspect(path: Path = PARAMS) -> Inspection:
     settings = load_settings(path)
     listing, unlisted = _listed(settings.dataset)
     unkept = [*_raised(require_out_of_git, settings.dataset), *_raised(_require_inputs, settings.dataset)]
+    for cohort in settings.external.values():
+        unkept += _raised(require_out_of_git, cohort)
     findings = [*settings_findings(settings), *(unlisted or unkept), *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
@@ -123,6 +127,11 @@ def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[Bonexr
         yield from _raised(_require_dataset, settings, listing)
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
+    classes = settings.dataset.classes or (class_order(settings.dataset, listing.sources) if listing else [])
+    made = tuple(f"{folder}/" for folder in settings.dataset.simulated.values())
+    for name, cohort in settings.external.items():
+        if classes and not f"{cohort.root}/".startswith(made or ("\0",)):
+            yield from _raised(with_classes, f"external.{name}", cohort, classes)
 
 
 def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
@@ -148,6 +157,10 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _unknown("evaluate.primary", "models", settings.evaluate.primary or (), panel)
     yield from _unknown("modes", "models", settings.modes, REGISTRY)
     yield from _raised(require_usable_name, settings.track)
+    for name in settings.external:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            expected = "a name of letters, digits, _ and -, since files are called by it"
+            yield BonexrayError("external", expected=expected, received=repr(name), do="rename the cohort")
 
 
 def _unknown(key: str, kind: str, names: Iterable[str], valid: Iterable[str]) -> Iterator[BonexrayError]:
@@ -181,7 +194,7 @@ def _require_derived(settings: Settings) -> None:
 
 def _require_inputs(dataset: Dataset) -> None:
     """Refuse a folder or a CSV file edited by hand, whose changes DVC would not see."""
-    inputs = list(dataset.simulated.values()) or [dataset.root, *([dataset.csv] if dataset.csv else [])]
+    inputs = [dataset.simulated["cohort"]] if dataset.simulated else [dataset.root, *([dataset.csv] if dataset.csv else [])]
     if dataset.inputs != inputs:
         raise BonexrayError(
             f"{PARAMS}: dataset.inputs",

@@ -1,8 +1,7 @@
-"""The sections of `params.yaml` that follow from the chosen models: `models`, `backbones` and `panel`.
+"""The sections of `params.yaml` that follow from others: `models`, `backbones`, `panel` and `cohorts`.
 
 DVC runs one stage for each entry of `models` and `backbones`, and runs it again when its entry changes. The baselines
-are among the models of every study. `panel` maps
-every model of the registry to a model of the study: itself, or the first of the study if it is not chosen. The stages
+are among the models of every study. `cohorts` has the files of each external cohort. `panel` maps every model of the registry to a model of the study: itself, or the first of the study if it is not chosen. The stages
 that read all models need it because DVC takes a path, but no list, as a dependency.
 """
 
@@ -32,10 +31,10 @@ ENCODER = "src/bonexray/backbones/encoder.py"
 
 
 def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
-    """Return the sections `models`, `backbones` and `panel` of a study.
+    """Return the sections `models`, `backbones`, `panel` and `cohorts` of a study.
 
     Args:
-        choices: the settings `model`, `mode`, `modes`, `fine_tune` and `weights`.
+        choices: the settings `model`, `mode`, `modes`, `fine_tune`, `weights` and `external`.
 
     Raises:
         BonexrayError: `model` names no model of the registry.
@@ -46,6 +45,7 @@ def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
         "models": {name: _model_params(name, choices) for name in names},
         "backbones": {name: _backbone_params(name, choices["weights"]["files"] or {}) for name in backbones},
         "panel": {name: name if name in names else names[0] for name in MODEL_NAMES},
+        "cohorts": {name: _inputs(cohort) for name, cohort in (choices.get("external") or {}).items()},
     }
 
 
@@ -118,6 +118,11 @@ def _backbone_params(name: str, files: Mapping[str, object]) -> dict[str, str]:
     if not row.builder:  # DVC watches the weights, so the code is a fact
         facts += f", built by {sha256_of(BUILDERS / Path(code).name)[:8]}"
     return {"row": facts, "watch": file.get("path")}
+
+
+def _inputs(cohort: Mapping[str, object]) -> list[str]:
+    """Return what DVC watches of an external cohort: the folder of its images, and its CSV if it has one."""
+    return [str(cohort[key]) for key in ("root", "csv") if cohort.get(key)]
 
 
 def _builder_path(name: str) -> str:

@@ -10,7 +10,6 @@ from bonexray.results.markdown import with_section
 
 DOCS_PAGE = Path("docs/models.md")
 DVC = Path("dvc.yaml")
-INDENT = 6 * " "
 
 
 def registry_files(root: Path) -> dict[Path, str]:
@@ -28,9 +27,13 @@ def registry_files(root: Path) -> dict[Path, str]:
 
 def _with_dependencies(text: str) -> str:
     """Write the models' folders to the stages that read all of them; of one outside the study see `panel`."""
+    return re.sub(r"(?:^ *'models/\$\{panel\.[^\n]*\n)+", _lines, text, flags=re.MULTILINE)
+
+
+def _lines(found: re.Match) -> str:
     items = " ".join(f"'models/${{panel.{name}}}'," for name in MODEL_NAMES)
-    lines = "\n".join(wrap(items, 120, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False))
-    return re.sub(r"(?: +'models/\$\{panel\.\w+\}',\n?)+", f"{lines}\n", text)
+    indent = re.match(" *", found[0])[0]
+    return "\n".join(wrap(items, 120, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)) + "\n"
 
 
 def models_table() -> str:

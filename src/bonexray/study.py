@@ -14,6 +14,7 @@ from bonexray.dataset.settings import Dataset
 from bonexray.denoise.settings import Denoise
 from bonexray.evaluate.settings import Evaluate
 from bonexray.explain.settings import Explain
+from bonexray.external.settings import ExternalCohort
 from bonexray.features.settings import BackboneRow, Features, Weights
 from bonexray.licences import Licences
 from bonexray.phantom.settings import Phantom
@@ -22,7 +23,7 @@ from bonexray.split.settings import Audit, Split
 from bonexray.tracking.settings import Track
 from bonexray.train.settings import FineTune, ModelRow, Train
 
-DERIVED = ("models", "backbones", "panel")  # sections that follow from others, see derived_params.py
+DERIVED = ("models", "backbones", "panel", "cohorts")  # sections that follow from others, see derived_params.py
 
 
 class Settings(Section):
@@ -50,7 +51,9 @@ class Settings(Section):
     models: Annotated[dict[str, ModelRow], Field(min_length=1)]
     backbones: dict[str, BackboneRow]
     panel: dict[str, str]
+    cohorts: dict[str, list[str]] = Field(default_factory=dict)
     dataset: Dataset
+    external: dict[str, ExternalCohort] = Field(default_factory=dict)
 
 
 def load_settings(path: Path | str = PARAMS) -> Settings:

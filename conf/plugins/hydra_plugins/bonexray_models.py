@@ -13,7 +13,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 SOURCE = Path(__file__).parents[3] / "src"  # in a checkout; where bonexray is installed there is no such folder
 PARAMS = Path("params.yaml")  # of the study that is composed anew
-CHOICES = ("model", "mode", "modes", "fine_tune", "weights")
+CHOICES = ("model", "mode", "modes", "fine_tune", "weights", "external")
 
 
 class RefusedChoice(InterpolationResolutionError, DvcException):
@@ -33,7 +33,7 @@ class RefusedChoice(InterpolationResolutionError, DvcException):
 
 
 def resolve(part: str, *, _root_: DictConfig) -> DictConfig:
-    """Return the section `models`, `backbones` or `panel` for the choices in the settings.
+    """Return the section `models`, `backbones`, `panel` or `cohorts` for the choices in the settings.
 
     Raises:
         RefusedChoice: there is no such model.

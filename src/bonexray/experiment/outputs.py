@@ -12,6 +12,8 @@ from bonexray.data.paths import (
     COMPARISON,
     DENOISE,
     EXPLAINED_REPORTS,
+    EXTERNAL,
+    EXTERNAL_METRICS,
     FEATURES,
     HISTORY,
     IMAGES,
@@ -21,10 +23,11 @@ from bonexray.data.paths import (
     model_folder,
 )
 from bonexray.experiment.results import REPORT
+from bonexray.phantom.settings import FOLDERS
 
 # Each reader takes the study's folder and the rest of the call; `read_output` lists the return values.
 READERS: dict[str, Callable[..., object]] = {
-    "phantom": lambda folder: pd.read_csv(folder / "data/phantom/truth.csv"),
+    "phantom": lambda folder, part: pd.read_csv(folder / FOLDERS[part] / "truth.csv"),
     "split": lambda folder: read_manifest(folder / MANIFEST),
     "denoise": lambda folder: read_json(folder / DENOISE),
     "prepare": lambda folder: ArrayFile(folder / IMAGES),
@@ -34,6 +37,8 @@ READERS: dict[str, Callable[..., object]] = {
     "train": lambda folder, model: pd.read_csv(folder / model_folder(model) / HISTORY),
     "evaluate": lambda folder: read_json(folder / MODELS),
     "explain": lambda folder: folder / EXPLAINED_REPORTS,
+    "external": lambda folder, cohort: read_manifest(folder / EXTERNAL / cohort / MANIFEST.name),
+    "external_scores": lambda folder, cohort: read_json(folder / EXTERNAL_METRICS / f"{cohort}.json")["models"],
     "aggregate": lambda folder: pd.read_csv(folder / COMPARISON),
     "report": lambda folder: folder / REPORT,
 }
@@ -45,7 +50,7 @@ def read_output(folder: Path, stage: str, *names: str) -> object:
     Args:
         folder: the study's folder.
         stage: the name of the stage.
-        names: the model or backbone, for a stage that runs once for each.
+        names: the model, backbone, cohort or simulated hospital, for a stage that runs once for each.
 
     Returns:
         phantom: a data frame, one row per image: path, patient, label, T-score and bone measures.
@@ -56,6 +61,8 @@ def read_output(folder: Path, stage: str, *names: str) -> object:
         features: a frozen backbone's output, float32 (images, width), in the manifest's order.
         train: a data frame, one row per epoch: losses, accuracies and learning rate.
         evaluate: model to its scores by name, with `_low` and `_high` for the interval of each.
+        external: the manifest of the cohort, a data frame, one row per usable image: id, path, label, group.
+        external_scores: model to its scores on the cohort.
         aggregate: the ranked table, a data frame, one row per model and ensemble.
         report: the path of the page.
     """

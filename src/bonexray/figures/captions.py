@@ -54,6 +54,10 @@ CAPTIONS: dict[str, Words] = {
         "{title}: wrong predictions on test, the most confident first, with the probabilities of all classes.",
         "Test radiographs that {title} misclassified, with actual and predicted class; a sentence if there are none.",
     ),
+    "external_scores.png": Words(
+        "Balanced accuracy of each model on the internal test (hollow) and on the external cohort (filled, with interval).",
+        "Dot plot with a row for each model: its score on the internal test and on the external cohort, and the difference.",
+    ),
     "{m}_gradcam.png": Words(
         "{title}: Grad-CAM heat maps of the evidence for a class, for correct and wrong predictions.",
         "Test radiographs overlaid with Grad-CAM heat maps of {title} for the predicted and the actual class.",

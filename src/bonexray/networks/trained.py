@@ -40,7 +40,7 @@ def trained_network(folder: Path) -> keras.Model:
         network.load_weights(folder / MODEL_WEIGHTS)
         return network
     for backbone in model_row(name).backbones:
-        _require_same_weights(name, backbone, card["backbones"][backbone])
+        require_same_weights(name, backbone, card["backbones"][backbone])
         load_starting_weights(backbone_of(network, backbone), backbone)
     network.get_layer(HEAD).load_weights(folder / MODEL_WEIGHTS)
     return network
@@ -64,7 +64,8 @@ def head_settings(card: Mapping[str, object]) -> HeadSettings:
     return HeadSettings(**{key: card["train"][key] for key in HeadSettings.model_fields})
 
 
-def _require_same_weights(name: str, backbone: str, trained_on: str) -> None:
+def require_same_weights(name: str, backbone: str, trained_on: str) -> None:
+    """Refuse a missing weights file of a backbone, or one with another hash than that which a model was trained on."""
     path = weights_path(backbone)
     if not path.is_file():
         do = f"run `dvc pull {path}` or `dvc repro features@{backbone}`"

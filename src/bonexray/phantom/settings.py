@@ -6,6 +6,9 @@ from pydantic import Field
 
 from bonexray.base.config import Count, Positive, Section, Seed, Share
 
+COHORT, OTHER_SITE = "cohort", "other_site"  # keys of `dataset.simulated`
+FOLDERS = {COHORT: "data/phantom", OTHER_SITE: "data/phantom_other_site"}
+
 
 class Phantom(Section):
     """The built-in simulated cohort."""
@@ -15,5 +18,6 @@ class Phantom(Section):
     photons: Positive = 120.0
     readout_sigma: Annotated[float, Field(ge=0)] = 2.0
     site: Literal["a", "b"] = "a"
+    other_site_patients: Count = 120
     label_noise: Share = 0.0
     seed: Seed = 7

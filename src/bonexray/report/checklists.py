@@ -6,6 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from bonexray.report.data import Study
+from bonexray.report.external import chosen_sentences
 from bonexray.results.wording import NONE, count, listed, with_interval
 
 ITEMS = Path(__file__).with_name("checklists.yaml")
@@ -107,10 +108,15 @@ def _of_evaluation(study: Study) -> dict[str, str]:
             if study.folds > 1
             else ""
         ),
-        "external": "None.",
+        "external": _external(study),
         "performance": f"Balanced accuracy of the chosen model {with_interval(head, 'balanced_accuracy')}; all scores are under Results.",
         "failures": "See Models for confusion matrices and the most confident errors of each model.",
         "limits": "See Limitations for those that the software can identify.",
         "protocol": "All settings are in params.yaml, all steps in dvc.yaml, all hashes in dvc.lock.",
         "code": "bonexray; dvc.lock has the hash of the code of every stage.",
     }
+
+
+def _external(study: Study) -> str:
+    """State the external cohorts and what the chosen model reaches on them."""
+    return " ".join(sentence for name in study.external for sentence in chosen_sentences(study, name)) or "None."

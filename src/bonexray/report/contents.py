@@ -9,6 +9,7 @@ from bonexray.licences import licences_used
 from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist
 from bonexray.report.data import Study
+from bonexray.report.external import external_results, external_warnings
 from bonexray.report.images import model_pictures, picture
 from bonexray.report.pages import page
 from bonexray.report.provenance import Provenance
@@ -101,7 +102,7 @@ def _common(study: Study) -> dict[str, object]:
         "head": study.headline,
         "split_changed": study.data.get("given_split_changed", ""),
         "answer": answer(study),
-        "warnings": study_warnings(study),
+        "warnings": [*study_warnings(study), *external_warnings(study)],
         "alike": [study.titles[name] for name in study.alike],
         "questions": questions(study),
         "measured_on": measured_on(study),
@@ -149,6 +150,7 @@ def _tables(study: Study) -> Mapping[str, object]:
         if any(study.has(score) for score in COST)
         else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
+        "external": external_results(study),
         "sources": sources_table(study),
         "details": _on_all_cores(lambda name: model_details(study, name), study.titles),
     }

@@ -15,6 +15,7 @@ from bonexray.data.paths import (
     ENSEMBLES,
     EVALUATED,
     EXPLAINED_REPORTS,
+    EXTERNAL_METRICS,
     HEADLINE,
     MODEL_CARD,
     MODELS,
@@ -69,6 +70,7 @@ class Study:
         pairs: paired comparisons; no rows with a single model.
         ranks: tests of Friedman and Nemenyi over folds; None without them.
         explained: model to the facts of its heat maps; empty without heat maps.
+        external: external cohort to its facts and the scores of every model on it; empty without one.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.
     """
@@ -83,6 +85,7 @@ class Study:
     pairs: pd.DataFrame
     ranks: dict | None
     explained: dict[str, dict]
+    external: dict[str, dict]
     filters: pd.DataFrame
     root: Path
 
@@ -194,6 +197,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
             for name in names
             if (root / (path := EXPLAINED_REPORTS / name / SANITY_CHECK)).exists()
         },
+        external={name: _json(root, EXTERNAL_METRICS / f"{name}.json") for name in settings.get("external") or {}},
         filters=_filters(root),
         root=root,
     )

@@ -122,7 +122,8 @@ def limitations(study: Study) -> list[str]:
         )
     if study.repeats == 1:
         limits.append("Each network was trained once. The variation over seeds was not measured.")
-    limits.append("No images from another hospital, scanner or year were tested; external validity is unknown.")
+    if not study.external:
+        limits.append("No images from another hospital, scanner or year were tested; external validity is unknown.")
     if len(study.table) > 1:
         limits.append(
             "The highest test score is the maximum of several and therefore too high on average; quote the model chosen on "

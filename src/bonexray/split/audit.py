@@ -65,7 +65,9 @@ class AuditedImage:
     remarks: tuple[str, ...] = ()
 
 
-def audit_images(root: Path, sources: list[Source], compute: Compute, *, follow: bool = False) -> list[AuditedImage]:
+def audit_images(
+    root: Path, sources: list[Source], compute: Compute, *, follow: bool = False, salt: bytes | None = None
+) -> list[AuditedImage]:
     """Read every image once; return its facts, or the reason why it cannot be used, in the order of the sources.
 
     Args:
@@ -73,8 +75,9 @@ def audit_images(root: Path, sources: list[Source], compute: Compute, *, follow:
         sources: its images.
         compute: where they are read.
         follow: whether links out of the root are followed.
+        salt: of the keys of patients; the same for data sets whose patients are compared. None draws one.
     """
-    salt = secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
+    salt = salt or secrets.token_bytes(32)  # never stored, so that keys cannot be matched later
     items = [(root.resolve(), source, salt, follow) for source in sources]
     return list(parallel_map(_examine, items, "reading", compute, threads=True))
 

@@ -10,12 +10,22 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
-from bonexray.base.files import atomic_folder, write_json
+from bonexray.base.files import atomic_folder, read_json, write_json
 from bonexray.base.hashing import digest, sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.folds import FIRST, runs_of, split_in
 from bonexray.data.manifest import class_numbers, read_classes, read_leak_suspect, read_manifest
-from bonexray.data.paths import COEFFICIENTS, HISTORY, IMAGES, MANIFEST, MODEL_CARD, PENALTY, PREDICTIONS, model_folder
+from bonexray.data.paths import (
+    COEFFICIENTS,
+    HISTORY,
+    IMAGES,
+    MANIFEST,
+    MODEL_CARD,
+    PENALTY,
+    PREDICTIONS,
+    REGRESSION,
+    model_folder,
+)
 from bonexray.data.predictions import write_predictions
 from bonexray.progress import progress
 from bonexray.registry import BASELINE
@@ -36,7 +46,7 @@ log = logging.getLogger("bonexray")
 
 
 def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded) -> None:
-    """Write models/<name>/: model.json, predictions.csv and the first training's coefficients.csv and history.csv.
+    """Write models/<name>/: model.json, predictions.csv, and of the first training coefficients.csv, regression.json, history.csv.
 
     Args:
         name: a key of `BASELINES`.
@@ -53,12 +63,15 @@ def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded)
         for run in runs_of(manifest, options.repeats):
             with recorded(card, run) as record:
                 split = split_in(manifest, run.fold).to_numpy()
-                fits, history, predictions[run] = _fit(described.to_numpy(), labels, split, len(classes), options)
+                scaler = StandardScaler().fit(described[split == "train"].to_numpy())
+                features = scaler.transform(described.to_numpy())
+                fits, history, predictions[run] = _fit(features, labels, split, len(classes), options)
                 for row_of in history.to_dict("records"):
                     record.epoch(row_of.pop("epoch"), {k: v for k, v in row_of.items() if k != "phase"})
             if run == FIRST:
                 history.to_csv(folder / HISTORY, index=False, lineterminator="\n")
                 _write_coefficients(folder / COEFFICIENTS, best_of(fits), list(described), classes)
+                _write_regression(folder / REGRESSION, best_of(fits), scaler)
                 choice = choice_among(fits)
         best = best_of(fits)
         log.info("%s: penalty %g, validation log loss %.4f", name, best.strength, best.val_log_loss)
@@ -66,6 +79,18 @@ def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded)
         size = {"file_mb": round((folder / COEFFICIENTS).stat().st_size / 1e6, 3)}
         write_json(folder / MODEL_CARD, {**card, **cost, **size, **choice})
         write_predictions(folder / PREDICTIONS, manifest, predictions, classes)
+
+
+def baseline_answers(name: str, images: ArrayFile) -> np.ndarray:
+    """Return the probabilities (images, classes) of a trained baseline for other images.
+
+    Args:
+        name: a key of `BASELINES`, with models/<name>/regression.json.
+        images: prepared images, float (images, px, px) in [0, 1].
+    """
+    stored = {key: np.array(values) for key, values in read_json(model_folder(name) / REGRESSION).items()}
+    features = (describe_images(name, images).to_numpy() - stored["mean"]) / stored["scale"]
+    return probabilities_of((stored["coefficients"], stored["intercept"]), features)
 
 
 def describe_images(name: str, images: ArrayFile) -> pd.DataFrame:
@@ -85,10 +110,9 @@ def _descriptor(name: str) -> ModuleType:
 
 
 def _fit(
-    described: np.ndarray, labels: np.ndarray, split: np.ndarray, classes: int, options: Train
+    features: np.ndarray, labels: np.ndarray, split: np.ndarray, classes: int, options: Train
 ) -> tuple[list[LinearFit], pd.DataFrame, np.ndarray]:
     """Return the regressions of all penalties, their history, and the probabilities of all images by the best."""
-    features = StandardScaler().fit(described[split == "train"]).transform(described)
     wanted = np.eye(classes)[labels]
     train, val = (Labelled(features[split == part], wanted[split == part]) for part in ("train", "val"))
     fits = fit_strengths(train, val, classes, "balanced" if options.class_weights == "balanced" else None)
@@ -115,6 +139,13 @@ def _card(
     }
     runs = [asdict(run) for run in runs_of(manifest, options.repeats)]
     return {**card, "fingerprint": digest(card), "runs": runs}
+
+
+def _write_regression(path: Path, fit: LinearFit, scaler: StandardScaler) -> None:
+    """Write what answers for other images: mean and scale of each number, and the weights on standardised numbers."""
+    coefficients, intercept = fit.weights
+    content = {"mean": scaler.mean_, "scale": scaler.scale_, "coefficients": coefficients, "intercept": intercept}
+    write_json(path, {key: values.tolist() for key, values in content.items()})
 
 
 def _write_coefficients(path: Path, fit: LinearFit, numbers: list[str], classes: list[str]) -> None:

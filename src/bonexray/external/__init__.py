@@ -1,0 +1,1 @@
+"""External cohorts: images of other hospitals, answered by the trained models and never learnt from."""

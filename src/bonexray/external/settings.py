@@ -1,0 +1,32 @@
+"""The section `external` of the settings."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from bonexray.dataset.settings import Dataset
+
+# Of a study's own dataset alone: the development cohort has the classes and the split.
+OWN = ("classes", "ordered", "split_column", "reference", "simulated")
+
+
+class ExternalCohort(Dataset):
+    """Where the images of another cohort are; the keys are those of `dataset`.
+
+    Attributes:
+        labels: class of the study for a label of the cohort, or null to leave its images out; a label that is neither
+            here nor a class of the study is left out too, and counted.
+        copies: what to do with images that are copies of, or show patients of, the development cohort.
+        recalibrate: share of the cohort's patients from which a recalibration learns; it is scored on the others.
+    """
+
+    name: str = "external"
+    inputs: Annotated[list[str], Field(max_length=2)] = Field(default_factory=list)
+    copies: Literal["leave_out", "refuse"] = "leave_out"
+    recalibrate: Annotated[float, Field(gt=0, lt=1)] = 0.25
+
+    @model_validator(mode="after")
+    def _has_no_classes_of_its_own(self) -> "ExternalCohort":
+        if given := [key for key in (*OWN, "inputs", "name") if key in self.model_fields_set]:
+            raise ValueError(f"no {given[0]}: the study's own classes hold, and every image is for testing")
+        return self
