@@ -32,6 +32,7 @@ from bonexray.registry import model_title
 from bonexray.runtime import prepare_runtime
 from bonexray.stage import run_stage
 
+SHORT = ("balanced_accuracy", "drop_balanced_accuracy")  # of each model, for `dvc metrics diff`
 log = logging.getLogger("bonexray")
 
 
@@ -45,7 +46,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write metrics/external/<name>.json and, in reports/external/<name>/, the predictions and a figure.
+    """Write metrics/external/<name>.json and <name>_scores.json and, in reports/external/<name>/, the predictions and a figure.
 
     Args:
         settings: of the stage.
@@ -57,6 +58,8 @@ def main(settings: Settings, name: str) -> None:
     answers = dict(answers_of(settings.models, ArrayFile(folder / IMAGES.name)))
     scores = score_models(images, answers, classes, settings, settings.external[name].recalibrate)
     write_json(EXTERNAL_METRICS / f"{name}.json", {**read_json(folder / COHORT_FACTS), "models": scores})
+    short = {model: {score: own[score] for score in SHORT} for model, own in scores.items()}
+    write_json(EXTERNAL_METRICS / f"{name}_scores.json", short)
     with atomic_folder(EXTERNAL_REPORTS / name) as reports:
         for model, probabilities in answers.items():
             columns = {f"prob_{label}": probabilities[:, number] for number, label in enumerate(classes)}

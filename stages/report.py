@@ -28,7 +28,7 @@ class Settings(StageSettings):
     augment: dict
     train: dict
     evaluate: dict
-    external: dict = {}
+    external: dict
 
 
 def main(settings: Settings) -> None:

@@ -31,7 +31,15 @@ every_model = pytest.mark.parametrize("name", REGISTRY)
 def choices(**changes: object) -> dict[str, object]:
     """Return the choices of the default study with some of them changed."""
     fine_tune = {"blocks": {}, "epochs": 10, "learning_rate": 1e-4}
-    return {"model": "all", "mode": FROZEN, "modes": {}, "fine_tune": fine_tune, "weights": {"files": {}}, "external": {}, **changes}
+    return {
+        "model": "all",
+        "mode": FROZEN,
+        "modes": {},
+        "fine_tune": fine_tune,
+        "weights": {"files": {}},
+        "external": {},
+        **changes,
+    }
 
 
 @every_model

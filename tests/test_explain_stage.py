@@ -3,6 +3,7 @@
 import re
 import runpy
 import shutil
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.networks.trained import trained_network
-from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH
+from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.study import load_settings
 from bonexray.train.training import cost, model_card
 
@@ -137,6 +138,20 @@ def test_only_a_new_model_is_explained(computed: list[str]) -> None:
     assert computed == [MODES[SCRATCH], MODES[FROZEN]]
     assert hashes(explained(SCRATCH)) == before and before.items() <= both.items()
     assert len(computed) == 2
+
+
+def test_a_baseline_is_explained_by_its_coefficients(computed: list[str], warnings_of: Callable[[], list[str]]) -> None:
+    folder = Path("models/texture")
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "model.json", {"mode": BASELINE})
+    pd.DataFrame({"number": ["entropy"], **{name: [0.5] for name in CLASSES}}).to_csv(
+        folder / "coefficients.csv", index=False
+    )
+    (folder / "predictions.csv").write_text("id\n")
+    for _ in range(2):
+        MAIN(SETTINGS.model_copy(update={"models": {"texture": {}}}))
+        assert list(hashes(Path("reports/explained"))) == ["texture/texture_coefficients.png"]
+    assert warnings_of() == [] and computed == []
 
 
 def test_other_settings_and_a_damaged_store_explain_anew(computed: list[str]) -> None:

@@ -62,7 +62,11 @@ def test_labels_are_mapped_to_the_classes_of_the_study_and_others_are_counted(
 
 
 REFUSED = {
-    "no label is a class": ({"a": 2, "b": 2}, {}, r"external\.b: expected images of normal, osteoporosis.*labels=\{LABEL"),
+    "no label is a class": (
+        {"a": 2, "b": 2},
+        {},
+        r"external\.b: expected images of normal, osteoporosis.*labels=\{LABEL",
+    ),
     "a label that is not there": ({"normal": 2, "b": 2}, {"kl9": "normal"}, r"external\.b\.labels: .*received kl9"),
     "a class that is not there": ({"normal": 2, "b": 2}, {"b": "broken"}, r"external\.b\.labels: .*received broken"),
     "one class": ({"normal": 2, "b": 2}, {}, r"external\.b: expected usable images of at least two.*only normal"),

@@ -146,7 +146,10 @@ def test_the_study_has_its_files_and_its_table(workspace):
         exists = (workspace.root / f"reports/models/{name}/{name}_confusion_matrix.png").exists()
         assert exists == (name == "compact_cnn")
         assert (workspace.root / f"reports/explained/{name}/{name}_gradcam.png").exists() == exists
+    external = workspace.metrics("external/other_site.json")
+    assert set(external["models"]) == set(workspace.metrics("models.json")) and external["images"] >= 24
     report = (workspace.root / "reports/report.html").read_text()
+    assert "External cohorts" in report
     assert "<h1" in report and "Compact CNN" in report and "Ensemble (stacking)" in report
     assert "test images" in (workspace.root / "reports/summary.md").read_text()
     assert "# Compact CNN" in (workspace.root / "reports/cards/compact_cnn.md").read_text()

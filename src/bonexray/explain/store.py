@@ -14,7 +14,7 @@ from pathlib import Path
 from bonexray.base.files import atomic_file
 from bonexray.base.hashing import digest, sha256_of
 from bonexray.base.repository import main_repository
-from bonexray.data.paths import CLASSES, IMAGES, MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS, model_folder
+from bonexray.data.paths import CLASSES, COEFFICIENTS, IMAGES, MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS, model_folder
 from bonexray.explain.settings import Explain
 
 log = logging.getLogger("bonexray")
@@ -45,18 +45,18 @@ class Store:
 
     def path_of(self, name: str) -> Path:
         """Return the path of a model's explanation."""
-        files = [model_folder(name) / file for file in (MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS)]
-        key = digest({**self._recipe, "model": [sha256_of(path) for path in files]})
+        files = [model_folder(name) / file for file in (MODEL_CARD, MODEL_WEIGHTS, COEFFICIENTS, PREDICTIONS)]
+        key = digest({**self._recipe, "model": {path.name: sha256_of(path) for path in files if path.is_file()}})
         return self._folder / key[:2] / f"{key}.zip"
 
     def fetch(self, name: str, folder: Path) -> bool:
         """Unpack the explanation of a model into a folder; return False if it is missing or damaged."""
         path = self.path_of(name)
+        if not path.is_file():
+            return False
         try:
             shutil.unpack_archive(path, folder)
             path.touch()
-        except FileNotFoundError:
-            return False
         except (shutil.ReadError, zipfile.BadZipFile) as error:
             log.warning("%s is damaged and will be replaced: %s", path, error)
             shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,6 @@ from bonexray.networks.trained import head_settings, require_same_weights, train
 from bonexray.registry import BASELINE, FROZEN, model_row
 from bonexray.train.baseline import baseline_answers
 
-
 BATCH_IMAGES = 32
 
 
@@ -72,5 +71,7 @@ def _outputs(network: keras.Model, inputs: Sequence[ArrayFile]) -> Iterator[np.n
         batch = [rows[start : start + BATCH_IMAGES] for rows in inputs]
         batch = [part[..., None] if part.ndim == 3 else part for part in batch]  # images have one channel
         count = len(batch[0])
-        batch = [np.concatenate([part, np.zeros((BATCH_IMAGES - count, *part.shape[1:]), part.dtype)]) for part in batch]
+        batch = [
+            np.concatenate([part, np.zeros((BATCH_IMAGES - count, *part.shape[1:]), part.dtype)]) for part in batch
+        ]
         yield network.predict_on_batch(batch if len(batch) > 1 else batch[0])[:count]

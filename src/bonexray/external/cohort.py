@@ -108,7 +108,9 @@ def without_development(
         patients: the setting; only patient IDs of DICOM headers tell that two cohorts share a patient.
     """
     count = len(images)
-    copies = {min(pair.one, pair.other) for pair in pairs if min(pair.one, pair.other) < count <= max(pair.one, pair.other)}
+    copies = {
+        min(pair.one, pair.other) for pair in pairs if min(pair.one, pair.other) < count <= max(pair.one, pair.other)
+    }
     pixels = {item.pixels_sha256 for item in known if item.pixels_sha256}
     alike = {images[row].pixels_sha256 for row in copies}
     persons = {item.patient for item in known if item.patient} if patients in (None, "header") else set()

@@ -16,10 +16,15 @@ def with_classes(what: str, settings: ExternalCohort, classes: list[str]) -> tup
     counts = Counter(source.label for source in sources)
     if unknown := sorted(set(settings.labels) - set(counts)):
         labels = listed(sorted(counts, key=natural_key), 20)
-        raise BonexrayError(f"{what}.labels", expected=f"labels of its images: {labels}", received=listed(unknown), do="correct it")
+        raise BonexrayError(
+            f"{what}.labels", expected=f"labels of its images: {labels}", received=listed(unknown), do="correct it"
+        )
     if wrong := sorted({new for new in settings.labels.values() if new is not None} - set(classes)):
         raise BonexrayError(
-            f"{what}.labels", expected=f"classes of the study: {listed(classes)}", received=listed(wrong), do="correct it"
+            f"{what}.labels",
+            expected=f"classes of the study: {listed(classes)}",
+            received=listed(wrong),
+            do="correct it",
         )
     mapped = {label: settings.labels.get(label, label) for label in counts}
     mapped = {label: new for label, new in mapped.items() if new in classes}

@@ -1,7 +1,7 @@
 """Creation of missing MLflow runs from the study's files."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bonexray.data.paths import (
     ENSEMBLE_REPORTS,
     ENSEMBLES,
     EXPLAINED_REPORTS,
+    EXTERNAL_METRICS,
     HEADLINE,
     HISTORY,
     MODEL_CARD,
@@ -50,6 +51,7 @@ from bonexray.tracking.store import (
 )
 
 log = logging.getLogger("bonexray")
+ON_EXTERNAL = ("balanced_accuracy", "drop_balanced_accuracy", "roc_auc", "log_loss")
 EVALUATION, REPORT = "evaluation", "report"  # tags: the hash of the content added last
 AGGREGATE = "dvc repro aggregate"
 
@@ -95,7 +97,7 @@ def _sync(settings: Settings) -> dict[str, int]:
                 ids, trainings = _add_trainings(store, settings, name)
                 members += ids.values()
                 added["trainings"] += trainings
-                added["evaluations"] += _add_evaluation(store, ids[FIRST], name)
+                added["evaluations"] += _add_evaluation(store, ids[FIRST], name, list(settings.external))
             else:
                 log.warning("%s is missing; run `dvc repro` or `dvc pull`", model_folder(name))
         ensembles, added["ensembles"] = _add_ensembles(store, settings)
@@ -157,23 +159,36 @@ def _training_from_files(
     return run_id
 
 
-def _add_evaluation(store: TrackingStore, run_id: str, model: str) -> bool:
-    """Add test scores, figures and heat maps to a training's run, unless it has the same ones; return whether it did."""
+def _add_evaluation(store: TrackingStore, run_id: str, model: str, cohorts: Sequence[str]) -> bool:
+    """Add scores on test and on external cohorts, figures and heat maps to a training's run; return False if it has them."""
     scores = read_json(MODELS).get(model) if MODELS.exists() else None
     if scores is None:
         return False
     heat_maps = EXPLAINED_REPORTS / model
     files = sorted(heat_maps.iterdir()) if heat_maps.exists() else []
-    version = digest({**scores, "explained": {path.name: sha256_of(path) for path in files}})
+    external = _external_scores(model, cohorts)
+    version = digest({**scores, **external, "explained": {path.name: sha256_of(path) for path in files}})
     if store.client.get_run(run_id).data.tags.get(EVALUATION) == version:
         return False
     metrics = {f"test/{key}": value for key, value in flat(scores) if not key.startswith("val_")}
-    store.client.log_batch(run_id, metrics_of(metrics, step=0))
+    store.client.log_batch(run_id, metrics_of({**metrics, **external}, step=0))
     store.client.log_artifacts(run_id, str(MODEL_REPORTS / model), "evaluation")
     if files:
         store.client.log_artifacts(run_id, str(heat_maps), "explained")
     store.client.set_tag(run_id, EVALUATION, version)
     return True
+
+
+def _external_scores(model: str, cohorts: Sequence[str]) -> dict[str, float]:
+    """Return a model's main scores on the external cohorts that have been scored, `external/<cohort>/<score>`."""
+    files = {name: EXTERNAL_METRICS / f"{name}.json" for name in cohorts}
+    own = {name: read_json(path)["models"].get(model, {}) for name, path in files.items() if path.exists()}
+    return {
+        f"external/{name}/{score}": found[score]
+        for name, found in own.items()
+        for score in ON_EXTERNAL
+        if score in found
+    }
 
 
 def _add_ensembles(store: TrackingStore, settings: Settings) -> tuple[list[str], int]:

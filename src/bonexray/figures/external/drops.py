@@ -25,7 +25,9 @@ def external_scores(table: pd.DataFrame, cohort: str, path: Path) -> None:
     names = fit_distinct(table["title"], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width = left + PLOT + 2.0
-    note = f"{int(table['n'].iloc[0])} {table['unit'].iloc[0]}s of {cohort}; right: internal minus external, with interval"
+    note = (
+        f"{int(table['n'].iloc[0])} {table['unit'].iloc[0]}s of {cohort}; right: internal minus external, with interval"
+    )
     head, small, top = fit_head("Balanced accuracy, internal and external", width, note)
     bottom = top + ROW * len(table)
     drawing, surface = board(width, bottom + 0.85 + PAD)
@@ -33,8 +35,7 @@ def external_scores(table: pd.DataFrame, cohort: str, path: Path) -> None:
     axis = plot_at(drawing, left, top, PLOT, ROW * len(table))
     for position, (_, row) in enumerate(table.iterrows()):
         low, high = row["drop_balanced_accuracy_low"], row["drop_balanced_accuracy_high"]
-        differs = low > 0 or high < 0
-        colour, middle = BLUE if differs else GRAY, top + (position + 0.5) * ROW
+        colour, middle = BLUE if differs(row) else GRAY, top + (position + 0.5) * ROW
         ends = [row["balanced_accuracy_low"], row["balanced_accuracy_high"]]
         axis.plot(ends, [position, position], color=colour, linewidth=2)
         axis.plot(row["balanced_accuracy"], position, "o", color=colour, markersize=7, clip_on=False)
@@ -52,10 +53,14 @@ def external_scores(table: pd.DataFrame, cohort: str, path: Path) -> None:
         surface.text(left - 0.1, middle, names[position], size=TEXT, ha="right", va="center")
         surface.text(left + PLOT + 0.1, middle, drop, size=SMALL, va="center")
     axis.set(xlim=(0, 1), ylim=(len(table) - 0.5, -0.5), yticks=[])
-    keys = [
-        Line2D([], [], marker="o", color=GRAY, linestyle="-", label=f"filled: on {cohort}; hollow: on the internal test", markersize=7),
-        Line2D([], [], marker="o", color=BLUE, linestyle="-", label="blue: the interval of the difference excludes 0", markersize=7),
-    ]
+    keys = [Line2D([], [], marker="o", color=GRAY, label=f"filled: on {cohort}; hollow: on the internal test")]
+    if any(differs(row) for _, row in table.iterrows()):
+        keys.append(Line2D([], [], marker="o", color=BLUE, label="blue: the interval of the difference excludes 0"))
     corner = (left - 0.1) / width, (0.85 + PAD - 0.28) / (bottom + 0.85 + PAD)
     drawing.legend(handles=keys, loc="upper left", bbox_to_anchor=corner, fontsize=SMALL, frameon=False)
     save(drawing, path)
+
+
+def differs(row: pd.Series) -> bool:
+    """Return whether the interval of the difference between both scores excludes 0."""
+    return bool(row["drop_balanced_accuracy_low"] > 0 or row["drop_balanced_accuracy_high"] < 0)
