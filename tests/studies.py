@@ -10,11 +10,13 @@ import pandas as pd
 from study_figures import draw_figures
 
 from bonexray.base.files import write_json
+from bonexray.external.settings import ExternalCohort
 from bonexray.registry import BACKBONES, REGISTRY, model_row
 from bonexray.report.data import ReportSettings
 from bonexray.study import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+COHORT = "hospital_b"
 SCORES = (
     "accuracy",
     "balanced_accuracy",
@@ -61,6 +63,7 @@ class Shape:
     filters: tuple[str, ...] = ()
     explained: bool = True
     undefined: tuple[str, ...] = ()
+    external: float | None = None  # drop in balanced accuracy on an external cohort; None for no cohort
     clear: bool = False  # whether the first model differs significantly from every other
 
 
@@ -83,6 +86,8 @@ SHAPES = {
     ),
     "by patient": Shape(unit="patient", operating=True),
     "decided": Shape(imagenet=True, clear=True),
+    "external, equal": Shape(external=0.01, operating=True),
+    "external, worse": Shape(external=0.25),
     "control": Shape(models=("efficientnet_lite0", "efficientnet_lite0_random", "compact_cnn"), imagenet=True),
 }
 
@@ -104,7 +109,10 @@ def settings_of(shape: Shape) -> ReportSettings:
     dataset = settings.dataset.model_copy(update=data)
     target = {"sensitivity": 0.9, "positive": shape.classes[-1]} if shape.operating else {}
     evaluate = settings.evaluate.model_copy(update={"unit": shape.unit, **target})
-    changed = settings.model_copy(update={"dataset": dataset, "weights": weights, "evaluate": evaluate})
+    external = {} if shape.external is None else {COHORT: ExternalCohort(root="data/b")}
+    changed = settings.model_copy(
+        update={"dataset": dataset, "weights": weights, "evaluate": evaluate, "external": external}
+    )
     return ReportSettings(changed.model_dump())
 
 
@@ -138,6 +146,8 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
         },
     )
     write_json(root / "metrics/data.json", data_of(shape))
+    if shape.external is not None:
+        write_json(root / f"metrics/external/{COHORT}.json", external_of(shape, scores))
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
     for name in shape.models:
@@ -165,8 +175,37 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
             for i, kind in enumerate(shape.filters)
         ]
         pd.DataFrame(grid).to_csv(root / "reports/benchmark_results.csv", index=False)
-    draw_figures(root / "reports", shape.models, shape.ensembles, ranks=several, explained=shape.explained)
+    cohort = "" if shape.external is None else COHORT
+    draw_figures(
+        root / "reports", shape.models, shape.ensembles, ranks=several, explained=shape.explained, cohort=cohort
+    )
     return settings_of(shape)
+
+
+def external_of(shape: Shape, scores: dict[str, dict]) -> dict[str, object]:
+    """Return the content of metrics/external/<cohort>.json; a drop of more than 0.1 is beyond chance."""
+    drop, wide = float(shape.external), 0.1
+    drops = {
+        "drop_balanced_accuracy": drop,
+        "drop_balanced_accuracy_low": drop - wide,
+        "drop_balanced_accuracy_high": drop + wide,
+    }
+    learned = {"patients": 20, "n": 60, **dict.fromkeys(("before_log_loss", "before_expected_calibration_error"), 0.9)}
+    learned |= dict.fromkeys(("after_log_loss", "after_expected_calibration_error"), 0.5)
+    models = {
+        name: {
+            **scores[name],
+            **drops,
+            "internal_balanced_accuracy": scores[name]["balanced_accuracy"],
+            "balanced_accuracy": scores[name]["balanced_accuracy"] - drop,
+            "unit": "image",
+            "n": 80,
+            "recalibration": learned,
+        }
+        for name in shape.models
+    }
+    counts = {"classes": dict.fromkeys(shape.classes, 26), "left_out": {"a copy of a development image": 2}}
+    return {"images": 80, "patients": 41, **counts, "unmapped": {"implant": 3}, "models": models}
 
 
 def cell_of(model: str, kind: str, value: float, *, chosen: bool, folds: int) -> dict[str, object]:

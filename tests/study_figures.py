@@ -25,7 +25,7 @@ STUDY_FIGURES = (
 
 
 def draw_figures(
-    reports: Path, models: Sequence[str], ensembles: Sequence[str], *, ranks: bool, explained: bool
+    reports: Path, models: Sequence[str], ensembles: Sequence[str], *, ranks: bool, explained: bool, cohort: str
 ) -> None:
     """Write all figures of the study as small gray images."""
     files = [reports / "models" / m / f"{m}_{figure}.png" for m in models for figure in MODEL_FIGURES]
@@ -44,6 +44,8 @@ def draw_figures(
         reports / "cohort/class_counts.png",
         reports / "cohort/sample_gallery.png",
     ]
+    if cohort:
+        files.append(reports / "external" / cohort / "external_scores.png")
     if ranks:
         files.append(reports / "comparison/models_critical_difference.png")
     if explained:

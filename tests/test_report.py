@@ -277,6 +277,23 @@ def test_the_page_and_the_card_list_the_licences_of_what_the_study_uses(
     assert ("table-licences" in page) == ("## Licences" in card) == bool(rows)
 
 
+EXTERNAL = {
+    "three networks": ("External cohorts</h2>", False),
+    "external, equal": ("a drop is not shown: internal minus external is 0.010", True),
+    "external, worse": ("The result does not carry over to hospital_b", True),
+}
+
+
+@pytest.mark.parametrize("name", EXTERNAL)
+def test_an_external_cohort_is_reported_and_a_drop_beyond_chance_is_a_warning(studies, name: str) -> None:
+    words, there = EXTERNAL[name]
+    study, page = studies(name)
+    assert (words in page) == there
+    assert ("does not carry over" in summary_page(study)) == (name == "external, worse")
+    assert ("external validity is unknown" in page) != there
+    assert ("3 of the label implant" in page) == there
+
+
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", False), ("three networks", False)])
 def test_ranks_need_folds(studies, name: str, there: bool) -> None:
     assert ("Friedman" in studies(name)[1]) == there

@@ -22,6 +22,7 @@ from records import (
 )
 
 from bonexray.base.files import read_json, write_json
+from bonexray.external.settings import ExternalCohort
 from bonexray.study import Settings
 from bonexray.tracking.live import live_run
 from bonexray.tracking.store import open_store, tracking_uri, without_secret
@@ -241,6 +242,21 @@ def test_the_newest_report_and_the_heat_maps_are_on_their_runs(root: Path, setti
     assert sync(settings)["evaluations"] == 1
     found = MlflowClient(tracking_uri()).download_artifacts(training.info.run_id, "explained", str(root))
     assert (Path(found) / "densenet121_gradcam.png").read_bytes() == b"drawn anew"
+    assert sync(settings)["evaluations"] == 0
+
+
+def test_scores_on_an_external_cohort_are_on_the_run_of_their_training(root: Path, settings: Settings) -> None:
+    settings = settings.model_copy(
+        update={"external": {"b": ExternalCohort(root="data/b"), "new": ExternalCohort(root="c")}}
+    )
+    write_study(root)
+    sync(settings)
+    scores = {"balanced_accuracy": 0.5, "drop_balanced_accuracy": 0.2, "accuracy": 0.6}
+    write_json(root / "metrics/external/b.json", {"models": {"densenet121": scores}})
+    assert sync(settings)["evaluations"] == 1
+    training = next(run for run in runs("train") if run.data.tags["model"] == "densenet121")
+    found = {name: value for name, value in training.data.metrics.items() if name.startswith("external/")}
+    assert found == {"external/b/balanced_accuracy": 0.5, "external/b/drop_balanced_accuracy": 0.2}
     assert sync(settings)["evaluations"] == 0
 
 
