@@ -1,5 +1,6 @@
 """Simulate the built-in cohort: noisy radiographs, their clean originals, and the true values behind each label."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -78,6 +79,7 @@ def write_radiograph(folder: Path, image: SimulatedRadiograph) -> dict[str, obje
         "t_score": f"{image.t_score:.4f}",
         "volume_fraction": f"{image.volume_fraction:.4f}",
         "cortical_mm": f"{image.cortical_mm:.4f}",
+        **asdict(image.record),
     }
 
 

@@ -23,6 +23,7 @@ from bonexray.phantom.anatomy import (
     tissue_path,
 )
 from bonexray.phantom.diagnosis import stated_label, who_label
+from bonexray.phantom.patient_record import PatientRecord, draw_record
 from bonexray.phantom.sites import SCATTER_MM, SITES, Site
 
 GRID_PX = 240  # samples across the field that are needed to resolve a trabecula
@@ -43,6 +44,7 @@ class SimulatedRadiograph:
         t_score: in standard deviations of young adults.
         volume_fraction: trabecular BV/TV, from 0 to 1.
         cortical_mm: thickness of the cortex at mid-shaft.
+        record: age, sex and body mass index.
         clean: float32 (img_px, img_px) in [0, 1], with bright bone.
         noisy: the same image with noise, in the same display window.
     """
@@ -54,6 +56,7 @@ class SimulatedRadiograph:
     t_score: float
     volume_fraction: float
     cortical_mm: float
+    record: PatientRecord
     clean: np.ndarray
     noisy: np.ndarray
 
@@ -111,12 +114,13 @@ def simulate_patient(
 ) -> list[SimulatedRadiograph]:
     """Return the one or two radiographs of the patient with this number, from 0; other arguments as in `simulate`."""
     place = SITES[site]
-    # Separate generators, so that neither the image size nor the label noise changes the patient.
-    seeds = np.random.SeedSequence([seed, number, *place.stream]).spawn(4)
-    patient_rng, *view_rngs, label_rng = map(np.random.default_rng, seeds)
+    # Separate generators, so that neither image size, label noise nor record changes the patient.
+    seeds = np.random.SeedSequence([seed, number, *place.stream]).spawn(5)
+    patient_rng, *view_rngs, label_rng, record_rng = map(np.random.default_rng, seeds)
     anatomy = draw_anatomy(place.shares, patient_rng)
     true_label = who_label(anatomy.t_score)
     label = stated_label(true_label, label_noise, label_rng)
+    record = draw_record(anatomy.t_score, record_rng)
     images, mean_count = [], photons * place.dose
     for view in range(patient_rng.integers(1, 3)):
         rng = view_rngs[view]
@@ -131,6 +135,7 @@ def simulate_patient(
                 t_score=anatomy.t_score,
                 volume_fraction=anatomy.volume_fraction,
                 cortical_mm=anatomy.cortical_mm,
+                record=record,
                 clean=_display(signal, place),
                 noisy=_display(counts / mean_count, place),
             )
