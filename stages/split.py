@@ -10,6 +10,8 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import atomic_file, atomic_folder, write_json
 from bonexray.compute import Compute
 from bonexray.data.manifest import SPLITS, write_manifest
+from bonexray.data.record import write_record
+from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, dataset_root, read_listing, tree_lines
 from bonexray.dataset.versioning import require_out_of_git
@@ -21,6 +23,7 @@ from bonexray.split.grouping import find_copies, groups_of
 from bonexray.split.lookalikes import NOT_SEARCHED, SEARCHED, Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
 from bonexray.split.placeholders import with_trusted_patients
+from bonexray.split.record import record_of
 from bonexray.split.settings import Audit, Split
 from bonexray.split.summary import paths_by_remark, summarise
 from bonexray.stage import run_stage
@@ -38,13 +41,16 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write data/split/manifest.csv, classes.json and quarantine.csv, metrics/data.json, and the audit's report."""
+    """Write data/split/: manifest.csv, classes.json, record.csv and quarantine.csv; metrics/data.json; the audit's report."""
     require_out_of_git(settings.dataset)
     listing = read_listing(settings.dataset)
+    facts = table_facts(settings.dataset, listing.sources, listing.notes)
+    require_facts(settings.dataset, facts, listing.sources)
     classes = class_order(settings.dataset, listing.sources)
     tree = tree_lines(settings.dataset, listing, classes)
     follow = settings.dataset.links == "follow"
-    images = audit_images(dataset_root(settings.dataset), listing.sources, settings.compute, follow=follow)
+    root = dataset_root(settings.dataset)
+    images = audit_images(root, listing.sources, settings.compute, follow=follow)
     pairs = find_copies(images, settings.audit, settings.compute)
     images, patients = with_trusted_patients(refuse_contradictions(images, pairs), settings.dataset)
     write_quarantine(images)
@@ -54,6 +60,8 @@ def main(settings: Settings) -> None:
     groups = groups_of(usable, among_usable(images, pairs))
     manifest = build_manifest(usable, groups, classes, settings.split, settings.audit)
     summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
+    columns: list[str] = []
+    write_record(record_of(settings.dataset, root, images, facts, manifest, columns))
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
     searched = SEARCHED if settings.audit.neighbours else NOT_SEARCHED
@@ -63,7 +71,7 @@ def main(settings: Settings) -> None:
         log.log(level, "%s", split_sentence(changes, settings.audit.crossing))
     for line in tree:
         log.info("%s", line)
-    for line in patients:
+    for line in [*patients, *columns]:
         log.warning("%s", line)
     for item in images:
         if item.reason is not None:

@@ -14,6 +14,7 @@ from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.data.scores import PREFIX
+from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.source import Listing
 from bonexray.dataset.sources import class_order, read_listing, tree_lines
@@ -60,6 +61,7 @@ def inspect(path: Path = PARAMS) -> Inspection:
     unkept = [*_raised(require_out_of_git, settings.dataset), *_raised(_require_inputs, settings.dataset)]
     for cohort in settings.external.values():
         unkept += _raised(require_out_of_git, cohort)
+    unkept += _raised(_require_watched, settings.dataset)
     findings = [*settings_findings(settings), *(unlisted or unkept), *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
@@ -107,7 +109,7 @@ def test_patients(settings: Settings, listing: Listing | None) -> int:
 
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
     """Yield problems of the dataset and the weights files of a study in a folder."""
-    files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv") and path}
+    files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv", "record") and path}
     listing, unlisted = _listed(settings.dataset.model_copy(update=files))
     yield from [*unlisted, *_findings_of(settings, listing)]
 
@@ -125,6 +127,7 @@ def _listed(dataset: Dataset) -> tuple[Listing | None, list[BonexrayError]]:
 def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[BonexrayError]:
     if listing:
         yield from _raised(_require_dataset, settings, listing)
+        yield from _raised(_require_facts, settings.dataset, listing)
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
     classes = settings.dataset.classes or (class_order(settings.dataset, listing.sources) if listing else [])
@@ -204,6 +207,23 @@ def _require_inputs(dataset: Dataset) -> None:
             received=dataset.inputs,
             do="run `bonexray use dataset.root=...`, or change dataset.inputs too",
         )
+
+
+def _require_watched(dataset: Dataset) -> None:
+    """Refuse a record whose changes DVC would not see."""
+    if dataset.record and not any(
+        Path(dataset.record).absolute().is_relative_to(Path(p).absolute()) for p in dataset.inputs
+    ):
+        raise BonexrayError(
+            "dataset.record",
+            expected=f"a file in {dataset.inputs[0]}",
+            received=dataset.record,
+            do="move it there, beside the images",
+        )
+
+
+def _require_facts(dataset: Dataset, listing: Listing) -> None:
+    require_facts(dataset, table_facts(dataset, listing.sources, []), listing.sources)
 
 
 def _require_mode(name: str, mode: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 MANIFEST = Path("data/split/manifest.csv")
 CLASSES = Path("data/split/classes.json")
 QUARANTINE = Path("data/split/quarantine.csv")
+RECORD = Path("data/split/record.csv")  # what is known of each image beside its pixels
 IMAGES = Path("data/prepared/images.npy")  # input of the networks: float32 (images, img_px, img_px) in [0, 1]
 FEATURES, VIEWS, FEATURES_CARD = "features.npy", "views.npy", "features.json"  # in data/features/<backbone>/
 MODEL_CARD, MODEL_WEIGHTS = "model.json", "model.weights.h5"  # in models/<model>/

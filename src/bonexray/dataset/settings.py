@@ -33,6 +33,10 @@ class Dataset(Section):
     classes: list[Name] | None = None
     labels: dict[Name, Name | None] = Field(default_factory=dict)
     ordered: bool = False
+    record: str | None = None
+    columns: list[Name] = Field(default_factory=list)
+    clinical: list[Name] = Field(default_factory=list)
+    clinical_trusted: list[Name] = Field(default_factory=list)
     reference: str | None = None
     ignore: list[str] = Field(default_factory=list)
     links: Literal["refuse", "follow"] = "refuse"
@@ -48,6 +52,13 @@ class Dataset(Section):
             )
         return ordered
 
+    @field_validator("columns", "clinical")
+    @classmethod
+    def _names_each_once(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("the name of each column once")
+        return names
+
     @field_validator("group_pattern")
     @classmethod
     def _captures_the_group(cls, pattern: str | None) -> str | None:
@@ -58,6 +69,17 @@ class Dataset(Section):
         if not captures:
             raise ValueError("a regular expression whose first group in parentheses matches the patient")
         return pattern
+
+    @property
+    def facts(self) -> list[str]:
+        """Names of the columns of the record, those for subgroups first."""
+        return list(dict.fromkeys([*self.columns, *self.clinical]))
+
+    @model_validator(mode="after")
+    def _trusts_what_it_uses(self) -> "Dataset":
+        if set(self.clinical_trusted) - set(self.clinical):
+            raise ValueError("names among dataset.clinical in dataset.clinical_trusted")
+        return self
 
     @model_validator(mode="after")
     def _names_patients(self) -> "Dataset":

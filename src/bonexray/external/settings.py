@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from bonexray.dataset.settings import Dataset
 
-# Of a study's own dataset alone: the development cohort has the classes and the split.
-OWN = ("classes", "ordered", "split_column", "reference", "simulated")
+# Of a study's own dataset alone: the development cohort has the classes, the split and the record.
+OWN = ("classes", "ordered", "split_column", "reference", "simulated", "record", "columns", "clinical")
 
 
 class ExternalCohort(Dataset):
