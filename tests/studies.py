@@ -61,6 +61,7 @@ class Shape:
     no_skill: float = 1.1  # log loss
     operating: bool = False  # whether a threshold is fixed on validation
     filters: tuple[str, ...] = ()
+    gap: float | None = None  # corrected p of a gap between subgroups; None for a study without a record
     explained: bool = True
     undefined: tuple[str, ...] = ()
     external: float | None = None  # drop in balanced accuracy on an external cohort; None for no cohort
@@ -85,6 +86,8 @@ SHAPES = {
         undefined=("roc_auc",),
     ),
     "by patient": Shape(unit="patient", operating=True),
+    "a record": Shape(gap=0.4),
+    "an unequal record": Shape(gap=0.003),
     "decided": Shape(imagenet=True, clear=True),
     "external, equal": Shape(external=0.01, operating=True),
     "external, worse": Shape(external=0.25),
@@ -148,6 +151,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
     write_json(root / "metrics/data.json", data_of(shape))
     if shape.external is not None:
         write_json(root / f"metrics/external/{COHORT}.json", external_of(shape, scores))
+    write_json(root / "metrics/subgroups.json", {"model": names[0], "columns": subgroups_of(shape)})
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
     for name in shape.models:
@@ -302,6 +306,23 @@ def data_of(shape: Shape) -> dict[str, object]:
         "shortcut_chance": 1 / len(shape.classes),
         **by_split,
     }
+
+
+def subgroups_of(shape: Shape) -> dict[str, object]:
+    """Return the columns of metrics/subgroups.json: two sites, a third with too few patients, and their gap."""
+    if shape.gap is None:
+        return {}
+    scores = ("balanced_accuracy", "roc_auc", "macro_f1")
+    values: dict[str, dict] = {
+        name: {"n": 16, "n_groups": 15, "too_few": 0}
+        | {f"{score}{end}": value + gap for score in scores for end, gap in (("", 0), ("_low", -0.1), ("_high", 0.1))}
+        for name, value in (("site 1", 0.8), ("site 2", 0.6))
+    }
+    values["site 3"] = {"n": 4, "n_groups": 2, "too_few": 1}
+    gap = {"higher": "site 1", "lower": "site 2", "difference": 0.2, "difference_low": 0.05, "difference_high": 0.34}
+    p_values = {"p": shape.gap / 2, "p_holm": shape.gap}
+    weak = {"p": 0.3, "p_holm": 0.6}
+    return {"site": {"values": values, "gaps": {"balanced_accuracy": gap | p_values, "roc_auc": gap | weak}}}
 
 
 def card_of(shape: Shape, name: str) -> dict[str, object]:

@@ -104,6 +104,7 @@ def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
         ("external", "other_site"),
         ("external_scores", "other_site"),
         ("aggregate",),
+        ("subgroups",),
         ("report",),
     ]
     without = XRayClassifier({**TINY, "dataset": "knee"}, folder).plan(explain=False)

@@ -116,51 +116,57 @@ EDITS = {
     "the drawing of one figure of the comparison": (
         appended("src/bonexray/figures/comparison/pairs.py"),
         {"aggregate"},
-        {"aggregate", "report"},
+        {"aggregate", "subgroups", "report"},
     ),
     "a metric": (
         appended("src/bonexray/evaluate/metrics.py"),
-        {"evaluate", "aggregate"},
-        {"evaluate", "aggregate", "report"},
+        {"evaluate", "aggregate", "subgroups"},
+        {"evaluate", "aggregate", "subgroups", "report"},
     ),
     "an interval": (
         appended("src/bonexray/evaluate/bootstrap.py"),
-        {"evaluate", "aggregate"},
-        {"evaluate", "aggregate", "report"},
+        {"evaluate", "aggregate", "subgroups"},
+        {"evaluate", "aggregate", "subgroups", "report"},
     ),
-    "a test of pairs": (appended("src/bonexray/aggregate/comparison.py"), {"aggregate"}, {"aggregate", "report"}),
+    "a test of pairs": (
+        appended("src/bonexray/aggregate/comparison.py"),
+        {"aggregate", "subgroups"},
+        {"aggregate", "subgroups", "report"},
+    ),
+    "a gap between subgroups": (appended("src/bonexray/subgroups/scores.py"), {"subgroups"}, {"subgroups", "report"}),
     "a filter": (appended("src/bonexray/denoise/filters.py"), {"denoise"}, None),  # its output stays: nothing follows
     "the builder of a network from scratch": (
         appended("src/bonexray/builders/alexnet.py"),
         {"train@alexnet"},
-        {"train", "explain", "evaluate", "aggregate", "report"},
+        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
     ),
     "the numbers of a baseline": (
         appended("src/bonexray/descriptors/texture.py"),
         {"train@texture"},
-        {"train", "explain", "evaluate", "aggregate", "report"},
+        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
     ),
     "the builder of a backbone": (
         appended("src/bonexray/builders/vit_tiny.py"),
         {"features@vit_tiny"},
-        {"features", "train", "explain", "evaluate", "aggregate", "report"},
+        {"features", "train", "explain", "evaluate", "aggregate", "subgroups", "report"},
     ),
     "the row of a backbone": (
         with_row("xception"),
-        {"features@xception", "evaluate", "aggregate", "report"},
-        {"features", "train", "explain", "evaluate", "aggregate", "report"},
+        {"features@xception", "evaluate", "aggregate", "subgroups", "report"},
+        {"features", "train", "explain", "evaluate", "aggregate", "subgroups", "report"},
     ),
     "a default of `evaluate`": (
         appended("src/bonexray/evaluate/settings.py"),
-        {"evaluate", "aggregate"},
-        {"evaluate", "aggregate", "report"},
+        {"evaluate", "aggregate", "subgroups"},
+        {"evaluate", "aggregate", "subgroups", "report"},
     ),
     "a default of `train`": (
         appended("src/bonexray/train/settings.py"),
         EVERY["train"],
-        {"train", "explain", "evaluate", "aggregate", "report"},
+        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
     ),
     "a default of `features`": (appended("src/bonexray/features/settings.py"), EVERY["features"], None),
+    "the columns of subgroups": (chosen("dataset.columns=[sex]"), {"split", "denoise", "subgroups", "report"}, None),
     "a default of `explain`": (appended("src/bonexray/explain/settings.py"), {"explain"}, {"explain", "report"}),
     "a default of `split`": (appended("src/bonexray/split/settings.py"), {"split"}, None),
     "a default of `phantom`": (appended("src/bonexray/phantom/settings.py"), {"phantom@cohort"}, None),
@@ -168,7 +174,7 @@ EDITS = {
     "`mode` of one model": (
         chosen("+modes.xception=fine_tune"),
         {"train@xception", "explain", "evaluate"},
-        {"train", "explain", "evaluate", "aggregate", "report"},
+        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
     ),
     "logging, the command line, serving, tuning": (
         appended(

@@ -27,10 +27,12 @@ SCORES = Path("metrics/scores.json")  # the few numbers that `dvc metrics diff` 
 COMPARISON = Path("metrics/comparison.csv")
 PAIRS = Path("metrics/pairs.csv")
 RANKS = Path("metrics/ranks.json")
+SUBGROUPS = Path("metrics/subgroups.json")
 MODEL_REPORTS = Path("reports/models")
 ENSEMBLE_REPORTS = Path("reports/ensembles")
 EXPLAINED_REPORTS = Path("reports/explained")
 SANITY_CHECK = "sanity_check.json"  # in reports/explained/<model>/
+SUBGROUP_REPORTS = Path("reports/subgroups")
 COMPARISON_REPORTS = Path("reports/comparison")
 PLOTS = Path("reports/plots")  # data for `dvc plots`
 

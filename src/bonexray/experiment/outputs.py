@@ -19,6 +19,7 @@ from bonexray.data.paths import (
     IMAGES,
     MANIFEST,
     MODELS,
+    SUBGROUPS,
     features_folder,
     model_folder,
 )
@@ -40,6 +41,7 @@ READERS: dict[str, Callable[..., object]] = {
     "external": lambda folder, cohort: read_manifest(folder / EXTERNAL / cohort / MANIFEST.name),
     "external_scores": lambda folder, cohort: read_json(folder / EXTERNAL_METRICS / f"{cohort}.json")["models"],
     "aggregate": lambda folder: pd.read_csv(folder / COMPARISON),
+    "subgroups": lambda folder: read_json(folder / SUBGROUPS)["columns"],
     "report": lambda folder: folder / REPORT,
 }
 
@@ -64,6 +66,7 @@ def read_output(folder: Path, stage: str, *names: str) -> object:
         external: the manifest of the cohort, a data frame, one row per usable image: id, path, label, group.
         external_scores: model to its scores on the cohort.
         aggregate: the ranked table, a data frame, one row per model and ensemble.
+        subgroups: column of the record to the chosen model's scores by subgroup and the gaps between them.
         report: the path of the page.
     """
     return READERS[stage](folder, *names)

@@ -98,6 +98,10 @@ CAPTIONS: dict[str, Words] = {
         "Balanced accuracy against multiply-adds of one image; the line joins the Pareto front.",
         "Scatter chart of balanced accuracy against multiply-adds, with numbered models and a list of their costs.",
     ),
+    "subgroups.png": Words(
+        "Balanced accuracy of the chosen model on test in each subgroup with intervals; the dashed line is the whole test set.",
+        "Dot charts of balanced accuracy by subgroup, one panel per column of the record, with numbers of images and patients.",
+    ),
     "class_counts.png": Words(
         "Images of each class in training, validation and test.",
         "Bar chart of the images of each class and split, with their counts.",

@@ -15,6 +15,7 @@ from bonexray.report.pages import page
 from bonexray.report.provenance import Provenance
 from bonexray.report.questions import measured_on, questions
 from bonexray.report.sources import SOURCES
+from bonexray.report.subgroups import gaps_table, subgroup_sentence, subgroups_table
 from bonexray.report.tables import (
     CALIBRATION,
     COST,
@@ -125,6 +126,7 @@ def _pictures(study: Study) -> Mapping[str, object]:
         "confusions": "comparison/models_confusion_grid.png",
         "curves": "comparison/models_learning_curves.png",
         "views": "augmentation/views.png",
+        "subgroups": "subgroups/subgroups.png",
     }
     if not study.data.get("lookalike_pairs"):
         del named["audit"]  # the figure would only say that there are none
@@ -151,6 +153,9 @@ def _tables(study: Study) -> Mapping[str, object]:
         else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
         "external": external_results(study),
+        "subgroups": subgroups_table(study),
+        "gaps": gaps_table(study),
+        "subgroup_sentence": subgroup_sentence(study),
         "sources": sources_table(study),
         "details": _on_all_cores(lambda name: model_details(study, name), study.titles),
     }

@@ -22,6 +22,7 @@ from bonexray.data.paths import (
     PAIRS,
     RANKS,
     SANITY_CHECK,
+    SUBGROUPS,
 )
 from bonexray.data.scores import all_scores
 from bonexray.results.grid import FILTERS, GRID_COLUMNS
@@ -41,6 +42,7 @@ REQUIRED = {
         "leak_suspect",
         "shortcut_balanced_accuracy",
     },
+    SUBGROUPS: {"columns"},
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
 }
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
@@ -71,6 +73,7 @@ class Study:
         ranks: tests of Friedman and Nemenyi over folds; None without them.
         explained: model to the facts of its heat maps; empty without heat maps.
         external: external cohort to its facts and the scores of every model on it; empty without one.
+        subgroups: column of the record to `values`, the chosen model's scores by subgroup, and `gaps` between them.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.
     """
@@ -86,6 +89,7 @@ class Study:
     ranks: dict | None
     explained: dict[str, dict]
     external: dict[str, dict]
+    subgroups: dict[str, dict]
     filters: pd.DataFrame
     root: Path
 
@@ -198,6 +202,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
             if (root / (path := EXPLAINED_REPORTS / name / SANITY_CHECK)).exists()
         },
         external={name: _json(root, EXTERNAL_METRICS / f"{name}.json") for name in settings.get("external") or {}},
+        subgroups=_json(root, SUBGROUPS)["columns"],
         filters=_filters(root),
         root=root,
     )

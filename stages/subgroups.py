@@ -1,0 +1,102 @@
+"""Score the chosen model in each subgroup of the record, and compare the subgroups."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from bonexray.aggregate.multiplicity import holm
+from bonexray.base.config import StageSettings
+from bonexray.base.files import atomic_folder, write_json
+from bonexray.data.folds import learners
+from bonexray.data.manifest import read_classes, read_manifest
+from bonexray.data.paths import SUBGROUP_REPORTS, SUBGROUPS
+from bonexray.data.record import read_record
+from bonexray.dataset.settings import Dataset
+from bonexray.evaluate.evaluation import evaluate
+from bonexray.evaluate.settings import Evaluate
+from bonexray.figures.subgroups.columns import draw_subgroups
+from bonexray.registry import model_title
+from bonexray.stage import run_stage
+from bonexray.subgroups.chosen import Chosen, read_chosen
+from bonexray.subgroups.scores import largest_gaps, scores_by_subgroup
+from bonexray.subgroups.values import subgroups_of
+
+log = logging.getLogger("bonexray")
+
+
+class Settings(StageSettings):
+    """The sections of params.yaml that the stage reads."""
+
+    evaluate: Evaluate
+    dataset: Dataset
+
+
+def main(settings: Settings) -> None:
+    """Write metrics/subgroups.json and reports/subgroups/; both are empty without columns."""
+    classes, manifest, columns = read_classes(), read_manifest(), settings.dataset.columns
+    chosen = read_chosen(classes)
+    record = read_record().loc[manifest["id"]]
+    found = {}
+    for column in columns:
+        words, names = subgroups_of(column, record[column], learners(manifest))
+        subgroups = pd.Series(words, index=record.index).loc[chosen.rows["id"]].to_numpy()
+        found[column] = column_scores(chosen, subgroups, names, classes, settings)
+    for column, gaps in corrected({column: each["gaps"] for column, each in found.items()}).items():
+        found[column]["gaps"] = gaps
+    with atomic_folder(SUBGROUP_REPORTS) as folder:
+        if columns:
+            whole = evaluate(
+                chosen.rows, chosen.probabilities, classes, settings.evaluate, settings.dataset.ordered, chosen.learned
+            ).scores
+            values = {column: each["values"] for column, each in found.items()}
+            draw_subgroups(values, whole, model_title(chosen.name), folder / "subgroups.png")
+        table(found).to_csv(folder / "subgroups.csv", index=False, lineterminator="\n", float_format="%.6f")
+    write_json(SUBGROUPS, {"model": chosen.name, "columns": found})
+    for column, each in found.items():
+        log.info("%s: %s", column, summary_line(each["gaps"]))
+
+
+def column_scores(
+    chosen: Chosen, subgroups: np.ndarray, names: list[str], classes: list[str], settings: Settings
+) -> dict[str, dict]:
+    """Return the scores of each subgroup of a column as `values`, and the largest gaps as `gaps`."""
+    rows, probabilities, ordered = chosen.rows, chosen.probabilities, settings.dataset.ordered
+    values = scores_by_subgroup(
+        rows, probabilities, subgroups, names, classes, settings.evaluate, ordered, chosen.learned
+    )
+    gaps = largest_gaps(rows, probabilities, subgroups, names, classes, settings.evaluate)
+    return {"values": {name: scores for name, scores in values.items() if scores["n"]}, "gaps": gaps}
+
+
+def corrected(gaps: dict[str, dict]) -> dict[str, dict]:
+    """Return the gaps with `p_holm`, corrected over all columns and scores."""
+    keys = [(column, score) for column, scores in gaps.items() for score in scores]
+    p = holm(np.array([gaps[column][score]["p"] for column, score in keys]))
+    result: dict[str, dict] = {column: {} for column in gaps}
+    for (column, score), value in zip(keys, p, strict=True):
+        result[column][score] = {**gaps[column][score], "p_holm": float(value)}
+    return result
+
+
+def table(found: dict[str, dict]) -> pd.DataFrame:
+    """Return a row for each subgroup, with its numbers and plain scores."""
+    rows = [
+        {"column": column, "subgroup": name, **{key: v for key, v in scores.items() if not isinstance(v, dict)}}
+        for column, each in found.items()
+        for name, scores in each["values"].items()
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["column", "subgroup", "n", "n_groups", "too_few"])
+
+
+def summary_line(gaps: dict[str, dict]) -> str:
+    """Return the gap in balanced accuracy of a column, as one line for the log."""
+    if not gaps:
+        return "too few patients for a comparison"
+    gap = gaps["balanced_accuracy"]
+    interval = f"{gap['difference']:.3f} ({gap['difference_low']:.3f} to {gap['difference_high']:.3f})"
+    return f"{gap['higher']} above {gap['lower']} by {interval}, Holm-corrected p = {gap['p_holm']:.3f}"
+
+
+if __name__ == "__main__":
+    run_stage(main, Settings)
