@@ -16,6 +16,7 @@ from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
 from bonexray.figures.images.cohort import class_counts
 from bonexray.figures.images.galleries import image_gallery, misclassified, sample_predictions
+from bonexray.figures.learning_curve import learning_curve
 from bonexray.figures.model.confusion import confusion_grid, confusion_matrix
 from bonexray.figures.model.curves import learning_curves, learning_overlay
 from bonexray.figures.model.decision_curve import decision_curve
@@ -156,6 +157,20 @@ def diagram(branches: int, blocks: int) -> Diagram:
 
 
 ROC, RECALL = ("false_positive_rate", "true_positive_rate"), ("recall", "precision")
+
+
+def curve_of(
+    models: int, patients: tuple[float, ...] = (33.0, 65.0, 130.0, 260.0)
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores by model and training patients, and those of two draws of each share."""
+    shares, values = [0.5**n for n in range(len(patients))][::-1], np.linspace(0.4, 0.9, len(patients))
+    rows = {"share": shares, "patients": patients}
+    for score in ("balanced_accuracy", "log_loss"):
+        rows |= {score: values, f"{score}_low": values - 0.1, f"{score}_high": values + 0.1}
+    table = pd.concat([pd.DataFrame({"model": title, **rows}) for title in titles_of(models)])
+    return table, pd.concat([table.assign(balanced_accuracy=table["balanced_accuracy"] + gap) for gap in (-0.05, 0.05)])
+
+
 Draw = Callable[[Path], None]
 OF_CLASSES: dict[str, Callable[[int, Path], None]] = {
     "confusion_matrix": lambda c, p: confusion_matrix(counts_of(c), HEAD, p),
@@ -199,6 +214,15 @@ DRAWINGS: dict[str, Draw] = {
     "reliability_diagram": lambda p: reliability_diagram(bins_of(123_456), bins_of(3), (0.283, 0.1), HEAD * 3, p),
     "decision_curve": lambda p: decision_curve(decisions_of(0.34), HEAD * 2, 0.34, HEAD * 3, p),
     "decision_curve, undefined": lambda p: decision_curve(decisions_of(0.01).assign(model=np.nan), HEAD, 0.01, HEAD, p),
+    **{
+        f"learning_curve, {m} models": lambda p, m=m: learning_curve(
+            *curve_of(m), {title: title * 3 for title in titles_of(m)}, 0.95, p
+        )
+        for m in (1, 2, 3)
+    },
+    "learning_curve, few patients": lambda p: learning_curve(
+        *curve_of(1, (3.0, 3.0, 4.0, 6.0)), dict.fromkeys(titles_of(1), "a"), 0.95, p
+    ),
     "misclassified, nothing wrong": lambda p: misclassified(images(3), predictions(3, 3, 0), HEAD, p),
     "misclassified, one wrong": lambda p: misclassified(images(3), predictions(3, 3, 1), HEAD, p),
     "sample_predictions, one": lambda p: sample_predictions(images(1), samples(1, 3), HEAD, p),

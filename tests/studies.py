@@ -169,6 +169,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
         write_json(
             root / "metrics/ranks.json", {"statistic": 4.2, "p": 0.12, "mean_ranks": ranks, "critical_difference": 1.4}
         )
+    curve_of(shape).to_csv(root / "metrics/learning_curve.csv", index=False)
     (root / "reports").mkdir(exist_ok=True)
     if shape.filters:
         grid = [
@@ -342,6 +343,13 @@ def card_of(shape: Shape, name: str) -> dict[str, object]:
         "fingerprint": "01" * 32,
         "parameters": 67075,
     }
+
+
+def curve_of(shape: Shape) -> pd.DataFrame:
+    """Return the content of metrics/learning_curve.csv for the first two models; a clear study is still rising."""
+    gains = {"gain": 0.05, "gain_low": 0.01 if shape.clear else -0.01, "gain_high": 0.11}
+    rows = [{"share": 0.5, "patients": 60.0, **gains}, {"share": 1.0, "patients": 120.0, **dict.fromkeys(gains)}]
+    return pd.DataFrame([{"model": name, **row} for name in shape.models[:2] for row in rows])
 
 
 def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:

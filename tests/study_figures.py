@@ -39,6 +39,7 @@ def draw_figures(
         reports / "comparison" / f"{name}.png" for name in STUDY_FIGURES if name != "models_pairs" or len(models) > 1
     ]
     files += [
+        reports / "learning_curve/learning_curve.png",
         reports / "audit/pairs.png",
         reports / "augmentation/views.png",
         reports / "cohort/class_counts.png",

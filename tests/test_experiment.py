@@ -100,6 +100,7 @@ def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
         ("train", "texture"),
         ("train", "brightness"),
         ("evaluate",),
+        ("learning_curve",),
         ("explain",),
         ("external", "other_site"),
         ("external_scores", "other_site"),

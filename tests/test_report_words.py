@@ -11,12 +11,13 @@ from studies import SHAPES, Shape, card_of, rewritten, write_study
 
 from bonexray.base.errors import BonexrayError
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist, statements
+from bonexray.report.contents import report_page
 from bonexray.report.data import Study, read_study
 from bonexray.report.provenance import Provenance, provenance
 from bonexray.report.questions import best_network, pair_of, preprocessing, transfer
 from bonexray.report.sources import reported, wilson
 from bonexray.report.tables import pairs_table, sources_table
-from bonexray.report.text import answer, limitations, study_warnings
+from bonexray.report.text import answer, limitations, more_patients, study_warnings
 from bonexray.results.wording import large, p_value
 
 every_shape = pytest.mark.parametrize("name", SHAPES)
@@ -42,6 +43,32 @@ def test_result_names_choice_interval_n_and_baseline(studies) -> None:
         answer(studies["decided"])
     )
     assert "highest test score" not in " ".join(answer(studies["one model"]))
+
+
+def test_more_patients_are_said_to_help_only_where_the_interval_excludes_0(studies) -> None:
+    rising, flat = more_patients(studies["decided"]), more_patients(studies["three networks"])
+    for text in (rising, flat):
+        assert text.startswith(
+            "From 60 to all 120 training patients, the balanced accuracy of VGG16 changes by +0.050 (95 %"
+        )
+        assert text.count(".") - len(re.findall(r"\d\.\d", text)) == 1, "one sentence"
+    assert (
+        "still rising" in rising and "an extrapolation" in rising and "more than a doubling this says nothing" in rising
+    )
+    assert flat.endswith("(95 % interval −0.010 to +0.110): more patients of this kind are not shown to help.")
+
+
+def test_the_curve_names_its_models_and_its_split(studies) -> None:
+    def section(name: str) -> str:
+        page = report_page(studies[name], Provenance({}, ()))
+        return " ".join(re.sub(r"<[^>]+>", " ", page.split('<h2 id="patients">')[1].split("<figure")[0]).split())
+
+    assert "VGG16 and ResNet50" in section("three networks")
+    assert "because the study has no linear head" not in section("three networks")
+    assert "because the study has no linear head on a single frozen backbone" in section("one model")
+    assert ("Only the split of the first training is used" in section("three networks")) is False
+    for name in ("folds", "repeats"):
+        assert f"Only the split of the first training is used, whatever the number of {name}." in section(name)
 
 
 def test_result_has_a_ceiling_only_for_simulated_images(studies) -> None:

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "train": {"data", "augment", "backbones", "networks", "descriptors"},
     "evaluate": {"data", "dataset"},
     "aggregate": {"data", "evaluate"},
+    "learning_curve": {"data", "networks", "train", "evaluate", "aggregate"},
     "explain": {"data", "backbones", "networks"},
     "external": {
         "data",
@@ -148,7 +149,9 @@ def test_stages_are_imported_by_nobody() -> None:
     assert [name for path in [*MODULES, *STAGES] for name in imported(path) if name.startswith("bonexray.stages")] == []
 
 
-@pytest.mark.parametrize("stage", ["split", "denoise", "prepare", "evaluate", "aggregate", "subgroups", "report"])
+@pytest.mark.parametrize(
+    "stage", ["split", "denoise", "prepare", "evaluate", "learning_curve", "aggregate", "subgroups", "report"]
+)
 def test_stages_that_only_count_load_no_network_library(stage: str) -> None:
     asked = f"import runpy, sys; runpy.run_path({str(ROOT / 'stages' / f'{stage}.py')!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()

@@ -105,6 +105,10 @@ EVERY = {
     "features": {f"features@{name}" for name in BACKBONES},
     "train": {f"train@{name}" for name in MODEL_NAMES},
 }
+OTHER_SITE = {"external@other_site"}
+SCORING = {"evaluate", "external_scores@other_site", "learning_curve", "aggregate", "subgroups"}  # they score predictions
+SCORED = {"evaluate", "external_scores", "learning_curve", "aggregate", "subgroups", "report"}
+TRAINED = {"train", "explain"} | SCORED
 # What is edited, the edit, the stages whose code or settings it changes, and the kinds of stages that may run then.
 EDITS = {
     "a sentence of the report": (appended("src/bonexray/report/text.py"), {"report"}, {"report"}),
@@ -120,61 +124,65 @@ EDITS = {
     ),
     "a metric": (
         appended("src/bonexray/evaluate/metrics.py"),
-        {"evaluate", "aggregate", "subgroups"},
-        {"evaluate", "aggregate", "subgroups", "report"},
+        SCORING,
+        SCORED,
     ),
     "an interval": (
         appended("src/bonexray/evaluate/bootstrap.py"),
-        {"evaluate", "aggregate", "subgroups"},
-        {"evaluate", "aggregate", "subgroups", "report"},
+        SCORING,
+        SCORED,
     ),
     "a test of pairs": (
         appended("src/bonexray/aggregate/comparison.py"),
-        {"aggregate", "subgroups"},
-        {"aggregate", "subgroups", "report"},
+        {"learning_curve", "aggregate", "subgroups"},
+        {"learning_curve", "aggregate", "subgroups", "report"},
     ),
     "a gap between subgroups": (appended("src/bonexray/subgroups/scores.py"), {"subgroups"}, {"subgroups", "report"}),
-    "a filter": (appended("src/bonexray/denoise/filters.py"), {"denoise"}, None),  # its output stays: nothing follows
+    "a filter": (appended("src/bonexray/denoise/filters.py"), {"denoise"} | OTHER_SITE, None),  # its output stays: nothing follows
     "the builder of a network from scratch": (
         appended("src/bonexray/builders/alexnet.py"),
         {"train@alexnet"},
-        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
+        TRAINED,
     ),
     "the numbers of a baseline": (
         appended("src/bonexray/descriptors/texture.py"),
         {"train@texture"},
-        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
+        TRAINED,
     ),
     "the builder of a backbone": (
         appended("src/bonexray/builders/vit_tiny.py"),
         {"features@vit_tiny"},
-        {"features", "train", "explain", "evaluate", "aggregate", "subgroups", "report"},
+        {"features"} | TRAINED,
     ),
     "the row of a backbone": (
         with_row("xception"),
-        {"features@xception", "evaluate", "aggregate", "subgroups", "report"},
-        {"features", "train", "explain", "evaluate", "aggregate", "subgroups", "report"},
+        {"features@xception", "report"} | SCORING,
+        {"features"} | TRAINED,
     ),
     "a default of `evaluate`": (
         appended("src/bonexray/evaluate/settings.py"),
-        {"evaluate", "aggregate", "subgroups"},
-        {"evaluate", "aggregate", "subgroups", "report"},
+        SCORING,
+        SCORED,
     ),
     "a default of `train`": (
         appended("src/bonexray/train/settings.py"),
-        EVERY["train"],
-        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
+        EVERY["train"] | {"external_scores@other_site", "learning_curve"},
+        TRAINED,
     ),
     "a default of `features`": (appended("src/bonexray/features/settings.py"), EVERY["features"], None),
     "the columns of subgroups": (chosen("dataset.columns=[sex]"), {"split", "denoise", "subgroups", "report"}, None),
     "a default of `explain`": (appended("src/bonexray/explain/settings.py"), {"explain"}, {"explain", "report"}),
-    "a default of `split`": (appended("src/bonexray/split/settings.py"), {"split"}, None),
-    "a default of `phantom`": (appended("src/bonexray/phantom/settings.py"), {"phantom@cohort"}, None),
+    "a default of `split`": (appended("src/bonexray/split/settings.py"), {"split"} | OTHER_SITE, None),
+    "a default of `phantom`": (
+        appended("src/bonexray/phantom/settings.py"),
+        {"phantom@cohort", "phantom@other_site"},
+        None,
+    ),
     "`fine_tune.epochs` while every mode is frozen": (chosen("fine_tune.epochs=3"), set(), set()),
     "`mode` of one model": (
         chosen("+modes.xception=fine_tune"),
-        {"train@xception", "explain", "evaluate"},
-        {"train", "explain", "evaluate", "aggregate", "subgroups", "report"},
+        {"train@xception", "explain", "evaluate", "external_scores@other_site"},
+        TRAINED,
     ),
     "logging, the command line, serving, tuning": (
         appended(

@@ -16,6 +16,7 @@ from bonexray.evaluate.settings import Evaluate
 from bonexray.explain.settings import Explain
 from bonexray.external.settings import ExternalCohort
 from bonexray.features.settings import BackboneRow, Features, Weights
+from bonexray.learning_curve.settings import LearningCurve
 from bonexray.licences import Licences
 from bonexray.phantom.settings import Phantom
 from bonexray.prepare.settings import Prepare
@@ -42,6 +43,7 @@ class Settings(Section):
     fine_tune: FineTune = FineTune()
     evaluate: Evaluate = Evaluate()
     explain: Explain = Explain()
+    learning_curve: LearningCurve = LearningCurve()
     aggregate: Aggregate = Aggregate()
     compute: Compute = Compute()
     track: Track = Track()

@@ -11,6 +11,7 @@ FEATURES, VIEWS, FEATURES_CARD = "features.npy", "views.npy", "features.json"  #
 MODEL_CARD, MODEL_WEIGHTS = "model.json", "model.weights.h5"  # in models/<model>/
 COEFFICIENTS = "coefficients.csv"  # of a baseline, in models/<model>/, for people
 REGRESSION = "regression.json"  # and in full, in place of the weights
+NUMBERS = "numbers.npy"  # of a baseline: its numbers of each image, float64 (images, numbers)
 HISTORY, PREDICTIONS = "history.csv", "predictions.csv"  # also in models/<model>/
 PENALTY = "penalty"  # phase of a history whose rows are penalties of a linear head instead of epochs
 EXTERNAL = Path("data/external")  # a folder for each external cohort, with manifest.csv, images.npy and these:
@@ -28,6 +29,8 @@ COMPARISON = Path("metrics/comparison.csv")
 PAIRS = Path("metrics/pairs.csv")
 RANKS = Path("metrics/ranks.json")
 SUBGROUPS = Path("metrics/subgroups.json")
+LEARNING_CURVE = Path("metrics/learning_curve.csv")  # scores by number of training patients
+LEARNING_CURVE_REPORTS = Path("reports/learning_curve")
 MODEL_REPORTS = Path("reports/models")
 ENSEMBLE_REPORTS = Path("reports/ensembles")
 EXPLAINED_REPORTS = Path("reports/explained")
@@ -40,6 +43,11 @@ PLOTS = Path("reports/plots")  # data for `dvc plots`
 def features_folder(backbone: str) -> Path:
     """Return the folder of a backbone's features."""
     return Path("data/features") / backbone
+
+
+def features_path(backbone: str) -> Path:
+    """Return the file of a backbone's features, float32 (images, width)."""
+    return features_folder(backbone) / FEATURES
 
 
 def weights_path(backbone: str) -> Path:

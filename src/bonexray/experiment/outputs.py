@@ -17,6 +17,7 @@ from bonexray.data.paths import (
     FEATURES,
     HISTORY,
     IMAGES,
+    LEARNING_CURVE,
     MANIFEST,
     MODELS,
     SUBGROUPS,
@@ -40,6 +41,7 @@ READERS: dict[str, Callable[..., object]] = {
     "explain": lambda folder: folder / EXPLAINED_REPORTS,
     "external": lambda folder, cohort: read_manifest(folder / EXTERNAL / cohort / MANIFEST.name),
     "external_scores": lambda folder, cohort: read_json(folder / EXTERNAL_METRICS / f"{cohort}.json")["models"],
+    "learning_curve": lambda folder: pd.read_csv(folder / LEARNING_CURVE),
     "aggregate": lambda folder: pd.read_csv(folder / COMPARISON),
     "subgroups": lambda folder: read_json(folder / SUBGROUPS)["columns"],
     "report": lambda folder: folder / REPORT,
@@ -65,6 +67,7 @@ def read_output(folder: Path, stage: str, *names: str) -> object:
         evaluate: model to its scores by name, with `_low` and `_high` for the interval of each.
         external: the manifest of the cohort, a data frame, one row per usable image: id, path, label, group.
         external_scores: model to its scores on the cohort.
+        learning_curve: a data frame, one row per model and share of the training patients.
         aggregate: the ranked table, a data frame, one row per model and ensemble.
         subgroups: column of the record to the chosen model's scores by subgroup and the gaps between them.
         report: the path of the page.

@@ -102,6 +102,10 @@ CAPTIONS: dict[str, Words] = {
         "Balanced accuracy of the chosen model on test in each subgroup with intervals; the dashed line is the whole test set.",
         "Dot charts of balanced accuracy by subgroup, one panel per column of the record, with numbers of images and patients.",
     ),
+    "learning_curve.png": Words(
+        "Balanced accuracy and log loss on test by number of training patients, with bootstrap intervals.",
+        "Two line charts, one of balanced accuracy and one of log loss, against the number of training patients.",
+    ),
     "class_counts.png": Words(
         "Images of each class in training, validation and test.",
         "Bar chart of the images of each class and split, with their counts.",

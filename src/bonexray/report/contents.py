@@ -30,7 +30,7 @@ from bonexray.report.tables import (
     sources_table,
     split_table,
 )
-from bonexray.report.text import answer, limitations, operating_caption, prior_sentence, study_warnings
+from bonexray.report.text import answer, limitations, more_patients, operating_caption, prior_sentence, study_warnings
 from bonexray.results.wording import number
 
 FIGURES = (
@@ -127,6 +127,7 @@ def _pictures(study: Study) -> Mapping[str, object]:
         "curves": "comparison/models_learning_curves.png",
         "views": "augmentation/views.png",
         "subgroups": "subgroups/subgroups.png",
+        "patients": "learning_curve/learning_curve.png",
     }
     if not study.data.get("lookalike_pairs"):
         del named["audit"]  # the figure would only say that there are none
@@ -144,6 +145,8 @@ def _tables(study: Study) -> Mapping[str, object]:
         "split": split_table(study),
         "further": score_table(study, "further", f"Further scores on the {study.case}s", FURTHER),
         "calibration": score_table(study, "calibration", after, CALIBRATION),
+        "more_patients": more_patients(study),
+        "learners": [study.titles[name] for name in study.patients["model"].unique()],
         "prior": prior_sentence(study),
         "operating": score_table(study, "operating", operating_caption(study), OPERATING)
         if study.has("operating_threshold")

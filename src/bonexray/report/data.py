@@ -17,6 +17,7 @@ from bonexray.data.paths import (
     EXPLAINED_REPORTS,
     EXTERNAL_METRICS,
     HEADLINE,
+    LEARNING_CURVE,
     MODEL_CARD,
     MODELS,
     PAIRS,
@@ -45,6 +46,7 @@ REQUIRED = {
     SUBGROUPS: {"columns"},
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
 }
+CURVE_COLUMNS = {"model", "share", "patients", "gain", "gain_low", "gain_high"}
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
 
 
@@ -74,6 +76,7 @@ class Study:
         explained: model to the facts of its heat maps; empty without heat maps.
         external: external cohort to its facts and the scores of every model on it; empty without one.
         subgroups: column of the record to `values`, the chosen model's scores by subgroup, and `gaps` between them.
+        patients: scores by model and share of the training patients.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.
     """
@@ -90,6 +93,7 @@ class Study:
     explained: dict[str, dict]
     external: dict[str, dict]
     subgroups: dict[str, dict]
+    patients: pd.DataFrame
     filters: pd.DataFrame
     root: Path
 
@@ -181,7 +185,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
         BonexrayError: a file is missing or incomplete.
     """
     root = Path(root)
-    table = _table(root / COMPARISON)
+    table = _table(root, COMPARISON, COLUMNS)
     scores = all_scores(_json(root, MODELS), _json(root, ENSEMBLES))
     names = list(table["model"])
     if missing := sorted(set(names) - set(scores)):
@@ -203,6 +207,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
         },
         external={name: _json(root, EXTERNAL_METRICS / f"{name}.json") for name in settings.get("external") or {}},
         subgroups=_json(root, SUBGROUPS)["columns"],
+        patients=_table(root, LEARNING_CURVE, CURVE_COLUMNS),
         filters=_filters(root),
         root=root,
     )
@@ -220,13 +225,13 @@ def _json(root: Path, path: Path) -> dict:
     return content
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(root: Path, path: Path, columns: set[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(root / path)
     except FileNotFoundError:
-        raise _unfit(COMPARISON, "a file of a finished study", "no such file") from None
-    if missing := sorted(COLUMNS - set(table)):
-        raise _unfit(COMPARISON, f"the columns {', '.join(sorted(COLUMNS))}", f"none named {', '.join(missing)}")
+        raise _unfit(path, "a file of a finished study", "no such file") from None
+    if missing := sorted(columns - set(table)):
+        raise _unfit(path, f"the columns {', '.join(sorted(columns))}", f"none named {', '.join(missing)}")
     return table
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from bonexray.data.scores import collapse_of
 from bonexray.report.data import Study
 from bonexray.results.tables import baseline_sentences, ceiling_sentences, comparison_sentence, warnings_of
-from bonexray.results.wording import count, listed, missing, number, span
+from bonexray.results.wording import count, listed, missing, number, signed, span
 
 NO_SKILL = "no_skill_log_loss"
 
@@ -73,6 +73,23 @@ def _no_skill(study: Study) -> list[str]:
         f"Worse than knowing nothing, by log loss ({number(study.headline.get(NO_SKILL))} for always answering the "
         f"class shares): {listed(above)}. Their probabilities mislead, whatever their accuracy."
     ]
+
+
+def more_patients(study: Study) -> str:
+    """Return what twice as many training patients brought to the first model of the learning curve."""
+    curve = study.patients[study.patients["model"] == study.patients["model"].iloc[0]].set_index("share")
+    half, title = curve.loc[0.5], study.titles[curve["model"].iloc[0]]
+    gain = (
+        f"From {half['patients']:.0f} to all {curve['patients'].iloc[-1]:.0f} training patients, the balanced accuracy of "
+        f"{title} changes by {signed(half['gain'])} ({study.confidence} interval {signed(half['gain_low'])} to "
+        f"{signed(half['gain_high'])})"
+    )
+    if half["gain_low"] > 0:
+        return (
+            f"{gain}: it is still rising, and if that goes on, an extrapolation, a doubling of the patients may raise it "
+            "further; of more than a doubling this says nothing."
+        )
+    return f"{gain}: more patients of this kind are not shown to help."
 
 
 def prior_sentence(study: Study) -> str:

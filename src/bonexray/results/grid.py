@@ -31,7 +31,8 @@ CHOICE = ("val_collapsed", "val_balanced_accuracy", "val_log_loss")
 NAMES = {*VALIDATION.values(), *TEST.values(), *CHOICE}
 METHOD, FOLDS = "denoise.method", "split.folds"
 VARIED = ("model", "denoise.method", "denoise.options")  # what the cells of a table differ in
-IRRELEVANT = ("models", "backbones", "panel", "explain", "compute", "track")  # sections that change no score of a cell
+# Sections that change no score of a cell.
+IRRELEVANT = ("models", "backbones", "panel", "explain", "learning_curve", "compute", "track")
 UNFINISHED = ("Running", "Queued", "Failed")
 
 

@@ -21,6 +21,7 @@ from bonexray.data.paths import (
     IMAGES,
     MANIFEST,
     MODEL_CARD,
+    NUMBERS,
     PENALTY,
     PREDICTIONS,
     REGRESSION,
@@ -41,12 +42,14 @@ from bonexray.train.regression import (
 )
 from bonexray.train.settings import ModelRow, Train
 
-NUMBERS = "numbers of each image"
+STARTS_FROM = "numbers of each image"
 log = logging.getLogger("bonexray")
 
 
 def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded) -> None:
-    """Write models/<name>/: model.json, predictions.csv, and of the first training coefficients.csv, regression.json, history.csv.
+    """Write models/<name>/: model.json, predictions.csv, numbers.npy, and of the first training the rest.
+
+    The rest is coefficients.csv, regression.json and history.csv.
 
     Args:
         name: a key of `BASELINES`.
@@ -59,6 +62,7 @@ def train_baseline(name: str, row: ModelRow, options: Train, recorded: Recorded)
     labels = class_numbers(manifest["label"], classes)
     card = _card(name, row, options, manifest, classes, images)
     with atomic_folder(model_folder(name)) as folder:
+        np.save(folder / NUMBERS, described.to_numpy())
         predictions = {}
         for run in runs_of(manifest, options.repeats):
             with recorded(card, run) as record:
@@ -131,7 +135,7 @@ def _card(
         "leak_suspect": read_leak_suspect(),
         "img_px": images.shape[1],
         "definition": row.inputs,
-        "starts_from": NUMBERS,
+        "starts_from": STARTS_FROM,
         "backbones": {},
         "manifest_sha256": sha256_of(MANIFEST),
         "inputs_sha256": {str(IMAGES): sha256_of(IMAGES), row.inputs[0]: sha256_of(Path(_descriptor(name).__file__))},
