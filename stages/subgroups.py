@@ -1,4 +1,4 @@
-"""Score the chosen model in each subgroup of the record, and compare the subgroups."""
+"""Score the chosen model in each subgroup of the record, and ask whether its scores may be those of a column."""
 
 import logging
 
@@ -7,18 +7,21 @@ import pandas as pd
 
 from bonexray.aggregate.multiplicity import holm
 from bonexray.base.config import StageSettings
-from bonexray.base.files import atomic_folder, write_json
+from bonexray.base.files import atomic_folder, read_json, write_json
 from bonexray.data.folds import learners
-from bonexray.data.manifest import read_classes, read_manifest
-from bonexray.data.paths import SUBGROUP_REPORTS, SUBGROUPS
+from bonexray.data.manifest import class_numbers, read_classes, read_manifest
+from bonexray.data.paths import CONFOUNDERS, MODELS, SUBGROUP_REPORTS, SUBGROUPS
 from bonexray.data.record import read_record
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate
+from bonexray.evaluate.split_predictions import predictions_in
 from bonexray.figures.subgroups.columns import draw_subgroups
 from bonexray.registry import model_title
 from bonexray.stage import run_stage
+from bonexray.subgroups.backbone import frozen_features, standardised
 from bonexray.subgroups.chosen import Chosen, read_chosen
+from bonexray.subgroups.confounders import Column, confounding
 from bonexray.subgroups.scores import largest_gaps, scores_by_subgroup
 from bonexray.subgroups.values import subgroups_of
 
@@ -33,35 +36,58 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write metrics/subgroups.json and reports/subgroups/; both are empty without columns."""
-    classes, manifest, columns = read_classes(), read_manifest(), settings.dataset.columns
-    chosen = read_chosen(classes)
-    record = read_record().loc[manifest["id"]]
+    """Write metrics/subgroups.json, metrics/confounders.json and reports/subgroups/; all are empty without columns."""
+    classes, manifest = read_classes(), read_manifest()
+    chosen, record = read_chosen(classes), read_record().loc[manifest["id"]]
+    columns = {}
+    for name in settings.dataset.columns:
+        values, names = subgroups_of(name, record[name], learners(manifest))
+        columns[name] = Column(manifest, class_numbers(manifest["label"], classes), values, names)
+    found = {name: column_scores(chosen, column, classes, settings) for name, column in columns.items()}
+    for name, gaps in corrected({name: each["gaps"] for name, each in found.items()}).items():
+        found[name]["gaps"] = gaps
+    write_reports(found, chosen, classes, settings)
+    write_json(SUBGROUPS, {"model": chosen.name, "columns": found})
+    write_json(CONFOUNDERS, confounders(columns, chosen, classes, settings))
+    for name, each in found.items():
+        log.info("%s: %s", name, summary_line(each["gaps"]))
+
+
+def confounders(
+    columns: dict[str, Column], chosen: Chosen, classes: list[str], settings: Settings
+) -> dict[str, object]:
+    """Return what `confounding` finds of each column, and the network whose features were asked."""
+    frozen = frozen_features(read_json(MODELS)) if columns else None
+    if frozen is None:
+        return {"model": chosen.name, "features_of": None, "columns": {}}
+    network, features = frozen
+    test = predictions_in(chosen.rows, chosen.probabilities, classes, "test")
     found = {}
-    for column in columns:
-        words, names = subgroups_of(column, record[column], learners(manifest))
-        subgroups = pd.Series(words, index=record.index).loc[chosen.rows["id"]].to_numpy()
-        found[column] = column_scores(chosen, subgroups, names, classes, settings)
-    for column, gaps in corrected({column: each["gaps"] for column, each in found.items()}).items():
-        found[column]["gaps"] = gaps
+    for name, column in columns.items():
+        scaled = standardised(features, (column.manifest["split"] == "train").to_numpy())
+        found[name] = confounding(column, scaled, test, classes, settings.evaluate)
+        if found[name].get("named") or found[name].get("inseparable"):
+            log.warning("the scores may be those of %r: see the report", name)
+    return {"model": chosen.name, "features_of": network, "columns": found}
+
+
+def write_reports(found: dict[str, dict], chosen: Chosen, classes: list[str], settings: Settings) -> None:
+    """Write reports/subgroups/: a table, and a figure if there are columns."""
     with atomic_folder(SUBGROUP_REPORTS) as folder:
-        if columns:
+        if found:
             whole = evaluate(
                 chosen.rows, chosen.probabilities, classes, settings.evaluate, settings.dataset.ordered, chosen.learned
             ).scores
             values = {column: each["values"] for column, each in found.items()}
             draw_subgroups(values, whole, model_title(chosen.name), folder / "subgroups.png")
         table(found).to_csv(folder / "subgroups.csv", index=False, lineterminator="\n", float_format="%.6f")
-    write_json(SUBGROUPS, {"model": chosen.name, "columns": found})
-    for column, each in found.items():
-        log.info("%s: %s", column, summary_line(each["gaps"]))
 
 
-def column_scores(
-    chosen: Chosen, subgroups: np.ndarray, names: list[str], classes: list[str], settings: Settings
-) -> dict[str, dict]:
+def column_scores(chosen: Chosen, column: Column, classes: list[str], settings: Settings) -> dict[str, dict]:
     """Return the scores of each subgroup of a column as `values`, and the largest gaps as `gaps`."""
     rows, probabilities, ordered = chosen.rows, chosen.probabilities, settings.dataset.ordered
+    subgroups = pd.Series(column.values, index=column.manifest["id"]).loc[rows["id"]].to_numpy()
+    names = column.names
     values = scores_by_subgroup(
         rows, probabilities, subgroups, names, classes, settings.evaluate, ordered, chosen.learned
     )

@@ -152,6 +152,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
     if shape.external is not None:
         write_json(root / f"metrics/external/{COHORT}.json", external_of(shape, scores))
     write_json(root / "metrics/subgroups.json", {"model": names[0], "columns": subgroups_of(shape)})
+    write_json(root / "metrics/confounders.json", confounders_of(shape, names[0]))
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
     for name in shape.models:
@@ -324,6 +325,30 @@ def subgroups_of(shape: Shape) -> dict[str, object]:
     p_values = {"p": shape.gap / 2, "p_holm": shape.gap}
     weak = {"p": 0.3, "p_holm": 0.6}
     return {"site": {"values": values, "gaps": {"balanced_accuracy": gap | p_values, "roc_auc": gap | weak}}}
+
+
+def confounders_of(shape: Shape, model: str) -> dict[str, object]:
+    """Return the content of metrics/confounders.json: the site explains the scores of a study with a significant gap."""
+    if shape.gap is None:
+        return {"model": model, "features_of": None, "columns": {}}
+    named = shape.gap < 0.05
+    site = {
+        **ends_of("told_auc", 0.93),
+        **ends_of("told_matched_auc", 0.91 if named else 0.5),
+        **ends_of("alone", 0.6),
+        **ends_of("fall", -0.2 if named else -0.01),
+        **{"association_p": 0.001, "effective_n": 14.3, "score": 0.75, "matched_score": 0.55 if named else 0.74},
+    }
+    return {
+        "model": model,
+        "features_of": model,
+        "columns": {"site": {**site, "named": int(named), "inseparable": 0}, "year": {}},
+    }
+
+
+def ends_of(name: str, value: float) -> dict[str, float]:
+    """Return a value with the ends of its interval."""
+    return {name: value, f"{name}_low": value - 0.05, f"{name}_high": value + 0.05}
 
 
 def card_of(shape: Shape, name: str) -> dict[str, object]:

@@ -138,6 +138,11 @@ EDITS = {
         {"learning_curve", "aggregate", "subgroups", "report"},
     ),
     "a gap between subgroups": (appended("src/bonexray/subgroups/scores.py"), {"subgroups"}, {"subgroups", "report"}),
+    "a question to features": (
+        appended("src/bonexray/train/regression.py"),
+        EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups"},
+        TRAINED,
+    ),
     "a filter": (appended("src/bonexray/denoise/filters.py"), {"denoise"} | OTHER_SITE, None),  # its output stays: nothing follows
     "the builder of a network from scratch": (
         appended("src/bonexray/builders/alexnet.py"),
@@ -166,7 +171,7 @@ EDITS = {
     ),
     "a default of `train`": (
         appended("src/bonexray/train/settings.py"),
-        EVERY["train"] | {"external_scores@other_site", "learning_curve"},
+        EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups"},
         TRAINED,
     ),
     "a default of `features`": (appended("src/bonexray/features/settings.py"), EVERY["features"], None),

@@ -31,6 +31,7 @@ RANKS = Path("metrics/ranks.json")
 SUBGROUPS = Path("metrics/subgroups.json")
 LEARNING_CURVE = Path("metrics/learning_curve.csv")  # scores by number of training patients
 LEARNING_CURVE_REPORTS = Path("reports/learning_curve")
+CONFOUNDERS = Path("metrics/confounders.json")
 MODEL_REPORTS = Path("reports/models")
 ENSEMBLE_REPORTS = Path("reports/ensembles")
 EXPLAINED_REPORTS = Path("reports/explained")

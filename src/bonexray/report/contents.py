@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from bonexray.licences import licences_used
 from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist
+from bonexray.report.confounders import confounders_table
 from bonexray.report.data import Study
 from bonexray.report.external import external_results, external_warnings
 from bonexray.report.images import model_pictures, picture
@@ -158,6 +159,7 @@ def _tables(study: Study) -> Mapping[str, object]:
         "external": external_results(study),
         "subgroups": subgroups_table(study),
         "gaps": gaps_table(study),
+        "confounders": confounders_table(study),
         "subgroup_sentence": subgroup_sentence(study),
         "sources": sources_table(study),
         "details": _on_all_cores(lambda name: model_details(study, name), study.titles),

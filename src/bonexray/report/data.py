@@ -10,6 +10,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.data.paths import (
     COMPARISON,
+    CONFOUNDERS,
     DATA,
     DENOISE,
     ENSEMBLES,
@@ -44,6 +45,7 @@ REQUIRED = {
         "shortcut_balanced_accuracy",
     },
     SUBGROUPS: {"columns"},
+    CONFOUNDERS: {"columns", "features_of"},
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
 }
 CURVE_COLUMNS = {"model", "share", "patients", "gain", "gain_low", "gain_high"}
@@ -77,6 +79,8 @@ class Study:
         external: external cohort to its facts and the scores of every model on it; empty without one.
         subgroups: column of the record to `values`, the chosen model's scores by subgroup, and `gaps` between them.
         patients: scores by model and share of the training patients.
+        confounders: column of the record to how far it may explain the chosen model's scores; empty for a column too rare.
+        features_of: the network whose features were asked for the columns; None without a frozen one.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.
     """
@@ -94,6 +98,8 @@ class Study:
     external: dict[str, dict]
     subgroups: dict[str, dict]
     patients: pd.DataFrame
+    confounders: dict[str, dict]
+    features_of: str | None
     filters: pd.DataFrame
     root: Path
 
@@ -208,6 +214,8 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
         external={name: _json(root, EXTERNAL_METRICS / f"{name}.json") for name in settings.get("external") or {}},
         subgroups=_json(root, SUBGROUPS)["columns"],
         patients=_table(root, LEARNING_CURVE, CURVE_COLUMNS),
+        confounders=_json(root, CONFOUNDERS)["columns"],
+        features_of=_json(root, CONFOUNDERS)["features_of"],
         filters=_filters(root),
         root=root,
     )

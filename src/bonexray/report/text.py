@@ -3,6 +3,7 @@
 from collections import Counter
 
 from bonexray.data.scores import collapse_of
+from bonexray.report.confounders import confounder_warnings
 from bonexray.report.data import Study
 from bonexray.results.tables import baseline_sentences, ceiling_sentences, comparison_sentence, warnings_of
 from bonexray.results.wording import count, listed, missing, number, signed, span
@@ -50,6 +51,7 @@ def study_warnings(study: Study) -> list[str]:
         collapses.setdefault(collapse_of(study.scores[name]), []).append(title)
     warnings += [f"Collapsed, with {how}: {listed(titles)}." for how, titles in collapses.items() if how]
     warnings += _no_skill(study)
+    warnings += confounder_warnings(study)
     chosen, baseline = study.headline.get("balanced_accuracy_low"), study.headline["baseline_balanced_accuracy"]
     if not missing(chosen) and chosen <= baseline:
         warnings.append(
