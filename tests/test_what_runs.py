@@ -106,7 +106,13 @@ EVERY = {
     "train": {f"train@{name}" for name in MODEL_NAMES},
 }
 OTHER_SITE = {"external@other_site"}
-SCORING = {"evaluate", "external_scores@other_site", "learning_curve", "aggregate", "subgroups"}  # they score predictions
+SCORING = {
+    "evaluate",
+    "external_scores@other_site",
+    "learning_curve",
+    "aggregate",
+    "subgroups",
+}  # they score predictions
 SCORED = {"evaluate", "external_scores", "learning_curve", "aggregate", "subgroups", "report"}
 TRAINED = {"train", "explain"} | SCORED
 # What is edited, the edit, the stages whose code or settings it changes, and the kinds of stages that may run then.
@@ -143,7 +149,11 @@ EDITS = {
         EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups"},
         TRAINED,
     ),
-    "a filter": (appended("src/bonexray/denoise/filters.py"), {"denoise"} | OTHER_SITE, None),  # its output stays: nothing follows
+    "a filter": (
+        appended("src/bonexray/denoise/filters.py"),
+        {"denoise"} | OTHER_SITE,
+        None,
+    ),  # its output stays: nothing follows
     "the builder of a network from scratch": (
         appended("src/bonexray/builders/alexnet.py"),
         {"train@alexnet"},
