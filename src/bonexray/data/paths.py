@@ -32,6 +32,7 @@ SUBGROUPS = Path("metrics/subgroups.json")
 LEARNING_CURVE = Path("metrics/learning_curve.csv")  # scores by number of training patients
 LEARNING_CURVE_REPORTS = Path("reports/learning_curve")
 CONFOUNDERS = Path("metrics/confounders.json")
+CLINICAL = Path("metrics/clinical.json")
 MODEL_REPORTS = Path("reports/models")
 ENSEMBLE_REPORTS = Path("reports/ensembles")
 EXPLAINED_REPORTS = Path("reports/explained")
