@@ -199,6 +199,11 @@ EDITS = {
         {"train@xception", "explain", "evaluate", "external_scores@other_site"},
         TRAINED,
     ),
+    "an external cohort is added": (
+        chosen("+external.b.root=data/b"),
+        {"external@b", "external_scores@b", "report"},
+        {"external", "external_scores", "report"},
+    ),
     "logging, the command line, serving, tuning": (
         appended(
             "src/bonexray/tracking/sync.py",
