@@ -202,7 +202,7 @@ EDITS = {
     "an external cohort is added": (
         chosen("+external.b.root=data/b"),
         {"external@b", "external_scores@b", "report"},
-        {"external", "external_scores", "report"},
+        None,  # both are new
     ),
     "logging, the command line, serving, tuning": (
         appended(
