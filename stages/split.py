@@ -9,8 +9,10 @@ from bonexray.base.config import StageSettings
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import atomic_file, atomic_folder, write_json
 from bonexray.compute import Compute
+from bonexray.data.folds import learners
 from bonexray.data.manifest import SPLITS, write_manifest
-from bonexray.data.record import write_record
+from bonexray.data.record import read_record, write_record
+from bonexray.dataset.definition import require_no_separation
 from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import class_order, dataset_root, read_listing, tree_lines
@@ -62,6 +64,7 @@ def main(settings: Settings) -> None:
     summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
     columns: list[str] = []
     write_record(record_of(settings.dataset, root, images, facts, manifest, columns))
+    require_no_separation(settings.dataset, read_record(), manifest["label"].to_numpy(), learners(manifest))
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
     searched = SEARCHED if settings.audit.neighbours else NOT_SEARCHED

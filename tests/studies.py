@@ -152,6 +152,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
     if shape.external is not None:
         write_json(root / f"metrics/external/{COHORT}.json", external_of(shape, scores))
     write_json(root / "metrics/subgroups.json", {"model": names[0], "columns": subgroups_of(shape)})
+    write_json(root / "metrics/clinical.json", clinical_of(shape, names[0]))
     write_json(root / "metrics/confounders.json", confounders_of(shape, names[0]))
     quality = {"images": 24, "psnr_before_db": 21.2, "psnr_after_db": 31.6, "ssim_before": 0.31, "ssim_after": 0.89}
     write_json(root / "metrics/denoise.json", quality)
@@ -344,6 +345,22 @@ def confounders_of(shape: Shape, model: str) -> dict[str, object]:
         "features_of": model,
         "columns": {"site": {**site, "named": int(named), "inseparable": 0}, "year": {}},
     }
+
+
+def clinical_of(shape: Shape, model: str) -> dict[str, object]:
+    """Return the content of metrics/clinical.json: the image adds to the record, and the record little to the image."""
+    if shape.gap is None:
+        return {"columns": [], "network": None, "models": {}, "adds": {}}
+    scores = ("balanced_accuracy", "roc_auc", "log_loss")
+    models = {
+        name: {key: number for score in scores for key, number in ends_of(score, value).items()}
+        for name, value in (("record", 0.5), ("image", 0.7), ("both", 0.72))
+    }
+    adds = {
+        "image": {**ends_of("difference", 0.22), "p": 0.001, "p_holm": 0.003},
+        "record": {**ends_of("difference", 0.02), "p": 0.4, "p_holm": 0.4},
+    }
+    return {"columns": ["age", "bmi"], "network": model, "models": models, "adds": adds}
 
 
 def ends_of(name: str, value: float) -> dict[str, float]:

@@ -106,6 +106,7 @@ def test_a_plan_has_every_stage_for_each_of_its_models_and_backbones(folder):
         ("external_scores", "other_site"),
         ("aggregate",),
         ("subgroups",),
+        ("clinical",),
         ("report",),
     ]
     without = XRayClassifier({**TINY, "dataset": "knee"}, folder).plan(explain=False)

@@ -113,7 +113,7 @@ SCORING = {
     "aggregate",
     "subgroups",
 }  # they score predictions
-SCORED = {"evaluate", "external_scores", "learning_curve", "aggregate", "subgroups", "report"}
+SCORED = {"evaluate", "external_scores", "learning_curve", "aggregate", "subgroups", "clinical", "report"}
 TRAINED = {"train", "explain"} | SCORED
 # What is edited, the edit, the stages whose code or settings it changes, and the kinds of stages that may run then.
 EDITS = {
@@ -126,7 +126,7 @@ EDITS = {
     "the drawing of one figure of the comparison": (
         appended("src/bonexray/figures/comparison/pairs.py"),
         {"aggregate"},
-        {"aggregate", "subgroups", "report"},
+        {"aggregate", "subgroups", "clinical", "report"},
     ),
     "a metric": (
         appended("src/bonexray/evaluate/metrics.py"),
@@ -141,12 +141,12 @@ EDITS = {
     "a test of pairs": (
         appended("src/bonexray/aggregate/comparison.py"),
         {"learning_curve", "aggregate", "subgroups"},
-        {"learning_curve", "aggregate", "subgroups", "report"},
+        {"learning_curve", "aggregate", "subgroups", "clinical", "report"},
     ),
     "a gap between subgroups": (appended("src/bonexray/subgroups/scores.py"), {"subgroups"}, {"subgroups", "report"}),
     "a question to features": (
         appended("src/bonexray/train/regression.py"),
-        EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups"},
+        EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups", "clinical"},
         TRAINED,
     ),
     "a filter": (
@@ -181,7 +181,7 @@ EDITS = {
     ),
     "a default of `train`": (
         appended("src/bonexray/train/settings.py"),
-        EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups"},
+        EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups", "clinical"},
         TRAINED,
     ),
     "a default of `features`": (appended("src/bonexray/features/settings.py"), EVERY["features"], None),

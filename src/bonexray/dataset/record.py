@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from bonexray.base.errors import BonexrayError
+from bonexray.dataset.definition import require_no_definition
 from bonexray.dataset.facts import HEADERS, judged
 from bonexray.dataset.names import listed, tidied, tidied_number
 from bonexray.dataset.rows import missing
@@ -70,8 +71,9 @@ def require_facts(dataset: Dataset, facts: Mapping[str, Sequence[str]], sources:
         sources: images of the dataset.
 
     Raises:
-        BonexrayError: a column is absent or unfit, see `judged`.
+        BonexrayError: a column is absent or unfit, see `judged`, or is named like what defines the class.
     """
+    require_no_definition(dataset)
     name = dataset.record or dataset.csv
     if absent := [column for column in dataset.facts if column not in {*facts, *HEADERS}]:
         source = f"columns of {name}" if name else "a CSV as dataset.record, or headers of DICOM"

@@ -9,6 +9,7 @@ from bonexray.base.files import read_json
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import (
+    CLINICAL,
     COMPARISON,
     DENOISE,
     EXPLAINED_REPORTS,
@@ -44,6 +45,7 @@ READERS: dict[str, Callable[..., object]] = {
     "learning_curve": lambda folder: pd.read_csv(folder / LEARNING_CURVE),
     "aggregate": lambda folder: pd.read_csv(folder / COMPARISON),
     "subgroups": lambda folder: read_json(folder / SUBGROUPS)["columns"],
+    "clinical": lambda folder: read_json(folder / CLINICAL)["models"],
     "report": lambda folder: folder / REPORT,
 }
 
@@ -70,6 +72,7 @@ def read_output(folder: Path, stage: str, *names: str) -> object:
         learning_curve: a data frame, one row per model and share of the training patients.
         aggregate: the ranked table, a data frame, one row per model and ensemble.
         subgroups: column of the record to the chosen model's scores by subgroup and the gaps between them.
+        clinical: the scores of the record alone, of the image alone and of both.
         report: the path of the page.
     """
     return READERS[stage](folder, *names)

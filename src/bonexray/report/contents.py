@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from bonexray.licences import licences_used
 from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist
+from bonexray.report.clinical import clinical_sentence, clinical_table
 from bonexray.report.confounders import confounders_table
 from bonexray.report.data import Study
 from bonexray.report.external import external_results, external_warnings
@@ -160,6 +161,8 @@ def _tables(study: Study) -> Mapping[str, object]:
         "subgroups": subgroups_table(study),
         "gaps": gaps_table(study),
         "confounders": confounders_table(study),
+        "clinical": clinical_table(study),
+        "clinical_sentence": clinical_sentence(study),
         "subgroup_sentence": subgroup_sentence(study),
         "sources": sources_table(study),
         "details": _on_all_cores(lambda name: model_details(study, name), study.titles),

@@ -9,6 +9,7 @@ import pandas as pd
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.data.paths import (
+    CLINICAL,
     COMPARISON,
     CONFOUNDERS,
     DATA,
@@ -46,6 +47,7 @@ REQUIRED = {
     },
     SUBGROUPS: {"columns"},
     CONFOUNDERS: {"columns", "features_of"},
+    CLINICAL: {"columns", "network", "models", "adds"},
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
 }
 CURVE_COLUMNS = {"model", "share", "patients", "gain", "gain_low", "gain_high"}
@@ -81,6 +83,7 @@ class Study:
         patients: scores by model and share of the training patients.
         confounders: column of the record to how far it may explain the chosen model's scores; empty for a column too rare.
         features_of: the network whose features were asked for the columns; None without a frozen one.
+        clinical: the content of metrics/clinical.json; without models if there are no clinical variables.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.
     """
@@ -100,6 +103,7 @@ class Study:
     patients: pd.DataFrame
     confounders: dict[str, dict]
     features_of: str | None
+    clinical: dict
     filters: pd.DataFrame
     root: Path
 
@@ -216,6 +220,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
         patients=_table(root, LEARNING_CURVE, CURVE_COLUMNS),
         confounders=_json(root, CONFOUNDERS)["columns"],
         features_of=_json(root, CONFOUNDERS)["features_of"],
+        clinical=_json(root, CLINICAL),
         filters=_filters(root),
         root=root,
     )

@@ -1,0 +1,1 @@
+"""What clinical variables predict, alone and beside the image."""
