@@ -47,10 +47,13 @@ from bonexray.data.paths import (
 from bonexray.data.predictions import read_predictions
 from bonexray.data.scores import PREFIX
 from bonexray.dataset.settings import Dataset
+from bonexray.evaluate.abstention import accuracy_by_answered
+from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.prior import Learned, learned_prior
 from bonexray.evaluate.settings import Evaluate, require_classes
-from bonexray.figures.comparison.study import draw_study
+from bonexray.evaluate.split_predictions import predictions_in
+from bonexray.figures.comparison.study import draw_prediction_sets, draw_study
 from bonexray.figures.model.evaluation import draw_evaluation
 from bonexray.registry import BASELINES
 from bonexray.stage import run_stage
@@ -118,6 +121,7 @@ def main(settings: Settings) -> None:
     histories = {name: pd.read_csv(folders[name] / HISTORY) for name in candidates}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
+        draw_prediction_sets(answered_by(chosen, judged, settings, classes), scores[chosen], classes, chosen, folder)
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder, ceiling.get(CEILING))
     log.info("chosen on validation: %s; highest on test: %s", chosen, best)
     log.info("not distinguishable from %s: %s", best, ", ".join(alike) or "none")
@@ -129,6 +133,13 @@ def ceiling_of(rows: pd.DataFrame, settings: Settings, classes: list[str]) -> di
         return {}
     truth = read_truth(Path(settings.dataset.simulated["cohort"]))
     return ceiling_scores(rows, truth, classes, settings.evaluate)
+
+
+def answered_by(name: str, panel: Panel, settings: Settings, classes: list[str]) -> pd.DataFrame:
+    """Return a model's accuracy by the share of test images answered, of the first repeat."""
+    test, options = predictions_in(panel.rows, panel.probabilities[name], classes, "test"), settings.evaluate
+    draws = draw(test.groups, options.resamples, options.seed)
+    return accuracy_by_answered(test.labels, test.probabilities, draws, options.confidence)
 
 
 def choice_of_folds(

@@ -12,6 +12,7 @@ from bonexray.figures.canvas.grid import image_grid
 from bonexray.figures.comparison.cost import pareto
 from bonexray.figures.comparison.pairs import critical_difference, pair_matrix
 from bonexray.figures.comparison.panel import evaluation_grid, model_comparison
+from bonexray.figures.comparison.prediction_sets import prediction_sets
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
 from bonexray.figures.images.cohort import class_counts
@@ -171,6 +172,11 @@ def curve_of(
     return table, pd.concat([table.assign(balanced_accuracy=table["balanced_accuracy"] + gap) for gap in (-0.05, 0.05)])
 
 
+def answered_of() -> pd.DataFrame:
+    share = np.linspace(0.1, 1, 37)
+    return pd.DataFrame({"answered": share, "accuracy": 1 - share / 3, "low": 0.9 - share / 3, "high": 1.0})
+
+
 Draw = Callable[[Path], None]
 OF_CLASSES: dict[str, Callable[[int, Path], None]] = {
     "confusion_matrix": lambda c, p: confusion_matrix(counts_of(c), HEAD, p),
@@ -182,6 +188,14 @@ OF_CLASSES: dict[str, Callable[[int, Path], None]] = {
     "roc_curves": lambda c, p: roc_curves(curves_of(c, *ROC), areas_of(c), HEAD, p),
     "precision_recall_curves": lambda c, p: precision_recall_curves(
         curves_of(c, *RECALL), areas_of(c), dict.fromkeys(classes_of(c), 1 / c), HEAD, p
+    ),
+    "prediction_sets": lambda c, p: prediction_sets(
+        answered_of(),
+        (0.9, 0.83, 0.95),
+        {name: (1 - n / 9, 0.8 - n / 9, 1.0) for n, name in enumerate(classes_of(c))},
+        0.9,
+        HEAD * 3,
+        p,
     ),
     "class_counts": lambda c, p: class_counts(
         {split: {name: n * 123_456 for n, name in enumerate(classes_of(c))} for split in ("train", "val", "test")}, p
@@ -222,6 +236,9 @@ DRAWINGS: dict[str, Draw] = {
     },
     "learning_curve, few patients": lambda p: learning_curve(
         *curve_of(1, (3.0, 3.0, 4.0, 6.0)), dict.fromkeys(titles_of(1), "a"), 0.95, p
+    ),
+    "prediction_sets, a class without test images": lambda p: prediction_sets(
+        answered_of(), (0.9, 0.83, 0.95), {HEAD: (np.nan, np.nan, np.nan)}, 0.95, HEAD, p, "patient"
     ),
     "misclassified, nothing wrong": lambda p: misclassified(images(3), predictions(3, 3, 0), HEAD, p),
     "misclassified, one wrong": lambda p: misclassified(images(3), predictions(3, 3, 1), HEAD, p),

@@ -59,6 +59,7 @@ class Shape:
     nearly_collapsed: tuple[str, ...] = ()
     unit: str = "image"
     no_skill: float = 1.1  # log loss
+    sets: str = "by class"  # of the prediction sets: for all together, few (patients), none
     operating: bool = False  # whether a threshold is fixed on validation
     filters: tuple[str, ...] = ()
     gap: float | None = None  # corrected p of a gap between subgroups; None for a study without a record
@@ -70,8 +71,10 @@ class Shape:
 
 SHAPES = {
     "three networks": Shape(),
-    "one model": Shape(models=("vgg16",), explained=False),
-    "two classes": Shape(models=("vgg16", "resnet50"), classes=("fractured", "whole"), ordered=False, simulated=False),
+    "one model": Shape(models=("vgg16",), explained=False, sets="few"),
+    "two classes": Shape(
+        models=("vgg16", "resnet50"), classes=("fractured", "whole"), ordered=False, simulated=False, sets="together"
+    ),
     "six classes": Shape(
         classes=tuple(f"Körperteil, der sehr lang heißt, Nummer {i}" for i in range(6)), ordered=False
     ),
@@ -88,7 +91,7 @@ SHAPES = {
     "by patient": Shape(unit="patient", operating=True),
     "a record": Shape(gap=0.4),
     "an unequal record": Shape(gap=0.003),
-    "decided": Shape(imagenet=True, clear=True),
+    "decided": Shape(imagenet=True, clear=True, sets=""),
     "external, equal": Shape(external=0.01, operating=True),
     "external, worse": Shape(external=0.25),
     "control": Shape(models=("efficientnet_lite0", "efficientnet_lite0_random", "compact_cnn"), imagenet=True),
@@ -182,9 +185,14 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
             for i, kind in enumerate(shape.filters)
         ]
         pd.DataFrame(grid).to_csv(root / "reports/benchmark_results.csv", index=False)
-    cohort = "" if shape.external is None else COHORT
     draw_figures(
-        root / "reports", shape.models, shape.ensembles, ranks=several, explained=shape.explained, cohort=cohort
+        root / "reports",
+        shape.models,
+        shape.ensembles,
+        ranks=several,
+        explained=shape.explained,
+        sets=shape.sets in ("by class", "together"),
+        cohort="" if shape.external is None else COHORT,
     )
     return settings_of(shape)
 
@@ -243,6 +251,12 @@ def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
         scores |= {"operating_positive": shape.classes[-1], "operating_threshold": 0.3, "operating_n": 32}
         scores |= {"operating_positives": 11, "operating_prevalence": 0.34, "val_operating_sensitivity": 0.91}
     of_a_class = dict.fromkeys(("precision", "recall", "specificity", "f1", "roc_auc"), value) | {"support": 12}
+    if shape.sets:
+        scores |= {"set_promised": 0.9, "set_val_patients": 9 if shape.sets == "few" else 30}
+    if shape.sets in ("by class", "together"):
+        of_a_class |= sets_of(value)
+        scores |= {**sets_of(value), "set_by_class": int(shape.sets == "by class"), "set_patients": 32}
+        scores |= {"set_size": 1.4, "set_single": 0.62, "set_empty": 0.02, "set_all": 0.1}
     scores["classes"] = {label: dict(of_a_class) for label in shape.classes}
     return scores | {
         "temperature": 1.3,
@@ -259,6 +273,12 @@ def scores_of(shape: Shape, name: str, index: int) -> dict[str, object]:
         "multiply_adds": 1.53e10,
         "file_mb": 0.3,
     }
+
+
+def sets_of(value: float) -> dict[str, float]:
+    """Return the coverage of a model's prediction sets, lower the lower its score."""
+    reached = min(1.0, value + 0.15)
+    return {"set_coverage": reached, "set_coverage_low": reached - 0.1, "set_coverage_high": min(1.0, reached + 0.06)}
 
 
 def ensembles_of(shape: Shape, scores: dict[str, dict]) -> dict[str, object]:

@@ -25,7 +25,14 @@ STUDY_FIGURES = (
 
 
 def draw_figures(
-    reports: Path, models: Sequence[str], ensembles: Sequence[str], *, ranks: bool, explained: bool, cohort: str
+    reports: Path,
+    models: Sequence[str],
+    ensembles: Sequence[str],
+    *,
+    ranks: bool,
+    explained: bool,
+    sets: bool,
+    cohort: str,
 ) -> None:
     """Write all figures of the study as small gray images."""
     files = [reports / "models" / m / f"{m}_{figure}.png" for m in models for figure in MODEL_FIGURES]
@@ -47,6 +54,8 @@ def draw_figures(
     ]
     if cohort:
         files.append(reports / "external" / cohort / "external_scores.png")
+    if sets:
+        files.append(reports / "comparison/models_prediction_sets.png")
     if ranks:
         files.append(reports / "comparison/models_critical_difference.png")
     if explained:

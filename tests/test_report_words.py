@@ -1,5 +1,6 @@
 """Texts of the report: result, warnings, questions, other systems, checklists and provenance."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist, statements
 from bonexray.report.contents import report_page
 from bonexray.report.data import Study, read_study
+from bonexray.report.prediction_sets import sets_sentences, sets_table, sets_warning
 from bonexray.report.provenance import Provenance, provenance
 from bonexray.report.questions import best_network, pair_of, preprocessing, transfer
 from bonexray.report.sources import reported, wilson
@@ -69,6 +71,57 @@ def test_the_curve_names_its_models_and_its_split(studies) -> None:
     assert ("Only the split of the first training is used" in section("three networks")) is False
     for name in ("folds", "repeats"):
         assert f"Only the split of the first training is used, whatever the number of {name}." in section(name)
+
+
+def test_prediction_sets_are_explained_and_their_coverage_is_stated(studies) -> None:
+    meaning, reached = sets_sentences(studies["three networks"])
+    assert (
+        "for 90 % of new patients the true class is in the sets of all their images (30 validation patients, of each class)"
+        in meaning
+    )
+    assert reached == (
+        "On 32 test patients the sets of VGG16 held it for 0.900 (95 % interval 0.800 to 0.960), with 1.40 classes in a set on "
+        "average and a single one in 0.62 of them."
+    )
+    assert (
+        "over all classes together, too few of one for a threshold of its own"
+        in sets_sentences(studies["two classes"])[0]
+    )
+    (refusal,) = sets_sentences(studies["one model"])
+    assert (
+        refusal.startswith("No prediction sets: they need at least 10 validation patients") and "there are 9" in refusal
+    )
+    assert sets_sentences(studies["decided"]) == []
+    assert 'id="prediction-sets"' not in report_page(studies["decided"], Provenance({}, ()))
+
+
+def test_the_table_of_sets_has_every_model_and_class(studies) -> None:
+    study = studies["three networks"]
+    table = sets_table(study)
+    assert list(table.columns[:5]) == ["Model", "Coverage", *study.classes]
+    assert [row[0].text for row in table.rows] == list(study.table["title"])
+    assert (table.rows[0][1].text, table.rows[0][1].sub, table.rows[0][5].text) == ("0.900", "0.800 to 0.960", "1.40")
+    assert sets_table(studies["one model"]) is None and sets_table(studies["decided"]) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "warning"),
+    [
+        (0.8, 0.95, ""),
+        (0.6, 0.89, "The interval of the coverage excludes what was promised: VGG16 (below it)."),
+        (0.91, 0.99, "The interval of the coverage excludes what was promised: VGG16 (above it)."),
+    ],
+)
+def test_a_coverage_whose_interval_excludes_the_promise_is_a_warning(
+    tmp_path: Path, low: float, high: float, warning: str
+) -> None:
+    settings = write_study(tmp_path, Shape(models=("vgg16",), explained=False))
+    scores = json.loads((tmp_path / "metrics/models.json").read_text())
+    changed = {**scores["vgg16"], "set_coverage_low": low, "set_coverage_high": high}
+    rewritten(tmp_path / "metrics/models.json", vgg16=changed)
+    study = read_study(settings, tmp_path)
+    assert sets_warning(study) == warning
+    assert warning in report_page(study, Provenance({}, ()))
 
 
 def test_result_has_a_ceiling_only_for_simulated_images(studies) -> None:

@@ -13,6 +13,7 @@ from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.metrics import OF_PROBABILITIES, all_metrics, balanced_accuracy, collapsed, confusion_counts
 from bonexray.evaluate.operating_point import OperatingPoint, operating_point
 from bonexray.evaluate.patients import by_patient, patient_scores
+from bonexray.evaluate.prediction_sets import prediction_set_scores
 from bonexray.evaluate.prior import Learned, corrected, no_skill_log_loss
 from bonexray.evaluate.repeats import each_repeat, mean_scores, resampled_means
 from bonexray.evaluate.sample import Sample
@@ -59,7 +60,7 @@ def evaluate(
     Validation scores, by which a model is chosen, have the prefix `val_`; scores after temperature scaling have the
     prefix `calibrated_`. Folds are scored together, each image once. With repeats, every score is the mean over them,
     its interval is of patients and repeats resampled together (see `repeat_weights`), and `_sd` is its standard
-    deviation over repeats. Of the first repeat are `confusion`, the operating point and the scores of patients.
+    deviation over repeats. Of the first repeat are `confusion`, the operating point, prediction sets and the scores of patients.
 
     Decisions and rankings are those of the model's own probabilities. Log loss, Brier score and calibration are of
     probabilities under the prior of training or the stated prevalence; see `corrected`.
@@ -124,6 +125,7 @@ def evaluate(
         "collapsed": int(all(collapsed(repeat.probabilities) for repeat in test)),
         **collapse_scores(rows, probabilities, classes),
         **of_patients,
+        **prediction_set_scores(likely_val[0], likely_test[0], classes, settings.coverage, settings.confidence),
         **({"operating_positive": point.positive, **point.scores} if point else {}),
         "val_n": len(val[0].labels),
         "val_collapsed": int(all(collapsed(repeat.probabilities) for repeat in val)),

@@ -14,11 +14,12 @@ CORRECT = "correct it in conf/config.yaml or with `dvc exp run -S`"
 
 
 class Evaluate(Section):
-    """Intervals, the unit and the prior of the answers, and the operating point."""
+    """Intervals, prediction sets, the unit and the prior of the answers, and the operating point."""
 
     resamples: Annotated[int, Field(ge=100)] = 2000
     confidence: Inner = 0.95
     seed: Seed = 7
+    coverage: Inner | None = 0.9
     unit: Literal["image", "patient"] = "image"
     prevalence: dict[Name, Inner] | None = None
     sensitivity: Inner | None = None

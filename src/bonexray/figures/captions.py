@@ -94,6 +94,10 @@ CAPTIONS: dict[str, Words] = {
         "Mean ranks of the models over folds; bars join models within the critical difference.",
         "Critical difference diagram: models on a line of mean ranks; bars join models that do not differ significantly.",
     ),
+    "models_prediction_sets.png": Words(
+        "The chosen model: accuracy if it leaves images unanswered, and the coverage of its prediction sets by class.",
+        "Left a line chart of accuracy by the share of images answered, right the coverage of each class with intervals.",
+    ),
     "models_cost.png": Words(
         "Balanced accuracy against multiply-adds of one image; the line joins the Pareto front.",
         "Scatter chart of balanced accuracy against multiply-adds, with numbered models and a list of their costs.",

@@ -14,6 +14,7 @@ from bonexray.report.data import Study
 from bonexray.report.external import external_results, external_warnings
 from bonexray.report.images import model_pictures, picture
 from bonexray.report.pages import page
+from bonexray.report.prediction_sets import sets_sentences, sets_table, sets_warning
 from bonexray.report.provenance import Provenance
 from bonexray.report.questions import measured_on, questions
 from bonexray.report.sources import SOURCES
@@ -124,6 +125,7 @@ def _pictures(study: Study) -> Mapping[str, object]:
         "pairs": "comparison/models_pairs.png",
         "ranks": "comparison/models_critical_difference.png",
         "cost": "comparison/models_cost.png",
+        "sets": "comparison/models_prediction_sets.png",
         "scores": "comparison/models_evaluation_grid.png",
         "confusions": "comparison/models_confusion_grid.png",
         "curves": "comparison/models_learning_curves.png",
@@ -153,6 +155,9 @@ def _tables(study: Study) -> Mapping[str, object]:
         "operating": score_table(study, "operating", operating_caption(study), OPERATING)
         if study.has("operating_threshold")
         else None,
+        "sets": sets_table(study),
+        "sets_words": sets_sentences(study),
+        "sets_warning": sets_warning(study),
         "costs": score_table(study, "costs", "Size, computing cost for one image, and score", costs, cost_cell)
         if any(study.has(score) for score in COST)
         else None,

@@ -22,6 +22,13 @@ CALIBRATION = {
     "expected_calibration_error": "Calibration error",
     "calibrated_expected_calibration_error": "Calibration error after temperature scaling",
 }
+SETS = {
+    "set_promised": "Promised coverage",
+    "set_coverage": "Coverage reached, by patient",
+    "set_size": "Mean number of classes",
+    "set_single": "Share of sets with a single class",
+    "set_empty": "Share of empty sets",
+}
 
 
 def model_card_page(
@@ -53,5 +60,6 @@ def model_card_page(
         licences=licences_used(settings.denoise, settings.weights, card["backbones"]),
         overall={score: label for score, label in OVERALL.items() if score in scores},
         calibration={score: label for score, label in CALIBRATION.items() if score in scores},
+        sets={score: label for score, label in SETS.items() if score in scores} if "set_coverage" in scores else {},
         confidence=percent(settings.evaluate.confidence),
     )

@@ -1,8 +1,9 @@
 """Figures that compare all models of a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.friedman import Ranks
@@ -10,8 +11,35 @@ from bonexray.aggregate.table import title_of
 from bonexray.figures.comparison.cost import pareto
 from bonexray.figures.comparison.pairs import critical_difference, pair_matrix
 from bonexray.figures.comparison.panel import evaluation_grid, model_comparison
+from bonexray.figures.comparison.prediction_sets import prediction_sets
 from bonexray.figures.model.confusion import confusion_grid
 from bonexray.figures.model.curves import learning_overlay
+
+COVERAGE = ("set_coverage", "set_coverage_low", "set_coverage_high")
+
+
+def draw_prediction_sets(
+    answered: pd.DataFrame, scores: Mapping[str, object], classes: Sequence[str], name: str, folder: Path
+) -> None:
+    """Draw the prediction sets of a model; nothing if it has none.
+
+    Args:
+        answered: rows of `accuracy_by_answered`.
+        scores: of the model.
+        classes: names of the classes.
+        name: of the model.
+        folder: for the file.
+    """
+    if "set_coverage" not in scores:
+        return
+
+    def interval(block: Mapping) -> tuple[float, float, float]:
+        return tuple(np.nan if block[key] is None else block[key] for key in COVERAGE)
+
+    by_class = {label: interval(scores["classes"][label]) for label in classes}
+    title = f"{title_of(name)}: {scores['n']} test {scores['unit']}s of {scores['set_patients']} patients"
+    promised, path = scores["set_promised"], folder / "models_prediction_sets.png"
+    prediction_sets(answered, interval(scores), by_class, promised, title, path, scores["unit"])
 
 
 def draw_study(
