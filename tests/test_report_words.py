@@ -65,7 +65,9 @@ def test_the_curve_names_its_models_and_its_split(studies) -> None:
         page = report_page(studies[name], Provenance({}, ()))
         return " ".join(re.sub(r"<[^>]+>", " ", page.split('<h2 id="patients">')[1].split("<figure")[0]).split())
 
-    assert "VGG16 and ResNet50" in section("three networks")
+    assert "shows VGG16, the best linear head on a frozen backbone on validation; and ResNet50." in section(
+        "three networks"
+    )
     assert "because the study has no linear head" not in section("three networks")
     assert "because the study has no linear head on a single frozen backbone" in section("one model")
     assert ("Only the split of the first training is used" in section("three networks")) is False
@@ -75,18 +77,19 @@ def test_the_curve_names_its_models_and_its_split(studies) -> None:
 
 def test_prediction_sets_are_explained_and_their_coverage_is_stated(studies) -> None:
     meaning, reached = sets_sentences(studies["three networks"])
-    assert (
-        "for 90 % of new patients the true class is in the sets of all their images (30 validation patients, of each class)"
-        in meaning
+    assert meaning.endswith(
+        "chosen so that for 90 % of new patients of each class the true class is in the sets of all their images; the "
+        "threshold comes from 30 validation patients."
     )
     assert reached == (
         "On 32 test patients the sets of VGG16 held it for 0.900 (95 % interval 0.800 to 0.960), with 1.40 classes in a set on "
         "average and a single one in 0.62 of them."
     )
-    assert (
-        "over all classes together, too few of one for a threshold of its own"
-        in sets_sentences(studies["two classes"])[0]
+    assert sets_sentences(studies["two classes"])[0].endswith(
+        "for 90 % of new patients the true class is in the sets of all their images; the threshold comes from 30 validation "
+        "patients, too few of some class for a promise to each."
     )
+    assert "from 30 validation patients in the smallest fold" in sets_sentences(studies["folds"])[0]
     (refusal,) = sets_sentences(studies["one model"])
     assert (
         refusal.startswith("No prediction sets: they need at least 10 validation patients") and "there are 9" in refusal

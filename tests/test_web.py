@@ -31,7 +31,7 @@ from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.operating_point import threshold_of
 from bonexray.evaluate.prior import corrected
 from bonexray.serving.bundle import open_bundle, write_bundle
-from bonexray.serving.facts import Operating, Score, study_facts
+from bonexray.serving.facts import Operating, Score, Sets, study_facts
 from bonexray.serving.predictor import Predictor
 from bonexray.serving.reading import MEMORY
 from bonexray.serving.study import study_bundle
@@ -143,6 +143,21 @@ def test_models_with_the_same_preprocessing_share_the_filtered_image(predictor: 
     assert first == second and read == [png()]
 
 
+@pytest.mark.parametrize(("thresholds", "names"), [([0.0, 0.0], CLASSES), ([1.1, 0.0], ["normal"]), ([1.1, 1.1], [])])
+def test_an_x_ray_gets_its_prediction_set(predictor: Predictor, thresholds: list[float], names: list[str]) -> None:
+    sets = Sets(promised=0.9, by_class=True, thresholds=thresholds, scores={})
+    with TestClient(create_app([with_facts(predictor, sets=sets)]), base_url=HERE) as client:
+        (answer,) = client.post("/predict", content=png()).json()["answers"]
+    assert answer["prediction_set"] == {"classes": names, "promised": 0.9}
+
+
+def test_a_set_is_of_probabilities_under_the_prior_of_interest(predictor: Predictor) -> None:
+    own = np.array([[0.5, 0.5], [0.2, 0.8]])
+    sets = Sets(promised=0.9, by_class=True, thresholds=[0.6, 0.3], scores={})
+    facts = with_facts(predictor, sets=sets, prior=[0.75, 0.25]).facts
+    assert facts.in_set(own).tolist() == [[True, False], [False, True]]  # 0.75 and 0.25; 0.43 and 0.57
+
+
 # What the study knows
 
 
@@ -162,6 +177,23 @@ def test_calibration_and_operating_point_are_those_of_the_stage(trained_study: P
     assert facts.operating.threshold == pytest.approx(threshold_of(own[val & (labels == 0), 0], 0.9))
     counted = rows.groupby(["split", "label"]).size()
     assert {(split, name): n for split, counts in facts.images.items() for name, n in counts.items()} == dict(counted)
+
+
+def test_the_sets_are_those_of_the_stage(
+    trained_study: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained_study / "models" / SCRATCH
+    rows, own = read_predictions(folder / "predictions.csv", CLASSES)
+    facts = study_facts(settings, folder)
+    assert facts.sets is None and rows[rows["split"] == "val"]["group"].nunique() < 10
+    monkeypatch.setattr("bonexray.evaluate.prediction_sets.FEWEST", 2)
+    facts = study_facts(settings, folder)
+    scores = evaluate(rows, own, CLASSES, settings.evaluate, learned="uniform").scores
+    size = facts.in_set(own[(rows["split"] == "test").to_numpy()]).sum(axis=1)
+    assert (facts.sets.promised, facts.sets.by_class) == (scores["set_promised"], bool(scores["set_by_class"]))
+    assert size.mean() == pytest.approx(scores["set_size"])
+    none = settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"coverage": None})})
+    assert study_facts(none, folder).sets is None
 
 
 def test_scores_are_taken_only_if_they_are_of_these_weights(

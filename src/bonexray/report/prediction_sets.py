@@ -42,15 +42,13 @@ def sets_sentences(study: Study) -> list[str]:
         return [
             f"No prediction sets: they need at least 10 validation patients in each training, and there are {patients}."
         ]
-    of = (
-        "of each class"
-        if scores["set_by_class"]
-        else "over all classes together, too few of one for a threshold of its own"
-    )
+    by_class = bool(scores["set_by_class"])
+    source = f"{patients}{' in the smallest fold' if study.folds > 1 else ''}"
     title = study.titles[study.headline["model"]]
     return [
-        "A prediction set holds every class whose probability reaches a threshold from validation, chosen so that for "
-        f"{_promised(study)} of new patients the true class is in the sets of all their images ({patients}, {of}).",
+        "A prediction set holds every class whose probability reaches a threshold, chosen so that for "
+        f"{_promised(study)} of new patients{' of each class' if by_class else ''} the true class is in the sets of all their "
+        f"images; the threshold comes from {source}{'' if by_class else ', too few of some class for a promise to each'}.",
         f"On {count(scores['set_patients'], 'test patient')} the sets of {title} held it for {number(scores[COVERAGE])} "
         f"({study.confidence} interval {span(scores, COVERAGE)}), with {number(scores['set_size'], 2)} classes in a set on "
         f"average and a single one in {number(scores['set_single'], 2)} of them.",

@@ -1,4 +1,4 @@
-"""What a study knows of a model beyond its weights: its data, its scores, its calibration, its operating point."""
+"""What a study knows of a model beyond its weights: its data, its scores, its calibration, its operating point, its sets."""
 
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from bonexray.data.predictions import first_training, read_predictions
 from bonexray.evaluate.calibration import with_temperature
 from bonexray.evaluate.operating_point import operating_point
 from bonexray.evaluate.patients import by_patient
+from bonexray.evaluate.prediction_sets import Thresholds, thresholds_of
 from bonexray.evaluate.prior import corrected, learned_prior
 from bonexray.evaluate.settings import Evaluate, positive_classes
-from bonexray.evaluate.split_predictions import predictions_in, temperatures
+from bonexray.evaluate.split_predictions import SplitPredictions, predictions_in, temperatures
 from bonexray.study import Settings
 
 SCORES = ("balanced_accuracy", "accuracy", "roc_auc")
@@ -43,6 +44,22 @@ class Operating(Section):
     scores: dict[str, Score]
 
 
+class Sets(Section):
+    """What decides the prediction set of an image, and what was promised and reached.
+
+    Attributes:
+        promised: share of patients whose true class is to be in the sets of all their images.
+        by_class: whether that is promised for each class.
+        thresholds: float (classes,), the probability under the prior of interest from which a class is in the set.
+        scores: coverage reached on test.
+    """
+
+    promised: float
+    by_class: bool
+    thresholds: list[float]
+    scores: dict[str, Score]
+
+
 class StudyFacts(Section):
     """`study.json` of a bundle.
 
@@ -57,6 +74,7 @@ class StudyFacts(Section):
         tested: number of images or patients that the scores are of; 0 if the model has not been evaluated.
         scores: scores on test.
         operating: None if the study has no operating point.
+        sets: None if the study makes no prediction sets, or has too few validation patients.
     """
 
     dataset: str
@@ -70,17 +88,26 @@ class StudyFacts(Section):
     tested: int
     scores: dict[str, Score]
     operating: Operating | None
+    sets: Sets | None = None
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Return probabilities (images, classes), the model's own, under the prior of interest and the temperature."""
+        return with_temperature(self._of_interest(probabilities), self.temperature)
+
+    def in_set(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return bool (images, classes), the classes in each prediction set, of the model's own probabilities."""
+        return Thresholds(np.array(self.sets.thresholds), self.sets.by_class).sets(self._of_interest(probabilities))
+
+    def _of_interest(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities (images, classes) under the prior of interest."""
         weighted = probabilities.astype(float) * np.array(self.prior)
-        return with_temperature(weighted / weighted.sum(axis=1, keepdims=True), self.temperature)
+        return weighted / weighted.sum(axis=1, keepdims=True)
 
 
 def study_facts(settings: Settings, folder: Path) -> StudyFacts | None:
     """Return what the study in the working directory knows of a model.
 
-    Calibration and operating point are fitted as the stage `evaluate` fits them, on the validation images of the training
+    Calibration, operating point and prediction sets are fitted as the stage `evaluate` fits them, on the validation images of the training
     whose weights are kept. Scores are those in metrics/, if they are of this model.
 
     Args:
@@ -111,6 +138,7 @@ def study_facts(settings: Settings, folder: Path) -> StudyFacts | None:
         tested=int(scored.get("n", 0)),
         scores=_intervals(scored, {name: name for name in SCORES}),
         operating=_operating(rows, own, likely, classes, settings),
+        sets=_sets(rows, likely, classes, options, scored),
     )
 
 
@@ -121,9 +149,27 @@ def _images(rows: pd.DataFrame, classes: list[str]) -> dict[str, dict[str, int]]
 
 
 def _temperature(rows: pd.DataFrame, likely: np.ndarray, classes: list[str], options: Evaluate) -> float:
+    return temperatures(_validation(rows, likely, classes, options)).get(FIRST.fold, 1.0)
+
+
+def _validation(rows: pd.DataFrame, likely: np.ndarray, classes: list[str], options: Evaluate) -> SplitPredictions:
     if options.unit == "patient":
         rows, likely = by_patient(rows, likely)
-    return temperatures(predictions_in(rows, likely, classes, "val")).get(FIRST.fold, 1.0)
+    return predictions_in(rows, likely, classes, "val")
+
+
+def _sets(
+    rows: pd.DataFrame, likely: np.ndarray, classes: list[str], options: Evaluate, scored: dict[str, object]
+) -> Sets | None:
+    if options.coverage is None:
+        return None
+    thresholds = thresholds_of(_validation(rows, likely, classes, options), options.coverage)
+    if thresholds is None:
+        return None
+    reached = _intervals(scored, {"coverage": "set_coverage"}) if scored.get("set_promised") == options.coverage else {}
+    return Sets(
+        promised=options.coverage, by_class=thresholds.by_class, thresholds=thresholds.values.tolist(), scores=reached
+    )
 
 
 def _operating(

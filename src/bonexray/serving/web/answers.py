@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from bonexray.serving.facts import Operating
+from bonexray.serving.facts import Operating, StudyFacts
 from bonexray.serving.files import COLOURS
 from bonexray.serving.predictor import Answer, Predictor
 from bonexray.serving.web.refusals import Refused
@@ -34,6 +34,13 @@ class OperatingAnswer(BaseModel):
     is_positive: bool = Field(description="whether the probability reaches the threshold")
 
 
+class SetAnswer(BaseModel):
+    """The prediction set of an X-ray."""
+
+    classes: list[str] = Field(description="classes in the set; none if no class is probable enough")
+    promised: float = Field(description="share of patients whose true class is to be in the sets of all their images")
+
+
 class ModelAnswer(BaseModel):
     """The prediction of one model."""
 
@@ -42,6 +49,7 @@ class ModelAnswer(BaseModel):
     calibrated: bool = Field(description="whether the probabilities are calibrated")
     classes: list[ClassAnswer] = Field(description="in the order of the class map")
     operating_point: OperatingAnswer | None = Field(description="null if the study has none")
+    prediction_set: SetAnswer | None = Field(description="null if the study makes none")
     image: str | None = Field(description="the network's input, a PNG as a data URI; null without pictures")
     heat: str | None = Field(
         description="the heat map in colour, a PNG as a data URI; null without pictures, or if no region stands out"
@@ -92,6 +100,7 @@ def _answer(predictor: Predictor, prepared: np.ndarray | str, pictures: bool) ->
         calibrated=facts is not None,
         classes=classes,
         operating_point=_operating(facts.operating, predictor.classes, own) if facts and facts.operating else None,
+        prediction_set=_set(facts, predictor.classes, own) if facts and facts.sets else None,
         image=_uri(answer.image) if pictures else None,
         heat=_heat(answer) if pictures else None,
     )
@@ -105,6 +114,12 @@ def _operating(point: Operating, classes: Sequence[str], own: np.ndarray) -> Ope
         threshold=point.threshold,
         is_positive=probability >= point.threshold,
     )
+
+
+def _set(facts: StudyFacts, classes: Sequence[str], own: np.ndarray) -> SetAnswer:
+    inside = facts.in_set(own[None])[0]
+    names = [name for name, member in zip(classes, inside, strict=True) if member]
+    return SetAnswer(classes=names, promised=facts.sets.promised)
 
 
 def _heat(answer: Answer) -> str | None:

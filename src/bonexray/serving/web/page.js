@@ -121,6 +121,7 @@ function fill(place, answer, name) {
   const disagrees = place.querySelector(".disagrees");
   disagrees.hidden = likeliest.name === answer.predicted;
   disagrees.textContent = `The network itself decides for ${answer.predicted}, as if all classes were equally common; calibrated, ${likeliest.name} is more probable.`;
+  fillSet(place.querySelector(".set"), answer.prediction_set);
   const point = answer.operating_point;
   const operating = place.querySelector(".operating");
   operating.hidden = !point;
@@ -133,6 +134,17 @@ function fill(place, answer, name) {
       element("small", "The network's own probability against the threshold fixed on validation."),
     );
   }
+}
+
+function fillSet(place, set) {
+  place.hidden = !set;
+  if (!set) return;
+  const names = set.classes.join(" or ") || "no class is probable enough";
+  place.replaceChildren(
+    element("small", "Prediction set"),
+    element("strong", names),
+    element("small", `The true class of ${percent(set.promised)} of patients is to be in the sets of all their images.`),
+  );
 }
 
 function probabilityRow(row, predicted) {
