@@ -95,7 +95,7 @@ def test_what_follows_from_the_table_is_as_it_would_be_written():
     assert not stale, "run `bonexray registry`"
 
 
-@pytest.mark.parametrize(("file", "lines"), [("params.yaml", 300), ("dvc.yaml", 260)])
+@pytest.mark.parametrize(("file", "lines"), [("params.yaml", 300), ("dvc.yaml", 280)])
 def test_the_files_of_the_pipeline_can_be_read_from_top_to_bottom(file, lines):
     assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= lines
 
