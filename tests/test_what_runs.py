@@ -207,7 +207,7 @@ EDITS = {
     "logging, the command line, serving, tuning": (
         appended(
             "src/bonexray/tracking/sync.py",
-            "src/bonexray/cli.py",
+            "src/bonexray/cli/study.py",
             "src/bonexray/serving/predictor.py",
             "src/bonexray/tuning/search.py",
             "src/bonexray/experiment/classifier.py",

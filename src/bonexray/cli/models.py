@@ -1,0 +1,109 @@
+"""Commands that use a trained model: predict, bundle, export, serve."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bonexray.base.errors import BonexrayError
+from bonexray.cli.application import app
+
+PANEL = "Use a model"
+
+Format = Literal["onnx", "tflite", "tflite-int8"]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="name of a model of this study, folder of a bundle, or MLflow address; by default the chosen model"
+    ),
+]
+
+
+@app.command(rich_help_panel=PANEL)
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="X-ray files, and folders of them")],
+    model: Model = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write; by default standard output")] = None,
+    heatmap: Annotated[Path | None, typer.Option(help="folder for a heat map of each prediction")] = None,
+) -> None:
+    """Predict the class of X-rays; unreadable files are reported, and the exit code is then 1."""
+    from bonexray.progress import progress
+    from bonexray.serving.files import image_files, write_table
+    from bonexray.serving.predictor import Predictor
+
+    paths = image_files(images)
+    predictor = Predictor(_bundle(model))
+    answers = progress(predictor.answers(paths, heat=heatmap is not None), "predicting", len(paths))
+    bad = write_table(paths, answers, predictor.classes, out, heatmap)
+    for path, reason in bad.items():
+        typer.echo(f"skipped: {path}: {reason}", err=True)
+    typer.echo(f"predict: {len(paths) - len(bad)} of {len(paths)} X-rays with {predictor.card.model}", err=True)
+    if bad:
+        raise typer.Exit(2 if len(bad) == len(paths) else 1)
+
+
+@app.command(rich_help_panel=PANEL)
+def bundle(
+    model: Model = None,
+    out: Annotated[Path, typer.Option(help="folder to write")] = Path("bundle"),
+) -> None:
+    """Write a model to a folder that predicts without the study: weights, classes, preprocessing, hashes."""
+    from bonexray.serving.bundle import write_bundle
+
+    card = write_bundle(_bundle(model), out)
+    typer.echo(f"bundle: {card.model} in {out}, digest {card.digest}")
+
+
+@app.command(rich_help_panel=PANEL)
+def export(
+    kind: Annotated[Format, typer.Option("--format", help="format of the file")],
+    model: Model = None,
+    out: Annotated[Path, typer.Option(help="folder to write")] = Path("exported"),
+    most_different: Annotated[float | None, typer.Option(help="largest accepted difference of a probability")] = None,
+) -> None:
+    """Convert a model to another format, if its predictions on validation images stay the same."""
+    from bonexray.serving.export import export_model
+
+    parity = export_model(_bundle(model), kind, out, most_different)
+    typer.echo(
+        f"export: {out}: {parity.agreement:.1%} of {parity.images} validation labels agree, probabilities differ by at most "
+        f"{parity.largest_difference:.2g}; {parity.bytes / 1e6:.2f} MB (original {parity.original_bytes / 1e6:.2f}), "
+        f"{parity.latency_ms:.1f} ms per image (original {parity.original_latency_ms:.1f})"
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def serve(
+    model: Annotated[
+        list[str] | None, typer.Option(help="as for `bonexray predict`; name two to see them side by side")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port of 127.0.0.1; 0 takes a free one")] = 8000,
+    most_mb: Annotated[float, typer.Option(min=0.001, help="largest file, in MB")] = 64,
+) -> None:
+    """Open a page on this machine that shows what a model makes of an X-ray; nothing is stored or sent elsewhere."""
+    from bonexray.serving.predictor import Predictor
+    from bonexray.serving.web.server import serve as serve_page
+    from bonexray.serving.web.upload import Limits
+
+    names: list[str | None] = [*model] if model else [None]
+    if len(names) > 2:
+        raise BonexrayError("--model", expected="one or two models", received=len(names), do="name fewer")
+    predictors = [Predictor(_bundle(name)) for name in names]
+    title = " and ".join(predictor.card.model for predictor in predictors)
+    serve_page(predictors, port, Limits(most_mb), lambda url: typer.echo(f"serve: {title} on {url}; end with Ctrl-C"))
+
+
+def _bundle(model: str | None):
+    """Open a bundle's folder, a model in MLflow, or a model of this study."""
+    from bonexray.serving.bundle import CARD, open_bundle
+
+    if model and (Path(model) / CARD).exists():
+        return open_bundle(Path(model))
+    if model and ":/" in model:
+        from bonexray.tracking.registered import fetch_bundle
+
+        return fetch_bundle(model)
+    from bonexray.serving.study import chosen_model, study_bundle
+    from bonexray.study import load_settings
+
+    return study_bundle(load_settings(), model or chosen_model())
