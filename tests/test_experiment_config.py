@@ -108,6 +108,9 @@ def test_a_relative_path_is_meant_from_here(tmp_path, monkeypatch):
     settings = XRayClassifier(config, folder="elsewhere").settings
     assert settings.dataset.root == str(tmp_path / "xrays")
     assert settings.weights.files["vgg16"].path == str(tmp_path / "vgg16.h5")
+    config |= {"external": {"b": {"root": "b", "labels": {"kl0": "normal"}}}}
+    cohort = XRayClassifier(config, folder="elsewhere").settings.external["b"]
+    assert (cohort.root, cohort.labels) == (str(tmp_path / "b"), {"kl0": "normal"})
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def _literal(name: str, value: object) -> str:
         return f'"{_escaped(str(value))}"'
     if isinstance(value, list | tuple):
         return f"[{','.join(_literal(name, item) for item in value)}]"
-    if isinstance(value, Mapping) and (not value or name.startswith("weights.files.")):
+    if isinstance(value, Mapping) and (not value or name.startswith(("weights.files.", "external."))):
         return f"{{{','.join(f'{key}:{_literal(name, item)}' for key, item in value.items())}}}"
     raise BonexrayError(
         f"config: {with_short_name(name)}",

@@ -25,7 +25,7 @@ SHORT = {
     "models": "model",
 }
 CHOSEN = ("dataset", "preset")  # each selects a file from the folder in conf/ with its name
-TOP_LEVEL = ("model", "mode", "modes")  # settings outside sections; models, backbones and panel are derived from them
+TOP_LEVEL = ("model", "mode", "modes", "external")  # settings outside sections; other sections are derived from them
 QUICK = 0.02  # the share of the patients that use_subset=True selects
 PATHS = ("dataset.root", "dataset.csv", "dataset.reference", "weights.mirror")
 
@@ -110,6 +110,8 @@ def _value(key: str, name: str, value: object) -> object:
     is_path = name in PATHS or name.startswith("weights.files.")
     if name.startswith("weights.files.") and isinstance(value, Mapping) and "path" in value:
         return {**value, "path": _value(key, name, value["path"])}
+    if name.startswith("external.") and isinstance(value, Mapping):
+        return {part: _value(key, f"dataset.{part}", own) for part, own in value.items()}
     if is_path and isinstance(value, str | Path) and "://" not in str(value):
         return str(Path(value).expanduser().resolve())
     return value
