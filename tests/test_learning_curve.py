@@ -194,6 +194,7 @@ def study(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     manifest, images = read_manifest(), np.arange(96)
     if request.param == "folds":
         manifest["fold"] = (1 + images // 6 % 3).astype(str)
+    manifest["group"] = [f"p{number // 6}-{number % len(classes)}" for number in images]
     manifest["split"] = np.array(["train", "val", "train", "test"])[images // 6 % 4]
     manifest.to_csv(MANIFEST, index=False)
     options = with_settings(head="linear", output="sigmoid" if request.param == "sigmoid" else "softmax")
@@ -216,8 +217,10 @@ def unrecorded(*_: object) -> nullcontext:
     return nullcontext(Mock())
 
 
-def test_the_curve_ends_at_the_studys_own_scores(study: Path) -> None:
+@pytest.mark.parametrize("unit", ["image", "patient"])
+def test_the_curve_ends_at_the_studys_own_scores(study: Path, unit: str) -> None:
     settings = load_settings(ROOT / "params.yaml")
+    settings = settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"unit": unit})})
     classes = read_json("data/split/classes.json")["classes"]
     runpy.run_path(str(ROOT / "stages/learning_curve.py"))["main"](settings)
     table = pd.read_csv(LEARNING_CURVE)

@@ -65,8 +65,9 @@ def test_the_curve_names_its_models_and_its_split(studies) -> None:
         page = report_page(studies[name], Provenance({}, ()))
         return " ".join(re.sub(r"<[^>]+>", " ", page.split('<h2 id="patients">')[1].split("<figure")[0]).split())
 
-    assert "shows VGG16, the best linear head on a frozen backbone on validation; and ResNet50." in section(
-        "three networks"
+    assert (
+        "shows VGG16, the best linear head on a frozen backbone on validation; and, without a network, ResNet50."
+        in section("three networks")
     )
     assert "because the study has no linear head" not in section("three networks")
     assert "because the study has no linear head on a single frozen backbone" in section("one model")

@@ -143,7 +143,7 @@ function fillSet(place, set) {
   place.replaceChildren(
     element("small", "Prediction set"),
     element("strong", names),
-    element("small", `The true class of ${percent(set.promised)} of patients is to be in the sets of all their images.`),
+    element("small", `The true class of ${+(100 * set.promised).toFixed(1)} % of patients is to be in the sets of all their images.`),
   );
 }
 
