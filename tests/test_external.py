@@ -84,6 +84,30 @@ def test_a_cohort_that_cannot_be_scored_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
+def test_a_missing_folder_has_the_name_of_the_cohorts_setting(
+    study: Study, development: tuple[Path, pd.DataFrame]
+) -> None:
+    with pytest.raises(BonexrayError, match=r"external\.b\.root: .*no such folder.*set external\.b\.root"):
+        read_cohort("b", cohort(study), development, CLASSES, AUDIT, COMPUTE)
+
+
+CHECKED = {
+    "a missing folder": ("b", "nowhere", "external.b.root"),
+    "labels of no class": ("b", "other", "external.b: expected images of"),
+    "a name that is no file name": ("a/b", "other", "external: expected a name of letters"),
+}
+
+
+@pytest.mark.parametrize("case", CHECKED)
+def test_check_names_what_is_wrong_with_a_cohort(case: str, study: Study) -> None:
+    name, root, expected = CHECKED[case]
+    lay_out(study, {"a": 2, "b": 2})
+    study.change({"external": {name: {"root": root}}, "cohorts": {name: [root]}})
+    done = study.check()
+    assert done.returncode == 1 and expected in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_copies_of_the_development_cohort_and_bad_files_are_left_out_with_the_reason(
     study: Study, development: tuple[Path, pd.DataFrame]
 ) -> None:

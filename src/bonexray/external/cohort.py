@@ -13,7 +13,7 @@ from bonexray.data.manifest import image_id
 from bonexray.dataset.names import listed
 from bonexray.dataset.source import Source
 from bonexray.dataset.sources import dataset_root
-from bonexray.external.labels import with_classes
+from bonexray.external.labels import settings_called, with_classes
 from bonexray.external.settings import ExternalCohort
 from bonexray.split.audit import AuditedImage, audit_images
 from bonexray.split.contradictions import among_usable, refuse_contradictions
@@ -64,7 +64,9 @@ def read_cohort(
         BonexrayError: no image can be used, fewer than two classes remain, a class is unknown, or there are copies of the
             development cohort and `copies` is `refuse`.
     """
-    what, root = f"external.{name}", dataset_root(settings)
+    what = f"external.{name}"
+    with settings_called(what):
+        root = dataset_root(settings)
     sources, unmapped = with_classes(what, settings, classes)
     salt = secrets.token_bytes(32)  # the same for both cohorts, so that their patients can be compared
     follow = settings.links == "follow"

@@ -1,6 +1,8 @@
 """The labels of an external cohort as classes of the study; no pixel is read here."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from bonexray.base.errors import BonexrayError
@@ -10,9 +12,22 @@ from bonexray.dataset.sources import read_listing
 from bonexray.external.settings import ExternalCohort
 
 
+@contextmanager
+def settings_called(what: str) -> Iterator[None]:
+    """Give errors about settings of `dataset`, whose code reads the cohort too, the name of the cohort's settings."""
+    try:
+        yield
+    except BonexrayError as error:
+        texts = {
+            name: str(getattr(error, name)).replace("dataset.", f"{what}.") for name in ("expected", "received", "do")
+        }
+        raise BonexrayError(error.what.replace("dataset.", f"{what}."), **texts) from None
+
+
 def with_classes(what: str, settings: ExternalCohort, classes: list[str]) -> tuple[list[Source], dict[str, int]]:
     """Return the images whose label is, or is mapped to, a class of the study, and the number of others by label."""
-    sources = read_listing(settings.model_copy(update={"labels": {}})).sources
+    with settings_called(what):
+        sources = read_listing(settings.model_copy(update={"labels": {}})).sources
     counts = Counter(source.label for source in sources)
     if unknown := sorted(set(settings.labels) - set(counts)):
         labels = listed(sorted(counts, key=natural_key), 20)
