@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Study
+from conftest import YAML_FILE, Study
 from datasets import dataset, touch
 from xrays import SECRET_ID, SECRET_NAME, dicom_file
 
@@ -15,7 +15,10 @@ from bonexray.data.record import read_record
 from bonexray.dataset.facts import judged
 from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.source import Source
+from bonexray.derived_params import derive_params
+from bonexray.experiment.dag import stage_calls
 from bonexray.split.headers import numbered, read_headers
+from bonexray.study import load_settings
 
 IMAGES = ("a/1.2.3", "a/1.2.4", "b/Knee.png", "b/z.png")
 PATIENTS = ("p1", "p1", "p2", None)
@@ -132,7 +135,7 @@ def test_numbers_among_words_are_words_and_said_to_be() -> None:
 # Headers
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
-SECRETS = (SECRET_ID, SECRET_NAME, "Doe", "19480317", "St. Mary", "lives alone", "ACC-77")
+SECRETS = (SECRET_ID, SECRET_NAME, "Zwiebelfisch", "19480317", "St. Mary", "lives alone", "ACC-77")
 PRIVATE = {
     "PatientBirthDate": "19480317",
     "AccessionNumber": "ACC-77",
@@ -203,6 +206,28 @@ def test_no_identifier_of_a_header_reaches_a_file_or_log(study: Study) -> None:
     assert record["age"].between(40, 64).all() and set(record["sex"]) == {"F", "M"}
     written = [path for path in study.folder.rglob("*") if path.is_file() and "data/raw" not in path.as_posix()]
     assert len(written) > 30
+    for path in written:
+        assert not [secret for secret in SECRETS if secret.encode() in path.read_bytes()], path
+
+
+@pytest.mark.slow
+def test_no_identifier_reaches_a_file_or_mlflow_in_a_whole_study(study: Study) -> None:
+    """A table beside DICOM files has identifiers too, in columns that nobody named."""
+    chosen = {"model": ["mobilenet_v2"]}
+    params = YAML_FILE.load(study.folder / "params.yaml")
+    dicom_study(study).change({**chosen, **derive_params({**params, **chosen}), "evaluate.resamples": 100})
+    rows = [
+        f"{('normal', 'osteoporosis')[n % 2]}/{n}.dcm,{SECRET_ID}-{n},Zwiebelfisch,19480317,lives alone,{20 + n % 9}.5"
+        for n in range(24)
+    ]
+    study.write("data/raw/record.csv", "\n".join(["image,PatientID,surname,born,text,bmi", *rows]))
+    study.write("requirements.txt", "")
+    study.change({"dataset.record": "data/raw/record.csv", "dataset.clinical": ["bmi", "age"]})
+    run(study, *(" ".join(call) for call in stage_calls(load_settings(study.folder / "params.yaml"))))
+    written = [path for path in study.folder.rglob("*") if path.is_file() and "data/raw" not in path.as_posix()]
+    assert {"report.html", "mlflow.db", "subgroups.json", "clinical.json", "record.csv"} <= {
+        path.name for path in written
+    }
     for path in written:
         assert not [secret for secret in SECRETS if secret.encode() in path.read_bytes()], path
 
