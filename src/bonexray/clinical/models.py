@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from bonexray.clinical.design import design
 from bonexray.subgroups.backbone import standardised
@@ -75,4 +76,5 @@ def fits_of(
     truth = np.eye(classes)[labels]
     train, val = (Labelled(values[split == name], truth[split == name]) for name in ("train", "val"))
     weight = "balanced" if class_weights == "balanced" else None
-    return fit_strengths(train, val, classes, weight, STRENGTHS)
+    with threadpool_limits(1):  # faster for so little work, and the same digits on every machine
+        return fit_strengths(train, val, classes, weight, STRENGTHS)
