@@ -1,6 +1,6 @@
 """The files of a study with a record, a chosen model and its features, for the tests of subgroups and the record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ class Recorded:
         record: columns of the record.
         logits: float (images, classes), of the model.
         features: float (images, width), of its backbone.
+        runs: its trainings; each gives the same answers.
     """
 
     manifest: pd.DataFrame
@@ -34,6 +35,7 @@ class Recorded:
     record: pd.DataFrame
     logits: np.ndarray
     features: np.ndarray
+    runs: list[Run] = field(default_factory=lambda: [Run()])
 
     def answer(self, right: np.ndarray, seed: int = 5) -> None:
         """Let the model be right where it is said, and name another class elsewhere."""
@@ -51,7 +53,7 @@ class Recorded:
         folder = EVALUATED / MODEL
         folder.mkdir(parents=True, exist_ok=True)
         probabilities = powers / powers.sum(axis=1, keepdims=True)
-        write_predictions(folder / PREDICTIONS, self.manifest, {Run(): probabilities}, CLASSES)
+        write_predictions(folder / PREDICTIONS, self.manifest, dict.fromkeys(self.runs, probabilities), CLASSES)
         features = features_folder(MODEL) / FEATURES
         features.parent.mkdir(parents=True, exist_ok=True)
         np.save(features, self.features.astype(np.float32))
@@ -62,7 +64,8 @@ class Recorded:
             "inputs_sha256": {features.as_posix(): sha256_of(features)},
         }
         write_json(folder / MODEL_CARD, card)
-        write_json(HEADLINE, {"model": MODEL, "balanced_accuracy": 0.7, "balanced_accuracy_low": 0.6})
+        by_fold = {str(run.fold): MODEL for run in self.runs}
+        write_json(HEADLINE, {"model": MODEL, **({"chosen_by_fold": by_fold} if len(by_fold) > 1 else {})})
         scores = {"val_balanced_accuracy": 0.7, "val_log_loss": 0.8, "val_collapsed": 0}
         write_json("metrics/models.json", {MODEL: scores})
 

@@ -15,6 +15,7 @@ from studies import SHAPES, write_study
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json, write_json
 from bonexray.clinical.design import design
+from bonexray.data.folds import Run, split_in
 from bonexray.data.paths import EVALUATED, MODEL_CARD
 from bonexray.dataset.definition import require_no_definition, require_no_separation, separation
 from bonexray.dataset.settings import Dataset
@@ -203,6 +204,15 @@ def test_without_a_frozen_network_the_record_stands_alone(run: Callable[..., Fou
 def test_answers_may_be_of_patients(run: Callable[..., Found]) -> None:
     found = run(with_bmi(2.0), "bmi", unit="patient")
     assert found["models"]["both"]["n"] == found["models"]["both"]["n_groups"] and found["adds"]["record"]["p"] < 0.05
+
+
+def test_each_fold_is_fitted_on_its_own_training(run: Callable[..., Found]) -> None:
+    study = with_bmi(2.0)
+    study.manifest["fold"] = (pd.factorize(study.manifest["group"])[0] % 3 + 1).astype(str)
+    study.manifest["split"] = split_in(study.manifest, 1)
+    study.runs = [Run(repeat, fold) for repeat in (1, 2) for fold in (1, 2, 3)]
+    both = run(study, "bmi")["models"]["both"]
+    assert both["n"] == 600 and list(both["fitted"]) == ["fold 1", "fold 2", "fold 3"]
 
 
 def test_without_variables_there_is_nothing(run: Callable[..., Found]) -> None:

@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 from recorded import CLASSES, Recorded, recorded
 from studies import SHAPES, write_study
 
+from bonexray.data.folds import Run, split_in
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.settings import Evaluate
 from bonexray.report.contents import report_page
@@ -158,6 +159,20 @@ def test_answers_may_be_of_patients(run: Callable[..., Found]) -> None:
     assert found["gaps"]["balanced_accuracy"]["p_holm"] < 0.05
 
 
+def test_with_folds_and_repeats_each_image_is_tested_once(run: Callable[..., Found]) -> None:
+    study = planted()
+    study.manifest["fold"] = (pd.factorize(study.manifest["group"])[0] % 3 + 1).astype(str)
+    study.manifest["split"] = split_in(study.manifest, 1)
+    study.runs = [Run(repeat, fold) for repeat in (1, 2) for fold in (1, 2, 3)]
+    found = run(study, "scanner")["scanner"]
+    assert sum(scores["n"] for scores in found["values"].values()) == 600
+    assert found["values"]["DX 2"]["repeats"] == 2
+    gap = found["gaps"]["balanced_accuracy"]
+    assert gap["lower"] == "DX 2" and gap["p"] < 0.01
+    difference = [found["values"][gap[end]]["balanced_accuracy"] for end in ("higher", "lower")]
+    assert gap["difference"] == pytest.approx(difference[0] - difference[1])
+
+
 def test_without_columns_there_is_nothing(run: Callable[..., Found]) -> None:
     assert run(recorded()) == {}
     assert [path.name for path in Path("reports/subgroups").iterdir()] == ["subgroups.csv"]
@@ -175,8 +190,8 @@ PROVENANCE = Provenance({}, ())
         ("a record", "No gap between subgroups is shown by 36 test images (smallest p 0.400"),
         (
             "an unequal record",
-            "By site, balanced accuracy is lower for site 2 (0.600, n = 16) than for site 1 (0.800, n = 16): gap +0.200 "
-            "(0.050 to 0.340), p 0.003 after Holm's correction.",
+            "By site, balanced accuracy is lower for site 2 (0.600, n = 16) than for site 1 (0.800, n = 16): a gap of "
+            "0.200 (0.050 to 0.340), p 0.003 after Holm's correction.",
         ),
     ],
 )

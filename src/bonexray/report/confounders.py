@@ -1,5 +1,7 @@
 """Columns of the record that may explain the scores of the study, in a table and in warnings."""
 
+from collections.abc import Mapping
+
 from bonexray.report.data import Study
 from bonexray.report.tables import Cell, Table
 from bonexray.results.wording import number, p_value, signed, span, with_interval
@@ -15,7 +17,7 @@ def confounders_table(study: Study) -> Table | None:
             Cell(p_value(found["association_p"])),
             Cell(number(found["alone"]), span(found, "alone")),
             Cell(number(found.get("score"))),
-            Cell(number(found.get("matched_score")), span(found, "fall") and f"change {span(found, 'fall')}"),
+            Cell(number(found.get("matched_score")), _change(found)),
             Cell(number(found["effective_n"], 0)),
         ]
         for column, found in study.confounders.items()
@@ -36,6 +38,10 @@ def confounders_table(study: Study) -> Table | None:
         "Effective n",
     )
     return Table("confounders", caption, columns, rows) if rows else None
+
+
+def _change(found: Mapping[str, float]) -> str:
+    return f"change {signed(found['fall_low'])} to {signed(found['fall_high'])}" if "fall" in found else ""
 
 
 def confounder_warnings(study: Study) -> list[str]:

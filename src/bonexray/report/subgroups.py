@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
 from bonexray.report.tables import Cell, Table
-from bonexray.results.wording import count, listed, number, p_value, signed, span
+from bonexray.results.wording import count, listed, number, p_value, span, with_interval
 
 SCORES = {"balanced_accuracy": "Balanced accuracy", "roc_auc": "ROC AUC", "macro_f1": "F1, macro"}
 GAPS = {"balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC"}
@@ -70,8 +70,8 @@ def _named(column: str, score: str, gap: Mapping[str, object], study: Study) -> 
     lower, higher = values[gap["lower"]], values[gap["higher"]]
     return (
         f"By {column}, {GAPS[score]} is lower for {gap['lower']} ({number(lower[score])}, n = {lower['n']}) than for "
-        f"{gap['higher']} ({number(higher[score])}, n = {higher['n']}): gap {signed(gap['difference'])} "
-        f"({span(gap, 'difference')}), p {p_value(gap['p_holm'])} after Holm's correction"
+        f"{gap['higher']} ({number(higher[score])}, n = {higher['n']}): a gap of "
+        f"{with_interval(gap, 'difference')}, p {p_value(gap['p_holm'])} after Holm's correction"
     )
 
 
