@@ -22,6 +22,7 @@ from bonexray.figures.model.confusion import confusion_grid, confusion_matrix
 from bonexray.figures.model.curves import learning_curves, learning_overlay
 from bonexray.figures.model.decision_curve import decision_curve
 from bonexray.figures.model.probability_curves import precision_recall_curves, reliability_diagram, roc_curves
+from bonexray.figures.subgroups.columns import draw_subgroups
 
 HEAD = "Fusion of many networks, ünï cöde 骨 $x_1$"
 
@@ -49,6 +50,13 @@ def table_of(models: int) -> pd.DataFrame:
         table[score], table[f"{score}_low"] = value, np.maximum(value - 0.1, 0)
         table[f"{score}_high"] = np.minimum(value + 0.1, 1)
     return table
+
+
+def subgroups_of(values: int) -> dict[str, dict[str, object]]:
+    """Return subgroups of a column: one with scores, one with too few patients, and others with long names."""
+    interval = {"balanced_accuracy": 0.97, "balanced_accuracy_low": 0.02, "balanced_accuracy_high": 1.0}
+    some = {"n": 123_456, "n_groups": 100_001, "too_few": 0, **interval}
+    return {"a": some, "b": {"n": 1, "n_groups": 1, "too_few": 1}} | {f"{HEAD * 2} {n}": some for n in range(values)}
 
 
 def history(epochs: int, start: float = 1.1) -> pd.DataFrame:
@@ -240,6 +248,12 @@ DRAWINGS: dict[str, Draw] = {
     "prediction_sets, a class without test images": lambda p: prediction_sets(
         answered_of(), (0.9, 0.83, 0.95), {HEAD: (np.nan, np.nan, np.nan)}, 0.95, HEAD, p, "patient"
     ),
+    **{
+        f"subgroups, {c} columns": lambda p, c=c: draw_subgroups(
+            {f"{HEAD} {n}": subgroups_of(n) for n in range(c)}, subgroups_of(2)["a"] | {"unit": "patient"}, HEAD * 2, p
+        )
+        for c in (1, 4)
+    },
     "misclassified, nothing wrong": lambda p: misclassified(images(3), predictions(3, 3, 0), HEAD, p),
     "misclassified, one wrong": lambda p: misclassified(images(3), predictions(3, 3, 1), HEAD, p),
     "sample_predictions, one": lambda p: sample_predictions(images(1), samples(1, 3), HEAD, p),
