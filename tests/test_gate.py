@@ -196,6 +196,20 @@ def test_command_compares_the_working_tree_with_a_commit(repository: Path, gate:
     assert "Gate: failed against `HEAD~1`" in gate("--against", "HEAD~1", "--tolerance", "0")[1]
 
 
+def test_a_fall_on_an_external_cohort_fails_and_both_scores_are_shown(repository: Path, gate: Gate):
+    study = repository / "study"
+    (study / "params.yaml").write_text("external: {b: {root: data/b}, new: {root: data/c}}\n")
+    (study / "metrics/external").mkdir()
+    path = study / "metrics/external/b.json"
+    path.write_text(json.dumps({"models": {"vgg16": SCORES, "xception": {**SCORES, "balanced_accuracy": 0.1}}}))
+    commit(repository)
+    code, page, _ = gate("--against", "main")
+    assert code == 0 and "| on b | 0.700 (0.550 to 0.850) | 0.700 (0.550 to 0.850) | +0.000 |" in page
+    path.write_text(json.dumps({"models": {"vgg16": {**SCORES, "balanced_accuracy": 0.5}}}))
+    code, page, _ = gate("--against", "main")
+    assert code == 1 and "external cohort b, 0.500, is below the interval at `main`, which begins at 0.550" in page
+
+
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", "HEAD:study"])
 def test_an_unknown_revision_is_refused_in_one_line(gate: Gate, revision: str):
     code, page, complaint = gate(f"--against={revision}")

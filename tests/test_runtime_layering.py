@@ -50,7 +50,18 @@ MAY_IMPORT = {
     "figures": {"data", "evaluate", "aggregate", "explain"},
     "results": {"data", "aggregate"},
     "report": {"data", "figures", "results"},
-    "serving": {"data", "images", "denoise", "prepare", "networks", "explain", "train", "evaluate"},
+    "serving": {
+        "data",
+        "dataset",
+        "images",
+        "denoise",
+        "prepare",
+        "networks",
+        "explain",
+        "train",
+        "evaluate",
+        "external",
+    },
     "tuning": {"data", "augment", "features", "networks", "train"},
 }
 PACKAGES = set(MAY_IMPORT)

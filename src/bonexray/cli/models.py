@@ -43,6 +43,44 @@ def predict(
 
 
 @app.command(rich_help_panel=PANEL)
+def external(
+    folder: Annotated[
+        Path, typer.Argument(help="folder of another hospital, with one folder of X-rays for each class")
+    ],
+    model: Model = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="a label of the folder and its class, such as kl0=normal; repeat it")
+    ] = None,
+    group_pattern: Annotated[
+        str | None, typer.Option(help="regular expression whose first parenthesis captures the patient from the path")
+    ] = None,
+) -> None:
+    """Score a model on labelled X-rays of another hospital, beside its own test; unreadable files are reported."""
+    from bonexray.external.settings import ExternalCohort
+    from bonexray.progress import progress
+    from bonexray.serving.external import labelled_xrays, score
+    from bonexray.serving.predictor import Predictor
+
+    predictor = Predictor(_bundle(model))
+    pairs = [text.partition("=") for text in label or []]
+    settings = {"labels": {old: new for old, _, new in pairs}, "group_pattern": group_pattern}
+    xrays = labelled_xrays(ExternalCohort(root=str(folder.resolve()), **settings), predictor.classes)
+    answers = list(progress(predictor.answers(xrays.paths), "predicting", len(xrays.paths)))
+    for path, answer in zip(xrays.paths, answers, strict=True):
+        if answer.reason:
+            typer.echo(f"skipped: {path}: {answer.reason}", err=True)
+    for name, count in xrays.unmapped.items():
+        typer.echo(f"left out: {count} of the label {name!r}, which is no class", err=True)
+    internal = predictor.facts.scores if predictor.facts else {}
+    read = sum(answer.reason is None for answer in answers)
+    typer.echo(f"external: {read} of {len(answers)} X-rays with {predictor.card.model}; in brackets, 95 % intervals")
+    for name, (value, low, high) in score(xrays, answers, predictor.classes, predictor.facts).items():
+        own = internal.get(name)
+        beside = f"; on its own test {own.value:.3f} ({own.low:.3f} to {own.high:.3f})" if own else ""
+        typer.echo(f"{name.replace('_', ' ')}: {value:.3f} ({low:.3f} to {high:.3f}){beside}")
+
+
+@app.command(rich_help_panel=PANEL)
 def bundle(
     model: Model = None,
     out: Annotated[Path, typer.Option(help="folder to write")] = Path("bundle"),

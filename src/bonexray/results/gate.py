@@ -1,7 +1,7 @@
 """The gate of a pull request: compares a study's metrics with those of another revision."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bonexray.aggregate.table import title_of
 from bonexray.base.errors import BonexrayError
@@ -26,6 +26,7 @@ class Results:
         models: model or ensemble to its scores.
         data: content of metrics/data.json, the findings of the audit.
         split_sha: hash of the split manifest; None if unknown.
+        external: external cohort to the chosen model's scores on it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Results:
     models: Mapping[str, Mapping[str, object]]
     data: Mapping[str, object]
     split_sha: str | None = None
+    external: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
     def leaks(self) -> bool:
@@ -68,7 +70,12 @@ def judge(here: Results, other: Results, tolerance: float | None = None) -> Verd
     if tolerance is not None and not 0 <= tolerance <= 1:
         do = "give the largest fall in balanced accuracy to accept, such as 0.02"
         raise BonexrayError("--tolerance", expected="a number from 0 to 1", received=tolerance, do=do)
-    failures = (*_falls(here, other, tolerance), *_collapses(here, other), *_leaks(here, other))
+    failures = (
+        *_falls(here, other, tolerance),
+        *_external_falls(here, other),
+        *_collapses(here, other),
+        *_leaks(here, other),
+    )
     return Verdict(failures, tuple(_notes(here, other, tolerance)))
 
 
@@ -103,6 +110,16 @@ def _falls(here: Results, other: Results, tolerance: float | None) -> Iterator[s
         yield f"The chosen model's {LABEL} of {now:.3f} is below the interval at {_code(other.name)}, which begins at {low:.3f}."
     if tolerance is not None and not missing(before) and before - now > tolerance + ROUNDING:
         yield f"The chosen model's {LABEL} falls by {before - now:.3f}, more than the tolerance of {tolerance:g}."
+
+
+def _external_falls(here: Results, other: Results) -> Iterator[str]:
+    for cohort in sorted(set(here.external) & set(other.external)):
+        now, low = here.external[cohort].get(SCORE), other.external[cohort].get(f"{SCORE}_low")
+        if not missing(now) and not missing(low) and now < low:
+            yield (
+                f"The chosen model's {LABEL} on the external cohort {markdown_text(cohort)}, {now:.3f}, is below the interval "
+                f"at {_code(other.name)}, which begins at {low:.3f}."
+            )
 
 
 def _collapses(here: Results, other: Results) -> Iterator[str]:
@@ -149,6 +166,10 @@ def _rows(here: Results, other: Results) -> Iterator[tuple[str, str, str, str]]:
     scores = [side.headline.get(SCORE) for side in sides]
     change = "" if any(map(missing, scores)) else signed(scores[1] - scores[0])
     yield (f"its {LABEL} (interval)", *(with_interval(side.headline, SCORE) for side in sides), change)
+    for cohort in sorted({*here.external, *other.external}):
+        own = [side.external.get(cohort, {}) for side in sides]
+        change = "" if any(missing(each.get(SCORE)) for each in own) else signed(own[1][SCORE] - own[0][SCORE])
+        yield (f"on {markdown_text(cohort)}", *(with_interval(each, SCORE) for each in own), change)
     images = "the same split" if _same_images(here, other) else "another split"
     yield ("test images", *(str(side.headline.get("n", "")) for side in sides), images)
     yield ("models in the table", *(str(len(side.models)) for side in sides), "")

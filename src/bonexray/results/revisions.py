@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
-from bonexray.data.paths import DATA, ENSEMBLES, HEADLINE, MANIFEST, MODELS
+from bonexray.data.paths import DATA, ENSEMBLES, EXTERNAL_METRICS, HEADLINE, MANIFEST, MODELS
 from bonexray.data.scores import all_scores
 from bonexray.results.gate import Results
 
@@ -50,8 +51,18 @@ def _results(name: str, read: Callable[[Path], str | None]) -> Results:
     headline, models, data = (_parsed(name, path, read(path)) for path in (HEADLINE, MODELS, DATA))
     ensembles = _parsed(name, ENSEMBLES, read(ENSEMBLES) or "{}")
     lock = read(LOCK)
-    scores = all_scores(models, ensembles)
-    return Results(name, headline, scores, data, split_sha=_split_in(lock) if lock else None)
+    external = _external(name, headline["model"], read) if "model" in headline else {}
+    split_sha = _split_in(lock) if lock else None
+    return Results(name, headline, all_scores(models, ensembles), data, split_sha, external)
+
+
+def _external(name: str, model: str, read: Callable[[Path], str | None]) -> dict[str, dict[str, object]]:
+    """Return the scores of a model on each external cohort of the settings that has been scored."""
+    cohorts = (YAML(typ="safe").load(read(PARAMS) or "{}") or {}).get("external") or {}
+    files = {cohort: EXTERNAL_METRICS / f"{cohort}.json" for cohort in cohorts}
+    texts = {cohort: (path, read(path)) for cohort, path in files.items()}
+    scored = {cohort: _parsed(name, path, text) for cohort, (path, text) in texts.items() if text is not None}
+    return {cohort: content["models"][model] for cohort, content in scored.items() if model in content["models"]}
 
 
 def _parsed(name: str, path: Path, text: str | None) -> dict:
