@@ -125,11 +125,16 @@ def test_copies_of_the_development_cohort_and_bad_files_are_left_out_with_the_re
         read_cohort("b", cohort(study, copies="refuse"), development, CLASSES, AUDIT, COMPUTE)
 
 
-@pytest.mark.parametrize("key", ["classes", "ordered", "split_column", "reference", "simulated", "inputs", "name"])
+@pytest.mark.parametrize("key", ["classes", "split_column", "reference", "simulated", "inputs", "name"])
 def test_keys_of_the_studys_own_dataset_are_refused(key: str) -> None:
-    values = {"classes": ["a", "b"], "ordered": False, "simulated": {}, "inputs": ["a"]}
+    values = {"classes": ["a", "b"], "simulated": {"cohort": "a"}, "inputs": ["a"]}
     with pytest.raises(ValueError, match=f"no {key}"):
         ExternalCohort(root="a", **{key: values.get(key, "a")})
+
+
+def test_settings_are_the_same_after_they_were_written_in_full() -> None:
+    settings = ExternalCohort(root="a", labels={"kl0": "normal"})
+    assert ExternalCohort(**settings.model_dump()) == settings
 
 
 # The answers

@@ -19,7 +19,7 @@ def simulated(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) 
     folder.mkdir()
     monkeypatch.chdir(folder)
     options = Phantom.model_validate({"patients": 8, "img_px": 32, **changes})
-    STAGE["main"](STAGE["Settings"](phantom=options, compute=Compute()))
+    STAGE["main"](STAGE["Settings"](phantom=options, compute=Compute()), "cohort")
     files = (path for path in (folder / COHORT).rglob("*") if path.is_file())
     return {
         path.relative_to(folder / COHORT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files

@@ -112,7 +112,8 @@ SCORING = {
     "learning_curve",
     "aggregate",
     "subgroups",
-}  # they score predictions
+    "clinical",
+}
 SCORED = {"evaluate", "external_scores", "learning_curve", "aggregate", "subgroups", "clinical", "report"}
 TRAINED = {"train", "explain"} | SCORED
 # What is edited, the edit, the stages whose code or settings it changes, and the kinds of stages that may run then.
@@ -126,7 +127,7 @@ EDITS = {
     "the drawing of one figure of the comparison": (
         appended("src/bonexray/figures/comparison/pairs.py"),
         {"aggregate"},
-        {"aggregate", "subgroups", "clinical", "report"},
+        {"aggregate", "subgroups", "report"},
     ),
     "a metric": (
         appended("src/bonexray/evaluate/metrics.py"),
@@ -140,10 +141,14 @@ EDITS = {
     ),
     "a test of pairs": (
         appended("src/bonexray/aggregate/comparison.py"),
-        {"learning_curve", "aggregate", "subgroups"},
+        {"learning_curve", "aggregate", "subgroups", "clinical"},
         {"learning_curve", "aggregate", "subgroups", "clinical", "report"},
     ),
-    "a gap between subgroups": (appended("src/bonexray/subgroups/scores.py"), {"subgroups"}, {"subgroups", "report"}),
+    "a gap between subgroups": (
+        appended("src/bonexray/subgroups/scores.py"),
+        {"subgroups", "clinical"},
+        {"subgroups", "clinical", "report"},
+    ),
     "a question to features": (
         appended("src/bonexray/train/regression.py"),
         EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups", "clinical"},

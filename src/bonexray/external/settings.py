@@ -7,7 +7,18 @@ from pydantic import Field, model_validator
 from bonexray.dataset.settings import Dataset
 
 # Of a study's own dataset alone: the development cohort has the classes, the split and the record.
-OWN = ("classes", "ordered", "split_column", "reference", "simulated", "record", "columns", "clinical")
+OWN = (
+    "classes",
+    "ordered",
+    "split_column",
+    "reference",
+    "simulated",
+    "record",
+    "columns",
+    "clinical",
+    "inputs",
+    "name",
+)
 
 
 class ExternalCohort(Dataset):
@@ -27,6 +38,8 @@ class ExternalCohort(Dataset):
 
     @model_validator(mode="after")
     def _has_no_classes_of_its_own(self) -> "ExternalCohort":
-        if given := [key for key in (*OWN, "inputs", "name") if key in self.model_fields_set]:
+        defaults = type(self).model_fields
+        given = [key for key in OWN if getattr(self, key) != defaults[key].get_default(call_default_factory=True)]
+        if given:
             raise ValueError(f"no {given[0]}: the study's own classes hold, and every image is for testing")
         return self
