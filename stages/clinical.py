@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.comparison import differences_from
+from bonexray.aggregate.frozen_features import frozen_features
 from bonexray.aggregate.panel import Panel, pairs_of
 from bonexray.base.config import StageSettings
 from bonexray.base.files import read_json, write_json
@@ -19,7 +20,6 @@ from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.prior import learned_prior
 from bonexray.evaluate.settings import Evaluate
 from bonexray.stage import run_stage
-from bonexray.subgroups.backbone import frozen_features
 
 ADDS = {IMAGE: RECORD, RECORD: IMAGE}  # what is added to what
 log = logging.getLogger("bonexray")

@@ -46,7 +46,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write metrics/external/<name>.json and <name>_scores.json and, in reports/external/<name>/, the predictions and a figure.
+    """Write metrics/external/<name>.json and <name>_scores.json, data/external/<name>_predictions/ and a figure.
 
     Args:
         settings: of the stage.
@@ -60,11 +60,12 @@ def main(settings: Settings, name: str) -> None:
     write_json(EXTERNAL_METRICS / f"{name}.json", {**read_json(folder / COHORT_FACTS), "models": scores})
     short = {model: {score: own[score] for score in SHORT} for model, own in scores.items()}
     write_json(EXTERNAL_METRICS / f"{name}_scores.json", short)
-    with atomic_folder(EXTERNAL_REPORTS / name) as reports:
+    with atomic_folder(EXTERNAL / f"{name}_predictions") as predictions:
         for model, probabilities in answers.items():
             columns = {f"prob_{label}": probabilities[:, number] for number, label in enumerate(classes)}
             table = images.assign(predicted=np.array(classes)[probabilities.argmax(axis=1)], **columns)
-            table.to_csv(reports / f"{model}.csv", index=False, lineterminator="\n", float_format="%.8f")
+            table.to_csv(predictions / f"{model}.csv", index=False, lineterminator="\n", float_format="%.8f")
+    with atomic_folder(EXTERNAL_REPORTS / name) as reports:
         rows = [{"title": model_title(model), **each} for model, each in scores.items()]
         table = pd.DataFrame(rows).sort_values("internal_balanced_accuracy", ascending=False, kind="stable")
         external_scores(table, name, reports / "external_scores.png")

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 
+from bonexray.aggregate.frozen_features import frozen_features, standardised
 from bonexray.aggregate.multiplicity import holm
 from bonexray.base.config import StageSettings
 from bonexray.base.files import atomic_folder, read_json, write_json
@@ -19,7 +20,6 @@ from bonexray.evaluate.split_predictions import predictions_in
 from bonexray.figures.subgroups.columns import draw_subgroups
 from bonexray.registry import model_title
 from bonexray.stage import run_stage
-from bonexray.subgroups.backbone import frozen_features, standardised
 from bonexray.subgroups.chosen import Chosen, read_chosen
 from bonexray.subgroups.confounders import Column, confounding
 from bonexray.subgroups.scores import largest_gaps, scores_by_subgroup

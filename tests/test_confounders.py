@@ -13,6 +13,7 @@ from conftest import REPOSITORY
 from recorded import CLASSES, MODEL, Recorded, recorded
 from studies import SHAPES, write_study
 
+from bonexray.aggregate.frozen_features import frozen_features, standardised
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json, write_json
 from bonexray.data.paths import EVALUATED, MODEL_CARD
@@ -23,7 +24,6 @@ from bonexray.report.confounders import confounder_warnings
 from bonexray.report.contents import report_page
 from bonexray.report.data import read_study
 from bonexray.report.provenance import Provenance
-from bonexray.subgroups.backbone import frozen_features, standardised
 from bonexray.subgroups.matching import effective_images, matched
 
 STAGE = runpy.run_path(str(REPOSITORY / "stages/subgroups.py"))

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "features": {"data", "augment", "backbones"},
     "train": {"data", "augment", "backbones", "networks", "descriptors"},
     "evaluate": {"data", "dataset"},
-    "aggregate": {"data", "evaluate"},
+    "aggregate": {"data", "evaluate", "networks"},
     "learning_curve": {"data", "networks", "train", "evaluate", "aggregate"},
     "explain": {"data", "backbones", "networks"},
     "external": {
@@ -46,7 +46,7 @@ MAY_IMPORT = {
         "evaluate",
     },
     "subgroups": {"data", "train", "evaluate", "aggregate"},
-    "clinical": {"train", "subgroups"},
+    "clinical": {"aggregate", "train"},
     "figures": {"data", "evaluate", "aggregate", "explain"},
     "results": {"data", "aggregate"},
     "report": {"data", "figures", "results"},

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from bonexray.aggregate.frozen_features import standardised
 from bonexray.clinical.design import design
-from bonexray.subgroups.backbone import standardised
 from bonexray.train.regression import Labelled, LinearFit, best_of, fit_strengths, probabilities_of
 
 RECORD, IMAGE, BOTH = "record", "image", "both"

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+from bonexray.aggregate.frozen_features import features_of
 from bonexray.aggregate.table import chosen_on_validation
-from bonexray.data.paths import NUMBERS, features_path, model_folder
+from bonexray.data.paths import NUMBERS, model_folder
 from bonexray.evaluate.metrics import collapsed
 from bonexray.learning_curve.scoring import Judged
 from bonexray.networks.scaling import mean_and_std
@@ -73,7 +73,7 @@ def open_learners(names: list[str], cards: Mapping[str, Mapping]) -> list[Learne
         names: from `names_of_learners`.
         cards: model to the content of its model.json.
     """
-    return [Learner(name, cards[name], np.load(_file(cards[name])).astype(np.float64)) for name in names]
+    return [Learner(name, cards[name], _inputs(cards[name])) for name in names]
 
 
 def names_of_learners(cards: Mapping[str, Mapping], validation: Mapping[str, Judged]) -> list[str]:
@@ -99,10 +99,10 @@ def _is_linear_head(card: Mapping[str, object]) -> bool:
     return card["mode"] == FROZEN and len(card["backbones"]) == 1 and card["train"]["head"] == LINEAR
 
 
-def _file(card: Mapping[str, object]) -> Path:
+def _inputs(card: Mapping[str, object]) -> np.ndarray:
     if card["mode"] == BASELINE:
-        return model_folder(card["model"]) / NUMBERS
-    return features_path(next(iter(card["backbones"])))
+        return np.load(model_folder(card["model"]) / NUMBERS)
+    return features_of(card)
 
 
 def _scores(val: Judged) -> dict[str, float]:

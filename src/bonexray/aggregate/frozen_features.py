@@ -1,4 +1,4 @@
-"""The features of the frozen network that is best on validation."""
+"""Features of frozen backbones, verified by the hash that the card of a model has of them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +10,13 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.base.hashing import sha256_of
 from bonexray.data.paths import EVALUATED, FEATURES, MODEL_CARD
+from bonexray.networks.scaling import mean_and_std
 
 FROZEN = "frozen"
 
 
 def frozen_features(scores: Mapping[str, Mapping], evaluated: Path = EVALUATED) -> tuple[str, np.ndarray] | None:
-    """Return the name of the best frozen network and its features, float (images, width); None without such a network.
+    """Return the name of the frozen network that is best on validation and its features; None without such a network.
 
     Args:
         scores: model to its scores, with those on validation.
@@ -29,25 +30,38 @@ def frozen_features(scores: Mapping[str, Mapping], evaluated: Path = EVALUATED) 
     if not frozen:
         return None
     best = chosen_on_validation(frozen)
-    files = {Path(file): digest for file, digest in cards[best]["inputs_sha256"].items() if Path(file).name == FEATURES}
+    return best, features_of(cards[best])
+
+
+def features_of(card: Mapping[str, object]) -> np.ndarray:
+    """Return the features that a frozen model was trained on, float64 (images, width), of all images.
+
+    A stage that reads them depends on data/evaluated, whose cards have their hashes.
+
+    Args:
+        card: the content of its model.json.
+
+    Raises:
+        BonexrayError: they are missing, or others.
+    """
+    files = {Path(file): digest for file, digest in card["inputs_sha256"].items() if Path(file).name == FEATURES}
     for file, digest in files.items():
         if not file.is_file() or sha256_of(file) != digest:
             raise BonexrayError(
                 str(file),
-                expected=f"the features that {best} was trained on",
+                expected=f"the features that {card['model']} was trained on",
                 received="others" if file.is_file() else "no such file",
                 do=f"run `dvc repro --pull features@{file.parent.name}`",
             )
-    return best, np.concatenate([np.load(file).astype(float) for file in files], axis=1)
+    return np.concatenate([np.load(file).astype(float) for file in files], axis=1)
 
 
 def standardised(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return features with mean 0 and standard deviation 1 over training; a nearly constant one is not blown up.
+    """Return features standardised by the training images, as a head standardises them.
 
     Args:
         features: float (images, width).
         train: bool (images,), True for the training split.
     """
-    spread = features[train].std(axis=0)
-    floor = 0.1 * np.median(spread[spread > 0]) if (spread > 0).any() else 1.0
-    return (features - features[train].mean(axis=0)) / np.maximum(spread, floor)
+    mean, std = mean_and_std([features[train]])
+    return (features - mean) / std
