@@ -144,11 +144,7 @@ EDITS = {
         {"learning_curve", "aggregate", "subgroups", "clinical"},
         {"learning_curve", "aggregate", "subgroups", "clinical", "report"},
     ),
-    "a gap between subgroups": (
-        appended("src/bonexray/subgroups/scores.py"),
-        {"subgroups", "clinical"},
-        {"subgroups", "clinical", "report"},
-    ),
+    "a gap between subgroups": (appended("src/bonexray/subgroups/scores.py"), {"subgroups"}, {"subgroups", "report"}),
     "a question to features": (
         appended("src/bonexray/train/regression.py"),
         EVERY["train"] | {"external_scores@other_site", "learning_curve", "subgroups", "clinical"},
