@@ -51,15 +51,15 @@ def main(settings: Settings) -> None:
     store, new = Store(settings.explain, Path(__file__)), 0
     with atomic_folder(EXPLAINED_REPORTS) as reports:
         for name in progress(settings.models, "explaining", len(settings.models)):
-            folder = reports / name
-            if store.fetch(name, folder):
+            folder, kept = reports / name, store.path_of(name)
+            if store.fetch(kept, folder):
                 continue
             folder.mkdir()
             if read_json(model_folder(name) / MODEL_CARD)["mode"] == BASELINE:
                 explain_baseline(name, folder)
             else:
                 explain_network(settings.explain, name, folder)
-            store.keep(name, folder)
+            store.keep(kept, folder)
             new += 1
     log.info("%d of %d models explained anew", new, len(settings.models))
 

@@ -228,8 +228,8 @@ def test_the_page_says_what_each_adds(tmp_path: Path, shape: str) -> None:
     page, some = report_page(study, Provenance({}, ())), shape == "a record"
     assert ('id="clinical"' in page) == ('href="#clinical"' in page) == some
     assert clinical_sentence(study) == (
-        "The image adds +0.220 (+0.170 to +0.270) to the record in balanced accuracy, p 0.003. The record adds +0.020 "
-        "(−0.030 to +0.070) to the image in balanced accuracy, p 0.400, which the study does not decide."
+        "The image adds +0.220 (+0.170 to +0.270) to the record in balanced accuracy, p 0.003 after Holm's correction. The record adds +0.020 "
+        "(−0.030 to +0.070) to the image in balanced accuracy, p 0.400 after Holm's correction: not decided by this study."
         if some
         else ""
     )

@@ -12,7 +12,7 @@ from scipy.stats import beta
 from bonexray.evaluate.abstention import ANSWERED, accuracy_by_answered
 from bonexray.evaluate.bootstrap import draw
 from bonexray.evaluate.evaluation import evaluate
-from bonexray.evaluate.prediction_sets import prediction_set_scores, threshold_of, thresholds_of
+from bonexray.evaluate.prediction_sets import conformal_threshold, prediction_set_scores, thresholds_of
 from bonexray.evaluate.score_names import ClassScore
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import SplitPredictions
@@ -51,7 +51,7 @@ def test_a_class_is_in_the_set_if_its_conformal_p_value_is_above_what_may_be_mis
     groups = np.tile(np.arange(len(lowest)), images)
     of_truth = np.concatenate([np.minimum(1, np.array(lowest) + 0.1 * n) for n in range(images)])
     p = (1 + sum(patient <= new for patient in lowest)) / (len(lowest) + 1)
-    assert (new >= threshold_of(of_truth, groups, coverage)) == (p > 1 - coverage + 1e-9)
+    assert (new >= conformal_threshold(of_truth, groups, coverage)) == (p > 1 - coverage + 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_class_is_in_the_set_if_its_conformal_p_value_is_above_what_may_be_mis
     ],
 )
 def test_thresholds_worked_out_by_hand(of_truth, groups, coverage: float, threshold: float) -> None:
-    assert threshold_of(of_truth, groups, coverage) == pytest.approx(threshold)
+    assert conformal_threshold(of_truth, groups, coverage) == pytest.approx(threshold)
 
 
 @pytest.mark.parametrize(("patients", "kind"), [(9, None), (12, False), (60, True)])
@@ -102,7 +102,7 @@ def test_images_counted_as_if_they_were_patients_would_break_the_promise() -> No
     for seed in range(100):
         val, test = cases(60, 2 * seed), cases(100, 2 * seed + 1)
         of_truth = val.probabilities[np.arange(len(val.labels)), val.labels]
-        sets = test.probabilities >= threshold_of(of_truth, np.arange(len(of_truth)), 0.9)
+        sets = test.probabilities >= conformal_threshold(of_truth, np.arange(len(of_truth)), 0.9)
         reached.append(covered_patients(test, sets))
     assert np.mean(reached) < 0.875
 

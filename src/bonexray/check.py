@@ -131,9 +131,9 @@ def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[Bonexr
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
     classes = settings.dataset.classes or (class_order(settings.dataset, listing.sources) if listing else [])
-    made = tuple(f"{folder}/" for folder in settings.dataset.simulated.values())
+    made = [Path(folder) for folder in settings.dataset.simulated.values()]  # by the stage phantom
     for name, cohort in settings.external.items():
-        if classes and not f"{cohort.root}/".startswith(made or ("\0",)):
+        if classes and not any(Path(cohort.root).is_relative_to(folder) for folder in made):
             yield from _raised(with_classes, f"external.{name}", cohort, classes)
 
 

@@ -47,11 +47,6 @@ def features_folder(backbone: str) -> Path:
     return Path("data/features") / backbone
 
 
-def features_path(backbone: str) -> Path:
-    """Return the file of a backbone's features, float32 (images, width)."""
-    return features_folder(backbone) / FEATURES
-
-
 def weights_path(backbone: str) -> Path:
     """Return the file of a backbone's starting weights."""
     return Path("weights") / f"{backbone}.weights.h5"

@@ -44,7 +44,7 @@ class Thresholds:
         return probabilities >= self.values
 
 
-def threshold_of(of_truth: np.ndarray, groups: np.ndarray, coverage: float) -> float:
+def conformal_threshold(of_truth: np.ndarray, groups: np.ndarray, coverage: float) -> float:
     """Return the largest probability that a new patient's true class reaches on all images as often as promised.
 
     Args:
@@ -80,8 +80,8 @@ def thresholds_of(val: SplitPredictions, coverage: float) -> Thresholds | None:
     of_truth = val.probabilities[np.arange(len(labels)), labels]
     fewest = min(len(np.unique(groups[labels == label])) for label in range(classes))
     if fewest < 1 / (1 - coverage) - 1e-9:
-        return Thresholds(np.full(classes, threshold_of(of_truth, groups, coverage)), by_class=False)
-    values = [threshold_of(of_truth[labels == c], groups[labels == c], coverage) for c in range(classes)]
+        return Thresholds(np.full(classes, conformal_threshold(of_truth, groups, coverage)), by_class=False)
+    values = [conformal_threshold(of_truth[labels == c], groups[labels == c], coverage) for c in range(classes)]
     return Thresholds(np.array(values), by_class=True)
 
 

@@ -49,9 +49,8 @@ class Store:
         key = digest({**self._recipe, "model": {path.name: sha256_of(path) for path in files if path.is_file()}})
         return self._folder / key[:2] / f"{key}.zip"
 
-    def fetch(self, name: str, folder: Path) -> bool:
-        """Unpack the explanation of a model into a folder; return False if it is missing or damaged."""
-        path = self.path_of(name)
+    def fetch(self, path: Path, folder: Path) -> bool:
+        """Unpack an explanation into a folder; return False if it is missing or damaged."""
         if not path.is_file():
             return False
         try:
@@ -63,12 +62,12 @@ class Store:
             return False
         return True
 
-    def keep(self, name: str, folder: Path) -> None:
-        """Add the explanation of a model, and remove the least recently used beyond `KEPT`."""
-        with atomic_file(self.path_of(name)) as partial:
+    def keep(self, path: Path, folder: Path) -> None:
+        """Add an explanation, and remove the least recently used beyond `KEPT`."""
+        with atomic_file(path) as partial:
             shutil.make_archive(str(partial.with_suffix("")), "zip", folder)
-        for path in sorted(self._folder.glob("*/*.zip"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-            path.unlink(missing_ok=True)
+        for old in sorted(self._folder.glob("*/*.zip"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
+            old.unlink(missing_ok=True)
 
 
 def _files(names: Iterable[str]) -> list[Path]:

@@ -68,7 +68,7 @@ class Scoring:
         )
         on_test = {name: value for name, value in evaluation.scores.items() if not name.startswith("val_")}
         drops = self._drops(joined, probabilities, likely)
-        return {**on_test, **drops, "recalibration": self._recalibration(joined, likely)}
+        return {**on_test, **drops, "recalibration": self._recalibration(joined, probabilities, likely)}
 
     def _drops(self, joined: pd.DataFrame, probabilities: np.ndarray, likely: np.ndarray) -> dict[str, float]:
         """Return the differences between two independent cohorts, each resampled by patient."""
@@ -93,7 +93,7 @@ class Scoring:
             drops |= {f"drop_{name}_low": float(low), f"drop_{name}_high": float(high)}
         return drops
 
-    def _recalibration(self, joined: pd.DataFrame, likely: np.ndarray) -> dict[str, object]:
+    def _recalibration(self, joined: pd.DataFrame, own: np.ndarray, likely: np.ndarray) -> dict[str, object]:
         """Return scores before and after a prior and a temperature fitted to a share of the cohort's patients.
 
         Returns:
@@ -107,13 +107,9 @@ class Scoring:
             return {}
         chosen = np.random.default_rng(self.options.seed).permutation(patients)[:count]
         learns = np.isin(part.groups, chosen)
-        shares = np.bincount(part.labels[learns], minlength=len(self.classes)) + 1.0  # no class has a share of 0
-        of_training = np.bincount(
-            predictions_in(joined, likely, self.classes, "train").labels, minlength=len(self.classes)
-        )
-        factor = shares / shares.sum() / np.maximum(of_training / of_training.sum(), 1e-6)
-        shifted = part.probabilities * factor
-        shifted /= shifted.sum(axis=1, keepdims=True)
+        counts = np.bincount(part.labels[learns], minlength=len(self.classes)) + 1.0  # no class has a share of 0
+        shares = dict(zip(self.classes, counts / counts.sum(), strict=True))
+        shifted = self._part(joined, corrected(joined, own, self.classes, self.learned, shares), EXTERNAL).probabilities
         temperature = fit_temperature(part.labels[learns], shifted[learns])
         rest, after = part.labels[~learns], with_temperature(shifted[~learns], temperature)
         return {

@@ -2,8 +2,8 @@
 
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
-from bonexray.report.tables import Cell, Table
-from bonexray.results.wording import listed, number, p_value, signed, span
+from bonexray.report.tables import Cell, Table, score_cell
+from bonexray.results.wording import listed, p_value, signed
 
 SCORES = {"balanced_accuracy": "Balanced accuracy", "roc_auc": "ROC AUC", "log_loss": "Log loss"}
 ADDS = {"image": "The image adds {} to the record", "record": "The record adds {} to the image"}
@@ -14,7 +14,7 @@ def clinical_table(study: Study) -> Table | None:
     network = study.titles.get(study.clinical["network"], "")
     names = {"record": "record alone", "image": f"image alone, {network}", "both": "record and image"}
     rows = [
-        [Cell(names[name]), *(Cell(number(scores.get(score)), span(scores, score)) for score in SCORES)]
+        [Cell(names[name]), *(score_cell(scores, score) for score in SCORES)]
         for name, scores in study.clinical["models"].items()
     ]
     caption = (
@@ -28,8 +28,11 @@ def clinical_sentence(study: Study) -> str:
     sentences = []
     for added, words in ADDS.items():
         if gain := study.clinical["adds"].get(added):
-            verdict = "" if gain["p_holm"] < ALPHA else ", which the study does not decide"
+            verdict = "" if gain["p_holm"] < ALPHA else ": not decided by this study"
             interval = f"{signed(gain['difference_low'])} to {signed(gain['difference_high'])}"
             difference = f"{signed(gain['difference'])} ({interval})"
-            sentences.append(f"{words.format(difference)} in balanced accuracy, p {p_value(gain['p_holm'])}{verdict}.")
+            sentences.append(
+                f"{words.format(difference)} in balanced accuracy, p {p_value(gain['p_holm'])} after "
+                f"Holm's correction{verdict}."
+            )
     return " ".join(sentences)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bonexray.data.paths import EXTERNAL_REPORTS
 from bonexray.report.data import Study
 from bonexray.report.images import Picture, picture
-from bonexray.report.tables import Cell, Table
+from bonexray.report.tables import Cell, Table, score_cell
 from bonexray.results.wording import count, listed, missing, number, signed, span, with_interval
 
 COLUMNS = {"internal_balanced_accuracy": "Internal", "balanced_accuracy": "External", "roc_auc": "ROC AUC, external"}
@@ -89,7 +89,7 @@ def _drop(scores: dict) -> str:
 
 
 def _images(name: str, facts: dict) -> str:
-    classes = ", ".join(f"{label} {number}" for label, number in facts["classes"].items())
+    classes = ", ".join(f"{label} {images}" for label, images in facts["classes"].items())
     return (
         f"{name}: {count(facts['images'], 'image')} of {count(facts['patients'], 'patient')} ({classes}), used for nothing "
         "but these scores."
@@ -97,8 +97,8 @@ def _images(name: str, facts: dict) -> str:
 
 
 def _left_out(facts: dict) -> list[str]:
-    parts = [f"{number} {reason}" for reason, number in facts["left_out"].items()]
-    parts += [f"{number} of the label {label}" for label, number in facts["unmapped"].items()]
+    parts = [f"{images} {reason}" for reason, images in facts["left_out"].items()]
+    parts += [f"{images} of the label {label}" for label, images in facts["unmapped"].items()]
     return [f"Left out: {listed(parts)}."] if parts else []
 
 
@@ -122,14 +122,10 @@ def _table(study: Study, name: str, facts: dict) -> Table:
     rows = []
     for model in (model for model in study.titles if model in facts["models"]):
         scores, title = facts["models"][model], study.titles[model]
-        cells = [Cell(number(scores.get(score)), span(scores, score), _order(scores.get(score))) for score in COLUMNS]
+        cells = [score_cell(scores, score) for score in COLUMNS]
         drop = scores["drop_balanced_accuracy"]
         low, high = scores["drop_balanced_accuracy_low"], scores["drop_balanced_accuracy_high"]
         rows.append([Cell(title, order=title), *cells, Cell(signed(drop), f"{signed(low)} to {signed(high)}", drop)])
     caption = f"Balanced accuracy on the internal test and on {name}; drop: internal minus external"
     columns = ("Model", *COLUMNS.values(), "Drop")
     return Table(f"external-{name}", caption, columns, rows, sortable=True)
-
-
-def _order(value: float | None) -> float | None:
-    return None if missing(value) else float(value)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bonexray.report.data import Study
-from bonexray.report.tables import Cell, Table
+from bonexray.report.tables import Cell, Table, score_cell
 from bonexray.results.wording import count, listed, missing, number, percent, span
 
 COVERAGE = "set_coverage"
@@ -17,8 +17,8 @@ def sets_table(study: Study) -> Table | None:
     rows = [
         [
             Cell(title, order=title),
-            _share(study.scores[name]),
-            *(_share(study.scores[name]["classes"][label]) for label in study.classes),
+            score_cell(study.scores[name], COVERAGE),
+            *(score_cell(study.scores[name]["classes"][label], COVERAGE) for label in study.classes),
             *(_cell(study.scores[name], score) for score in COLUMNS),
         ]
         for name, title in study.titles.items()
@@ -72,11 +72,6 @@ def sets_warning(study: Study) -> str:
 
 def _promised(study: Study) -> str:
     return percent(study.scores[study.headline["model"]]["set_promised"])
-
-
-def _share(scores: Mapping[str, object]) -> Cell:
-    value = scores.get(COVERAGE)
-    return Cell(number(value), span(scores, COVERAGE), None if missing(value) else float(value))
 
 
 def _cell(scores: Mapping[str, object], score: str) -> Cell:

@@ -106,8 +106,8 @@ def models_table(study: Study) -> Table:
         ("quadratic_weighted_kappa", "Weighted kappa"),
     ):
         if study.has(score):
-            columns.append((label, lambda name, score=score: _score(study.scores[name], score)))
-    columns.append(("On validation", lambda name: _score(study.scores[name], "val_balanced_accuracy")))
+            columns.append((label, lambda name, score=score: score_cell(study.scores[name], score)))
+    columns.append(("On validation", lambda name: score_cell(study.scores[name], "val_balanced_accuracy")))
     ranks = dict(zip(study.table["model"], study.table["rank"], strict=True))
     columns = [
         ("Rank", lambda name: Cell(f"{ranks[name]:.0f}", order=float(ranks[name]))),
@@ -151,7 +151,7 @@ def score_table(
 ) -> Table | None:
     """Return a table of some scores of all models, without scores that no model has; None if none is left."""
     kept = {score: label for score, label in columns.items() if study.has(score)}
-    cell = cell or _score
+    cell = cell or score_cell
     rows = [
         [Cell(title, order=title), *(cell(study.scores[model], score) for score in kept)]
         for model, title in study.titles.items()
@@ -165,7 +165,7 @@ def cost_cell(scores: Mapping[str, object], score: str) -> Cell:
     return (
         Cell(number(value, 1) if score == "file_mb" else large(value), order=_order(value))
         if score in COST
-        else _score(scores, score)
+        else score_cell(scores, score)
     )
 
 
@@ -184,7 +184,7 @@ def class_table(study: Study, model: str) -> Table:
             *(
                 Cell(str(scores["classes"][name].get("support", NONE)))
                 if stem == "support"
-                else _score(scores["classes"][name], stem)
+                else score_cell(scores["classes"][name], stem)
                 for stem in kept
             ),
         ]
@@ -303,7 +303,8 @@ def _bar(study: Study, name: str) -> Cell:
     return Cell(number(value), span(scores, score), value, bar=bar)
 
 
-def _score(scores: Mapping[str, object], score: str) -> Cell:
+def score_cell(scores: Mapping[str, object], score: str) -> Cell:
+    """Return a score with its interval, sorted by its value; a dash if it is undefined."""
     value = scores.get(score)
     return Cell(number(value), span(scores, score), _order(value))
 
