@@ -5,6 +5,8 @@ from bonexray.base.config import StageSettings
 from bonexray.registry import BASELINE
 from bonexray.stage import run_stage
 from bonexray.tracking.live import live_run
+from bonexray.train.baseline import train_baseline
+from bonexray.train.linear import is_linear, train_linear_head
 from bonexray.train.settings import ModelRow, Train
 
 
@@ -17,12 +19,12 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write models/<name>/, logging each training to MLflow; a baseline is trained without loading Keras."""
+    """Write models/<name>/, logging each training to MLflow; only what gradients train loads Keras."""
     row = settings.models[name]
     if row.mode == BASELINE:
-        from bonexray.train.baseline import train_baseline
-
         train_baseline(name, row, settings.train, live_run)
+    elif is_linear(row, settings.train):
+        train_linear_head(name, row, settings.train, settings.augment, live_run)
     else:
         from bonexray.train.network import train_network
 

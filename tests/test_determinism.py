@@ -37,6 +37,7 @@ import keras
 from cohorts import SETTINGS, cohort_of, lay_out_backbone, lay_out_images, numbers, trained, with_settings
 from bonexray.networks.trainable import build_trainable
 from bonexray.registry import model_row
+from bonexray.train.keras_batches import KerasBatches
 from bonexray.train.objective import loss_of, optimizer_of
 
 def side_of(name):
@@ -59,7 +60,7 @@ def two_batches(name):
     network = build_trainable(name, mode, side_of(name), 3, SETTINGS)
     network.compile(optimizer_of(SETTINGS, 1e-3, 2, 1), loss_of(SETTINGS))
     before = hash_of(*(numbers(weight).tobytes() for weight in network.weights))
-    network.fit(cohort_of(name, mode).images("train", learning=True), shuffle=False, verbose=0)
+    network.fit(KerasBatches(cohort_of(name, mode).images("train", learning=True)), shuffle=False, verbose=0)
     after = hash_of(*(numbers(weight).tobytes() for weight in network.weights))
     assert before != after
     return after

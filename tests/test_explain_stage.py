@@ -34,7 +34,7 @@ from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.networks.trained import trained_network
 from bonexray.registry import BASELINE, FINE_TUNE, FROZEN, FULL, SCRATCH
 from bonexray.study import load_settings
-from bonexray.train.training import cost, model_card
+from bonexray.train.card import cost, model_card
 
 PX, BODY = 32, "vgg16"
 MODES = {FROZEN: BODY, FINE_TUNE: BODY, FULL: BODY, SCRATCH: "compact_cnn"}
@@ -55,7 +55,8 @@ def store(name: str, mode: str) -> keras.Model:
         load_starting_weights(backbone_of(network, BODY), BODY)
     stored = network.get_layer(HEAD) if mode == FROZEN else network
     stored.save_weights(folder / MODEL_WEIGHTS)
-    write_json(folder / "model.json", {**model_card(name, cohort), **cost(stored, cohort, folder / MODEL_WEIGHTS)})
+    spent = cost(stored.count_params(), multiply_adds(stored), cohort, folder / MODEL_WEIGHTS)
+    write_json(folder / "model.json", {**model_card(name, cohort), **spent})
     answers = numbers(network(np.load(IMAGES)[..., None], training=False))
     write_predictions(folder / "predictions.csv", cohort.manifest, {FIRST: answers}, cohort.classes)
     return network

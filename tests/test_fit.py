@@ -13,9 +13,9 @@ from sklearn.metrics import log_loss
 
 from bonexray.base.errors import BonexrayError
 from bonexray.networks.heads import build_head
-from bonexray.train.batches import Batches
-from bonexray.train.fit import EpochListener, Phase, fit, probabilities
-from bonexray.train.objective import targets_of
+from bonexray.train.batches import Batches, targets_of
+from bonexray.train.fit import Phase, fit, probabilities
+from bonexray.train.recorded import EpochListener
 from bonexray.train.settings import Train
 
 LABELS = np.arange(36) % 3

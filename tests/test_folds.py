@@ -20,7 +20,7 @@ from bonexray.data.paths import FEATURES, MANIFEST, features_folder
 from bonexray.data.predictions import first_training, read_predictions, write_predictions
 from bonexray.registry import FROZEN
 from bonexray.runtime import start_anew
-from bonexray.train import network
+from bonexray.train import linear, network, runs
 from bonexray.train.cohort import Cohort
 from bonexray.train.training import Trained
 
@@ -140,22 +140,22 @@ def test_every_training_gets_the_split_and_the_seeds_of_its_own_run(
 
     def spy(_name: str, trained: Cohort, _folder: Path, _on_epoch: object) -> Trained:
         order.append(trained)
-        return Trained(None, pd.DataFrame({"epoch": [1]}), {})
+        return Trained(mock.MagicMock(), pd.DataFrame({"epoch": [1]}), {})
 
     monkeypatch.setattr(network, "train_model", spy)
     monkeypatch.setattr(network, "probabilities", lambda *_: np.zeros(0))
     monkeypatch.setattr(network, "start_anew", lambda seed: order.append(seed))
     cohort = cohort_of("mobilenet_v2", FROZEN)
-    runs = runs_of(cohort.manifest, 2)
-    for run in runs:
-        network.train_once({"model": "mobilenet_v2"}, cohort, run, folded, UNRECORDED)
+    planned = runs_of(cohort.manifest, 2)
+    for run in planned:
+        runs.train_once({"model": "mobilenet_v2"}, cohort, run, folded, UNRECORDED, network.train_anew)
     seen = [entry for entry in order if isinstance(entry, Cohort)]
     assert [entry.manifest["split"].tolist() for entry in seen] == [
-        split_in(cohort.manifest, run.fold).tolist() for run in runs
+        split_in(cohort.manifest, run.fold).tolist() for run in planned
     ]
-    assert [entry.train.seed for entry in seen] == [cohort.train.seed + run.repeat - 1 for run in runs]
+    assert [entry.train.seed for entry in seen] == [cohort.train.seed + run.repeat - 1 for run in planned]
     anew = [number for number, entry in enumerate(order) if not isinstance(entry, Cohort)]
-    assert anew == [1 + 2 * index for index in range(len(runs) - 1)], "each further training begins anew"
+    assert anew == [2 * index for index in range(len(planned))], "each training begins anew"
 
 
 def test_a_second_training_in_a_process_is_that_of_a_training_alone() -> None:
@@ -181,7 +181,8 @@ def test_random_labels_give_chance_in_every_fold(folded: Path, monkeypatch: pyte
     np.save(features, rng.normal(size=np.load(features).shape).astype(np.float32))
     cohort = cohort_of("mobilenet_v2", FROZEN, with_settings(head="linear"))
     for run in runs_of(cohort.manifest, 1):
-        _, answers = network.train_once({"model": "mobilenet_v2"}, cohort, run, folded, UNRECORDED)
+        model = {"model": "mobilenet_v2"}
+        answers = runs.train_once(model, cohort, run, folded, UNRECORDED, linear.train_head).probabilities
         right, split = answers.argmax(axis=1) == cohort.labels, split_in(cohort.manifest, run.fold).to_numpy()
         assert right[split == "train"].mean() > 0.9, "noise of so many features can be learnt by heart"
         assert right[split == "test"].mean() < 0.7, run

@@ -31,9 +31,8 @@ from bonexray.learning_curve.settings import LearningCurve
 from bonexray.learning_curve.subsets import nested_subsets
 from bonexray.registry import BASELINE, FROZEN
 from bonexray.study import load_settings
-from bonexray.train import network
 from bonexray.train.baseline import train_baseline
-from bonexray.train.network import train_network
+from bonexray.train.linear import train_linear_head
 from bonexray.train.settings import ModelRow
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -188,7 +187,6 @@ def test_only_linear_heads_on_a_frozen_backbone_are_trained_again(change: dict) 
 def study(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A study of a network, its control and the texture baseline, as evaluated; with folds, without the control."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(network, "prepare_runtime", lambda *_, **__: None)
     classes = ["a", "b"] if request.param == "sigmoid" else ["a", "b", "c"]
     lay_out_images(32, 96, classes)
     manifest, images = read_manifest(), np.arange(96)
@@ -202,7 +200,7 @@ def study(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     with threadpool_limits(1):
         for name in names:
             lay_out_features(name)
-            train_network(name, row_of(name, FROZEN), options, AUGMENT, unrecorded)
+            train_linear_head(name, row_of(name, FROZEN), options, AUGMENT, unrecorded)
     inputs = [str(ROOT / "src/bonexray/descriptors/texture.py")]
     train_baseline("texture", ModelRow(mode=BASELINE, inputs=inputs), options, unrecorded)
     for name in [*names, "texture"]:

@@ -2,75 +2,112 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-from cohorts import cohort_of, lay_out_features, lay_out_images, silent, with_settings
+from cohorts import CLASSES, cohort_of, lay_out_features, lay_out_images, silent, with_settings
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from bonexray.networks.heads import build_head
-from bonexray.registry import FROZEN
-from bonexray.train.batches import Batches
-from bonexray.train.fit import balanced_weights, probabilities
-from bonexray.train.linear import fit_linear
-from bonexray.train.objective import targets_of
-from bonexray.train.regression import STRENGTHS
-from bonexray.train.training import adapt, train_model
+from bonexray.data.features_card import read_features_card
+from bonexray.data.manifest import read_manifest
+from bonexray.data.paths import FEATURES, MANIFEST, MODEL_WEIGHTS, features_folder
+from bonexray.networks.scaling import mean_and_std
+from bonexray.networks.trainable import head_of
+from bonexray.registry import FROZEN, model_row
+from bonexray.train.cohort import Cohort
+from bonexray.train.fit import probabilities
+from bonexray.train.linear import fit_linear_head, train_head
+from bonexray.train.regression import STRENGTHS, Labelled, fit_strengths
+from bonexray.train.training import train_model
 
-FEW = [0.001, 0.1, 10.0]
-NAME = "densenet121"
-
-
-class Solved:
-    """A linear head on features of which three tell the classes; two thirds of the images train, the others validate."""
-
-    def __init__(self, output: str, classes: int, images: int = 45, width: int = 60) -> None:
-        self.labels, trained = np.arange(images) % classes, images * 2 // 3
-        rng = np.random.default_rng(7)
-        self.features = rng.normal(2.0, 3.0, (images, width)).astype(np.float32)
-        self.features[:, :classes] += 2 * np.eye(classes)[self.labels]
-        settings = with_settings(head="linear", output=output, standardize=True)
-        targets = targets_of(self.labels, classes, settings)
-        readers = [lambda rows, _epoch: self.features[rows]]
-        self.train, self.val = (Batches(readers, targets, rows, 8) for rows in np.split(np.arange(images), [trained]))
-        self.head = build_head({"a": width}, classes, settings)
-        adapt(self.head, self.train)
-        self.weight = balanced_weights(self.labels[:trained])
-        self.fits = fit_linear(self.head, self.train, self.val, self.weight, FEW)
+ONE, TWO = "densenet121", "resnet50_densenet121"
+HEADS = {
+    "softmax": (ONE, CLASSES, {}),
+    "softmax of two classes": (ONE, CLASSES[:2], {}),
+    "sigmoid": (ONE, CLASSES[:2], {"output": "sigmoid"}),
+    "two backbones": (TWO, CLASSES, {}),
+    "not standardised": (ONE, CLASSES, {"standardize": False}),
+    "classes of equal weight": (ONE, CLASSES, {"class_weights": "none"}),
+}
 
 
-@pytest.mark.parametrize(("output", "classes"), [("softmax", 3), ("softmax", 2), ("sigmoid", 2)])
-def test_the_head_answers_as_the_best_regression_of_scikit_learn(output: str, classes: int) -> None:
-    solved = Solved(output, classes)
-    mean, std = (keras.ops.convert_to_numpy(weight) for weight in solved.head.get_layer("standardize").weights)
-    scaled, labels = (solved.features - mean) / std, solved.labels
-    expected = []
-    for strength in FEW:
-        regression = LogisticRegression(C=1 / (30 * strength), class_weight=solved.weight, max_iter=5000, tol=1e-8)
-        expected.append(regression.fit(scaled[:30], labels[:30]).predict_proba(scaled[30:]))
-    losses = [log_loss(labels[30:], answers) for answers in expected]
-    assert [fit.val_log_loss for fit in solved.fits] == pytest.approx(losses, rel=1e-2)
-    assert probabilities(solved.head, solved.val) == pytest.approx(expected[int(np.argmin(losses))], abs=5e-3)
-
-
-def test_every_strength_and_the_chosen_one_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def cohort(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cohort:
+    """A cohort with the features that a model's linear head learns from."""
     monkeypatch.chdir(tmp_path)
-    lay_out_images(32)
-    lay_out_features(NAME)
-    folder = tmp_path / "m"
-    folder.mkdir()
-    training = train_model(NAME, cohort_of(NAME, FROZEN, with_settings(head="linear")), folder, silent)
-    best = training.history.loc[training.history["val_log_loss"].idxmin()]
-    assert training.choice["chosen"] == {"strength": best["strength"]}
-    assert [row["strength"] for row in training.choice["candidates"]] == list(STRENGTHS)
-    losses = [row["val_log_loss"] for row in training.choice["candidates"]]
-    assert training.history["val_log_loss"].tolist() == pytest.approx(losses)
+    name, classes, changes = HEADS[request.param]
+    lay_out_images(8, 60, classes)
+    split = np.array(["train", "val", "train", "test"])[np.arange(60) // 6 % 4]  # every class in every split
+    read_manifest().assign(split=split).to_csv(MANIFEST, index=False)
+    for backbone in model_row(name).backbones:
+        lay_out_features(backbone)
+    return cohort_of(name, FROZEN, with_settings(head="linear", **changes))
+
+
+def inputs_of(cohort: Cohort) -> np.ndarray:
+    """Features side by side, standardised if the settings say so."""
+    features = np.concatenate([np.load(folder / FEATURES) for folder in cohort.row.features], axis=1).astype(float)
+    if not cohort.train.standardize:
+        return features
+    mean, std = mean_and_std([features[cohort.rows("train")]])
+    return (features - mean) / std
+
+
+def name_of(cohort: Cohort) -> str:
+    """The model whose backbones the cohort has features of."""
+    backbones = [read_features_card(folder)["backbone"] for folder in cohort.row.features]
+    return "_".join(backbones)
+
+
+@pytest.mark.parametrize("cohort", HEADS, indirect=True)
+def test_the_head_answers_as_the_best_regression_of_scikit_learn(cohort: Cohort) -> None:
+    inputs, labels = inputs_of(cohort), cohort.labels
+    train, val = cohort.rows("train"), cohort.rows("val")
+    losses, answers = [], []
+    for strength in STRENGTHS:
+        regression = LogisticRegression(
+            C=1 / (len(train) * strength), class_weight=cohort.class_weight, max_iter=5000, tol=1e-8
+        ).fit(inputs[train], labels[train])
+        answers.append(regression.predict_proba(inputs))
+        losses.append(log_loss(labels[val], answers[-1][val]))
+    head = fit_linear_head(cohort)
+    assert [fit.val_log_loss for fit in head.fits] == pytest.approx(losses, rel=1e-2)
+    features = [np.load(features_folder(one) / FEATURES) for one in model_row(name_of(cohort)).backbones]
+    found = head.probabilities(np.concatenate(features, axis=1))
+    assert found == pytest.approx(answers[int(np.argmin(losses))], abs=5e-3)
+
+
+@pytest.mark.parametrize("cohort", HEADS, indirect=True)
+def test_keras_reads_the_head_and_answers_the_same(cohort: Cohort, tmp_path: Path) -> None:
+    name = name_of(cohort)
+    outcome = train_head(name, cohort, tmp_path, silent)
+    head = head_of(name, len(cohort.classes), cohort.train)
+    head.load_weights(tmp_path / MODEL_WEIGHTS)
+    assert probabilities(head, cohort.features(None)) == pytest.approx(outcome.probabilities, abs=1e-5)
+    assert head.count_params() == outcome.parameters
+    trained = train_model(name, cohort, tmp_path, silent)
+    for mine, other in zip(head.get_weights(), trained.network.get_weights(), strict=True):
+        assert np.array_equal(mine, other), "the head that fine-tuning starts from is another"
+
+
+@pytest.mark.parametrize("cohort", ["softmax"], indirect=True)
+def test_every_strength_and_the_chosen_one_are_recorded(cohort: Cohort, tmp_path: Path) -> None:
+    heard: list[int] = []
+    outcome = train_head(ONE, cohort, tmp_path, lambda number, _metrics: heard.append(number))
+    best = outcome.history.loc[outcome.history["val_log_loss"].idxmin()]
+    assert outcome.choice["chosen"] == {"strength": best["strength"]}
+    assert [row["strength"] for row in outcome.choice["candidates"]] == list(STRENGTHS)
+    losses = [row["val_log_loss"] for row in outcome.choice["candidates"]]
+    assert outcome.history["val_log_loss"].tolist() == pytest.approx(losses)
+    assert heard == list(range(1, len(STRENGTHS) + 1))
 
 
 def test_the_list_reaches_penalties_too_weak_and_too_strong_for_many_images() -> None:
     """Several hundred images of a cohort support coefficients that a few dozen do not."""
-    solved = Solved("softmax", 3, images=900, width=20)
-    fits = fit_linear(solved.head, solved.train, solved.val, solved.weight)
-    losses = [fit.val_log_loss for fit in fits]
+    labels, rng = np.arange(900) % 3, np.random.default_rng(7)
+    features = rng.normal(2.0, 3.0, (900, 20))
+    features[:, :3] += 2 * np.eye(3)[labels]
+    scaled = (features - features[:600].mean(axis=0)) / features[:600].std(axis=0)
+    train, val = (Labelled(scaled[rows], np.eye(3)[labels[rows]]) for rows in (slice(600), slice(600, None)))
+    losses = [fit.val_log_loss for fit in fit_strengths(train, val, 3, None)]
     assert STRENGTHS[0] < STRENGTHS[int(np.argmin(losses))] < 0.3

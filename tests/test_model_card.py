@@ -21,8 +21,8 @@ from bonexray.augment.settings import Augment
 from bonexray.base.files import read_json, write_json
 from bonexray.base.hashing import sha256_of
 from bonexray.data.paths import IMAGES, VIEWS, weights_path
+from bonexray.train.card import model_card
 from bonexray.train.settings import Train
-from bonexray.train.training import model_card
 
 PX = 8
 FEATURES = Path("data/features/densenet121")

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bonexray.base.errors import BonexrayError
-from bonexray.networks.heads import build_head, class_probabilities
-from bonexray.train.batches import Batches
-from bonexray.train.fit import Phase, balanced_weights, fit
-from bonexray.train.objective import LOSSES, OPTIMIZERS, loss_of, optimizer_of, reduction_of, targets_of
+from bonexray.networks.heads import build_head
+from bonexray.networks.outputs import class_probabilities
+from bonexray.train.batches import Batches, targets_of
+from bonexray.train.cohort import balanced_weights
+from bonexray.train.fit import Phase, fit
+from bonexray.train.objective import LOSSES, OPTIMIZERS, loss_of, optimizer_of, reduction_of
 from bonexray.train.settings import Train
 
 LABELS = np.array([0, 2, 1, 1, 0, 2, 2, 0])

@@ -164,7 +164,18 @@ def test_stages_are_imported_by_nobody() -> None:
 
 @pytest.mark.parametrize(
     "stage",
-    ["split", "denoise", "prepare", "evaluate", "learning_curve", "aggregate", "subgroups", "clinical", "report"],
+    [
+        "split",
+        "denoise",
+        "prepare",
+        "train",
+        "evaluate",
+        "learning_curve",
+        "aggregate",
+        "subgroups",
+        "clinical",
+        "report",
+    ],
 )
 def test_stages_that_only_count_load_no_network_library(stage: str) -> None:
     asked = f"import runpy, sys; runpy.run_path({str(ROOT / 'stages' / f'{stage}.py')!r}); print(*sys.modules)"

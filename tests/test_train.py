@@ -24,7 +24,9 @@ from bonexray.networks import trainable
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, FULL, REGISTRY, SCRATCH, builder_of
 from bonexray.runtime import prepare_runtime
-from bonexray.train.fit import balanced_weights, fit, probabilities
+from bonexray.train.cohort import balanced_weights
+from bonexray.train.fit import fit, probabilities
+from bonexray.train.keras_batches import KerasBatches
 from bonexray.train.objective import loss_of
 from bonexray.train.training import train_model
 
@@ -88,7 +90,7 @@ class Training:
         """A network's validation loss."""
         network.compile("sgd", loss_of(self.cohort.train))
         batches = self.cohort.features("val") if self.mode == "frozen" else self.cohort.images("val")
-        return network.evaluate(batches, verbose=0)
+        return network.evaluate(KerasBatches(batches), verbose=0)
 
     @property
     def answers(self) -> np.ndarray:

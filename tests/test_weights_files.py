@@ -31,7 +31,7 @@ from bonexray.prepare.settings import Prepare
 from bonexray.registry import BACKBONES, FROZEN
 from bonexray.serving.bundle import Bundle, BundleCard, open_bundle, write_bundle
 from bonexray.study import load_settings
-from bonexray.train.training import model_card
+from bonexray.train.card import model_card
 
 NAME, PX, SHA256 = "mobilenet_v2", 32, "ab" * 32
 MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)  # of ImageNet in 0 to 255

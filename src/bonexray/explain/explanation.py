@@ -10,7 +10,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.explain.feature_maps import split_network
 from bonexray.explain.gradcam import heat_maps
 from bonexray.explain.sanity import likeness, randomise
-from bonexray.networks.heads import class_probabilities
+from bonexray.networks.outputs import class_probabilities
 
 TOLERANCE = 0.02  # between probabilities computed in 16 and in 32 bits
 

@@ -7,11 +7,10 @@ import keras
 import numpy as np
 
 from bonexray.backbones.encoder import CONVENTION, GRAY_TO_RGB
-from bonexray.networks.heads import STANDARDIZE
+from bonexray.networks.heads import CLASSES, STANDARDIZE
 from bonexray.networks.trainable import HEAD, backbone_of
 from bonexray.registry import BACKBONES, model_row
 
-CLASSES = "classes"
 KEEPS_OFFSETS = {"InputLayer", "MaxPooling2D"}  # layers that a constant per channel passes through unchanged
 
 

@@ -12,7 +12,7 @@ from bonexray.backbones.weights import load_starting_weights
 from bonexray.base.files import read_json
 from bonexray.data.arrays import ArrayFile, rows_of
 from bonexray.data.paths import MODEL_CARD, MODEL_WEIGHTS, model_folder
-from bonexray.networks.heads import class_probabilities
+from bonexray.networks.outputs import class_probabilities
 from bonexray.networks.trainable import head_of
 from bonexray.networks.trained import head_settings, require_same_weights, trained_network
 from bonexray.registry import BASELINE, FROZEN, model_row

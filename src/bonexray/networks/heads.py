@@ -1,13 +1,12 @@
 """Heads on pooled features, and the layer of classes at the end of every network."""
 
 import keras
-import numpy as np
 from keras import layers
 
-from bonexray.networks.settings import HeadSettings
+from bonexray.networks.settings import LINEAR, HeadSettings
 from bonexray.networks.standardize import Standardize
 
-STANDARDIZE, LINEAR = "standardize", "linear"
+STANDARDIZE, CLASSES = "standardize", "classes"  # names of layers
 # Layers from features to classes: a number is the units of a dense ReLU layer, a text the setting of a dropout rate.
 HEADS: dict[str, tuple[int | str, ...]] = {
     "standard": ("dropout", 128, "dropout_2"),
@@ -50,10 +49,5 @@ def class_layer(x, classes: int, settings: HeadSettings) -> keras.KerasTensor:
     Probabilities are 32-bit numbers even in a network of mixed precision.
     """
     if settings.output == "sigmoid":
-        return layers.Dense(1, activation="sigmoid", dtype="float32", name="classes")(x)
-    return layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
-
-
-def class_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """Return outputs (images, classes) of a softmax or (images, 1) of a sigmoid as probabilities (images, classes)."""
-    return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+        return layers.Dense(1, activation="sigmoid", dtype="float32", name=CLASSES)(x)
+    return layers.Dense(classes, activation="softmax", dtype="float32", name=CLASSES)(x)

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from bonexray.base.config import Section
 
+LINEAR = "linear"  # a head of one layer, which a regression fits
+
 
 class HeadSettings(Section):
     """The head and the output layer, part of the section `train`."""

@@ -14,7 +14,7 @@ from bonexray.base.hashing import sha256_of
 from bonexray.data.arrays import ArrayFile
 from bonexray.data.manifest import read_manifest
 from bonexray.data.paths import IMAGES
-from bonexray.networks.heads import class_probabilities
+from bonexray.networks.outputs import class_probabilities
 from bonexray.serving import formats
 from bonexray.serving.bundle import Bundle
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bonexray.explain.feature_maps import SplitNetwork, split_network
 from bonexray.explain.gradcam import heat_maps
-from bonexray.networks.heads import class_probabilities
+from bonexray.networks.outputs import class_probabilities
 from bonexray.serving.bundle import Bundle, open_bundle
 from bonexray.serving.prefetch import ahead, in_batches, workers
 from bonexray.serving.reading import Reading, XRay

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 
 from bonexray.augment.settings import Augment
 from bonexray.augment.views import EPOCH, random_views
 from bonexray.data.arrays import ArrayFile
+from bonexray.networks.settings import HeadSettings
+from bonexray.registry import require_output
 
 # Maps rows of the cohort and the number of the epoch to the values of one network input, (rows, ...).
 Reader = Callable[[np.ndarray, int], np.ndarray]
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Rows of the cohort with their targets; only the current batch is in memory.
 
     Batch sizes differ by at most one row, so no small last batch gets an outsized share of the gradients.
@@ -34,7 +35,6 @@ class Batches(keras.utils.PyDataset):
         batch_images: int,
         shuffle_seed: int | None = None,
     ) -> None:
-        super().__init__()
         self._readers, self._targets, self._batch_images = readers, targets, batch_images
         self._rows, self._seed, self._epoch = rows, shuffle_seed, -1
         self.on_epoch_end()
@@ -59,6 +59,26 @@ class Batches(keras.utils.PyDataset):
     def sizes(self) -> list[int]:
         """Return the number of rows of each batch."""
         return [len(batch) for batch in self._batches]
+
+
+def targets_of(labels: np.ndarray, classes: int, settings: HeadSettings) -> np.ndarray:
+    """Return labels as targets: one-hot for a softmax; for a sigmoid one column, 1 for the second class.
+
+    Args:
+        labels: int (images,), indices in the class map.
+        classes: number of classes.
+        settings: the kind of output.
+
+    Returns:
+        float32 (images, classes) or (images, 1).
+
+    Raises:
+        BonexrayError: if a sigmoid is used with other than two classes.
+    """
+    require_output(settings.output, classes)
+    if settings.output == "softmax":
+        return np.eye(classes, dtype=np.float32)[labels]
+    return labels[:, None].astype(np.float32)
 
 
 def stored(array: ArrayFile) -> Reader:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.class_weight import compute_class_weight
 
 from bonexray.augment.settings import Augment
 from bonexray.data.arrays import ArrayFile
@@ -13,8 +14,7 @@ from bonexray.data.folds import Run, learners, split_in
 from bonexray.data.manifest import class_numbers, read_classes, read_manifest
 from bonexray.data.paths import FEATURES, IMAGES, VIEWS
 from bonexray.registry import FINE_TUNE, FROZEN, SCRATCH
-from bonexray.train.batches import Batches, Reader, augmented_features, augmented_images, images, stored
-from bonexray.train.objective import targets_of
+from bonexray.train.batches import Batches, Reader, augmented_features, augmented_images, images, stored, targets_of
 from bonexray.train.settings import ModelRow, Train
 
 
@@ -83,6 +83,11 @@ class Cohort:
         cards = [read_features_card(folder) for folder in self.row.features]
         return {card["backbone"]: card["convention"] for card in cards if "convention" in card}
 
+    @property
+    def class_weight(self) -> dict[int, float] | None:
+        """Return the class weights of the training split, or None if the settings disable them."""
+        return balanced_weights(self.labels[self.rows("train")]) if self.train.class_weights == "balanced" else None
+
     def rows(self, split: str | None) -> np.ndarray:
         """Return the rows of one split, or all rows."""
         return np.flatnonzero(self.manifest["split"] == split) if split else np.arange(len(self.manifest))
@@ -107,6 +112,15 @@ class Cohort:
         targets = targets_of(self.labels, len(self.classes), self.train)
         seed = self.train.seed if learning else None
         return Batches(readers, targets, self.rows(split), self.train.batch_images, seed)
+
+
+def balanced_weights(labels: np.ndarray) -> dict[int, float]:
+    """Return weights that give every class the same total weight: images / (classes x images of the class)."""
+    present = np.unique(labels)
+    return {
+        int(c): float(w)
+        for c, w in zip(present, compute_class_weight("balanced", classes=present, y=labels), strict=True)
+    }
 
 
 def open_cohort(row: ModelRow, train: Train, augment: Augment) -> Cohort:

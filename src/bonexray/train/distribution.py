@@ -6,6 +6,7 @@ import keras
 
 from bonexray.runtime import devices_in_scope, this_machine
 from bonexray.train.batches import Batches
+from bonexray.train.keras_batches import KerasBatches
 from bonexray.train.machines import Agree, Share, averaging
 from bonexray.train.replicas import EvenBatches
 
@@ -36,7 +37,7 @@ def distribute(
 ) -> Distributed:
     """Divide a training among the machines of the cluster and the devices in scope.
 
-    On one device of one machine everything is returned unchanged.
+    One device of one machine gets whole batches.
 
     Args:
         optimizer: of the training.
@@ -45,11 +46,12 @@ def distribute(
         class_weight: weight of each class in the loss, or None.
     """
     machine, devices, metrics = this_machine(), devices_in_scope(), "metrics"
+    learning, held_out = KerasBatches(train), KerasBatches(val)
     callbacks: list[keras.callbacks.Callback] = []
     if machine.count > 1:
         optimizer, callbacks = averaging(optimizer, machine), [Agree(machine)]
-        train, class_weight = Share(train, machine, class_weight), None
+        learning, class_weight = Share(train, machine, class_weight), None
     if devices > 1:
-        train, val = EvenBatches(train, devices, class_weight, learning=True), EvenBatches(val, devices)
+        learning, held_out = EvenBatches(learning, devices, class_weight, learning=True), EvenBatches(val, devices)
         class_weight, metrics = None, "weighted_metrics"
-    return Distributed(optimizer, train, val, class_weight, {metrics: ["accuracy"]}, callbacks)
+    return Distributed(optimizer, learning, held_out, class_weight, {metrics: ["accuracy"]}, callbacks)

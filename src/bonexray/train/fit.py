@@ -1,25 +1,22 @@
 """Fit a network to the training split and keep the weights of the epoch with the lowest validation log loss."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_class_weight
 
 from bonexray.base.errors import BonexrayError
-from bonexray.networks.heads import class_probabilities
+from bonexray.networks.outputs import class_probabilities
 from bonexray.progress import progress
 from bonexray.train.batches import Batches
 from bonexray.train.distribution import distribute
 from bonexray.train.objective import MONITOR, log_loss_of, loss_of, optimizer_of, reduction_of
+from bonexray.train.recorded import EpochListener
 from bonexray.train.settings import Train
 from bonexray.train.statistics import Reestimate
-
-EpochListener = Callable[[int, dict[str, float]], None]
 
 
 class Diverged(BonexrayError):
@@ -104,15 +101,6 @@ def fit(
         ],
     )
     return pd.DataFrame(history.rows)
-
-
-def balanced_weights(labels: np.ndarray) -> dict[int, float]:
-    """Return weights that give every class the same total weight: images / (classes x images of the class)."""
-    present = np.unique(labels)
-    return {
-        int(c): float(w)
-        for c, w in zip(present, compute_class_weight("balanced", classes=present, y=labels), strict=True)
-    }
 
 
 def probabilities(network: keras.Model, batches: Batches) -> np.ndarray:

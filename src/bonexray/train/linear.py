@@ -1,48 +1,127 @@
-"""The linear head: a penalised logistic regression in the layers of Keras."""
+"""The linear head: a penalised logistic regression on cached features, without Keras."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-import keras
 import numpy as np
+import pandas as pd
 
-from bonexray.networks.heads import STANDARDIZE, class_probabilities
+from bonexray.augment.settings import Augment
+from bonexray.data.paths import MODEL_WEIGHTS, PENALTY
+from bonexray.networks.linear_weights import write_linear_weights
+from bonexray.networks.outputs import class_probabilities
+from bonexray.networks.scaling import mean_and_std
+from bonexray.networks.settings import LINEAR
+from bonexray.registry import FROZEN
 from bonexray.train.batches import Batches
-from bonexray.train.regression import STRENGTHS, Labelled, LinearFit, best_of, fit_strengths
+from bonexray.train.cohort import Cohort, open_cohort
+from bonexray.train.recorded import EpochListener, Recorded
+from bonexray.train.regression import (
+    Labelled,
+    LinearFit,
+    best_of,
+    choice_among,
+    fit_strengths,
+    metrics_of,
+    probabilities_of,
+)
+from bonexray.train.runs import Outcome, train_runs
+from bonexray.train.settings import ModelRow, Train
 
-CLASSES = "classes"
+
+@dataclass(frozen=True)
+class LinearHead:
+    """A fitted head.
+
+    Attributes:
+        scaling: mean and standard deviation of each training feature, float32 (width,); None without standardisation.
+        fits: the regression of each strength on standardised features.
+        history: one row for each strength, from weak to strong, as of epochs.
+    """
+
+    scaling: tuple[np.ndarray, np.ndarray] | None
+    fits: list[LinearFit]
+    history: pd.DataFrame
+
+    @property
+    def classes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel (width, outputs) and bias (outputs,) of the chosen strength, float32."""
+        kernel, bias = best_of(self.fits).weights
+        return kernel.astype(np.float32), bias.astype(np.float32)
+
+    @property
+    def choice(self) -> dict[str, object]:
+        """Return what was chosen on validation, see `choice_of`."""
+        return choice_among(self.fits)
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Return the class probabilities (images, classes) for features (images, width)."""
+        return probabilities_of(self.classes, scaled(features, self.scaling))
 
 
-def fit_linear(
-    head: keras.Model,
-    train: Batches,
-    val: Batches,
-    class_weight: dict[int, float] | None,
-    strengths: Sequence[float] = STRENGTHS,
-) -> list[LinearFit]:
-    """Fit a regression of every strength and leave in the head the one with the lowest log loss on validation.
+def is_linear(row: ModelRow, options: Train) -> bool:
+    """Return True if training a model means fitting a linear head to cached features."""
+    return row.mode == FROZEN and (row.head or options.head) == LINEAR
+
+
+def train_linear_head(name: str, row: ModelRow, options: Train, augment: Augment, recorded: Recorded) -> None:
+    """Write models/<name>/ as `train_runs` does, without loading Keras."""
+    train_runs(name, open_cohort(row, options, augment), recorded, train_head)
+
+
+def train_head(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener) -> Outcome:
+    """Fit the head, write its weights and predict every image."""
+    head = fit_linear_head(cohort)
+    tell(head.history, on_epoch)
+    write_linear_weights(folder / MODEL_WEIGHTS, head.classes, head.scaling)
+    kernel, bias = head.classes
+    answers = [head.probabilities(features) for features in _inputs(cohort.features(None))]
+    parameters = kernel.size + bias.size + sum(values.size for values in head.scaling or ())
+    return Outcome(head.history, head.choice, np.concatenate(answers), parameters, kernel.size)
+
+
+def fit_linear_head(cohort: Cohort) -> LinearHead:
+    """Fit a regression of every strength to the features of the training split.
 
     Args:
-        head: an adapted head of kind `linear`.
-        train: batches of the training split.
-        val: batches of the validation split.
-        class_weight: weight of each class in the loss, or None.
-        strengths: the candidates.
-
-    Returns:
-        The fits, in the order of the candidates.
+        cohort: the features, their splits and the settings; augmented copies of features are not used.
     """
-    layer = head.get_layer(CLASSES)
-    fits = fit_strengths(arrays_of(head, train), arrays_of(head, val), layer.units, class_weight, strengths)
-    layer.set_weights(best_of(fits).weights)
-    return fits
+    train, outputs = cohort.features("train"), 1 if cohort.train.output == "sigmoid" else len(cohort.classes)
+    scaling = None
+    if cohort.train.standardize:
+        mean, std = mean_and_std(_inputs(train))
+        scaling = (mean.astype(np.float32), std.astype(np.float32))
+    known, held_out = (_labelled(batches, scaling) for batches in (train, cohort.features("val")))
+    fits = fit_strengths(known, held_out, outputs, cohort.class_weight)
+    rows = [
+        {"epoch": number, "phase": PENALTY, **metrics_of(fit, known, held_out)} for number, fit in enumerate(fits, 1)
+    ]
+    return LinearHead(scaling, fits, pd.DataFrame(rows))
 
 
-def arrays_of(head: keras.Model, batches: Batches) -> Labelled:
-    """Return the features as the head's last layer gets them, and the targets."""
-    pairs = [batches[number] for number in range(len(batches))]
-    inputs = [np.concatenate(x, axis=1) if isinstance(x, tuple) else x for x, _ in pairs]
-    features = np.concatenate(inputs).astype(np.float64)
-    if STANDARDIZE in {layer.name for layer in head.layers}:
-        mean, std = (np.asarray(w, np.float64) for w in head.get_layer(STANDARDIZE).get_weights())
-        features = (features - mean) / std
-    return Labelled(features, class_probabilities(np.concatenate([targets for _, targets in pairs])))
+def tell(history: pd.DataFrame, on_epoch: EpochListener) -> None:
+    """Pass the rows of a history on, as if each had just been an epoch."""
+    for row in history.to_dict("records"):
+        on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
+
+
+def scaled(features: np.ndarray, scaling: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+    """Return features (images, width) as the regression gets them, float64."""
+    features = features.astype(np.float64)
+    if scaling is None:
+        return features
+    mean, std = (values.astype(np.float64) for values in scaling)
+    return (features - mean) / std
+
+
+def _labelled(batches: Batches, scaling: tuple[np.ndarray, np.ndarray] | None) -> Labelled:
+    targets = np.concatenate([batches[number][1] for number in range(len(batches))])
+    return Labelled(scaled(np.concatenate(list(_inputs(batches))), scaling), class_probabilities(targets))
+
+
+def _inputs(batches: Batches) -> Iterator[np.ndarray]:
+    """Yield the features of each batch, those of several backbones side by side."""
+    for number in range(len(batches)):
+        inputs = batches[number][0]
+        yield np.concatenate(inputs, axis=1) if isinstance(inputs, tuple) else inputs

@@ -9,12 +9,13 @@ import numpy as np
 
 from bonexray.runtime import Machine, sum_over_machines
 from bonexray.train.batches import Batches
+from bonexray.train.keras_batches import KerasBatches
 from bonexray.train.replicas import row_weights
 
 GRADIENTS, LOGS, STATE = 1, 2, 3  # identify an exchange; the same on every machine
 
 
-class Share(keras.utils.PyDataset):
+class Share(KerasBatches):
     """One machine's rows of every batch, weighted so that the mean over machines is the mean over the batch.
 
     Args:
@@ -24,11 +25,8 @@ class Share(keras.utils.PyDataset):
     """
 
     def __init__(self, batches: Batches, machine: Machine, class_weight: dict[int, float] | None) -> None:
-        super().__init__()
-        self._batches, self._machine, self._class_weight = batches, machine, class_weight
-
-    def __len__(self) -> int:
-        return len(self._batches)
+        super().__init__(batches)
+        self._machine, self._class_weight = machine, class_weight
 
     def __getitem__(self, batch: int) -> tuple:
         inputs, targets = self._batches[batch]
@@ -39,10 +37,6 @@ class Share(keras.utils.PyDataset):
             share, weights = np.zeros(1, int), np.zeros_like(weights)
         inputs = tuple(array[share] for array in inputs) if isinstance(inputs, tuple) else inputs[share]
         return inputs, targets[share], weights[share]
-
-    def on_epoch_end(self) -> None:
-        """Start the next epoch."""
-        self._batches.on_epoch_end()
 
 
 def averaging(optimizer: keras.optimizers.Optimizer, machine: Machine) -> keras.optimizers.Optimizer:

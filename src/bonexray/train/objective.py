@@ -3,9 +3,7 @@
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
-from bonexray.registry import require_output
 from bonexray.train.settings import Train
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
@@ -24,26 +22,6 @@ LOSSES: dict[tuple[str, str], Callable[[Train], keras.losses.Loss]] = {
     ),
 }
 MONITOR = "val_log_loss"  # plain: no penalty of weights, class weights, label smoothing or focal term
-
-
-def targets_of(labels: np.ndarray, classes: int, settings: Train) -> np.ndarray:
-    """Return labels as targets: one-hot for a softmax; for a sigmoid one column, 1 for the second class.
-
-    Args:
-        labels: int (images,), indices in the class map.
-        classes: number of classes.
-        settings: the kind of output.
-
-    Returns:
-        float32 (images, classes) or (images, 1).
-
-    Raises:
-        BonexrayError: if a sigmoid is used with other than two classes.
-    """
-    require_output(settings.output, classes)
-    if settings.output == "softmax":
-        return np.eye(classes, dtype=np.float32)[labels]
-    return labels[:, None].astype(np.float32)
 
 
 def loss_of(settings: Train) -> keras.losses.Loss:

@@ -14,4 +14,5 @@ class Record(Protocol):
         """Add the metrics of an epoch, or of a candidate penalty."""
 
 
+EpochListener = Callable[[int, dict[str, float]], None]  # gets the number of an epoch, from 1, and its metrics
 Recorded = Callable[[Mapping[str, object], Run], AbstractContextManager[Record]]  # from the card and the run

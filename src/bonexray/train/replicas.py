@@ -1,12 +1,12 @@
 """Batches for several devices of one machine, which all get the same number of rows."""
 
-import keras
 import numpy as np
 
 from bonexray.train.batches import Batches
+from bonexray.train.keras_batches import KerasBatches
 
 
-class EvenBatches(keras.utils.PyDataset):
+class EvenBatches(KerasBatches):
     """Batches padded with rows of zero weight to a multiple of the number of devices.
 
     Keras averages over each device's rows and then over the devices, and fails if a device has no rows. The weights of
@@ -14,20 +14,22 @@ class EvenBatches(keras.utils.PyDataset):
     validation loss of an epoch is the mean over the real images.
 
     Args:
-        batches: the batches of a split.
+        batches: the batches of a split, or one machine's share of them.
         devices: number of devices that share a batch.
         class_weight: weight of each class in the loss, or None.
         learning: whether the batches are for training.
     """
 
     def __init__(
-        self, batches: Batches, devices: int, class_weight: dict[int, float] | None = None, *, learning: bool = False
+        self,
+        batches: Batches | KerasBatches,
+        devices: int,
+        class_weight: dict[int, float] | None = None,
+        *,
+        learning: bool = False,
     ) -> None:
-        super().__init__()
-        self._batches, self._devices, self._class_weight, self._learning = batches, devices, class_weight, learning
-
-    def __len__(self) -> int:
-        return len(self._batches)
+        super().__init__(batches)
+        self._devices, self._class_weight, self._learning = devices, class_weight, learning
 
     def __getitem__(self, batch: int) -> tuple:
         inputs, targets = self._batches[batch]
@@ -41,10 +43,6 @@ class EvenBatches(keras.utils.PyDataset):
 
     def _padded(self, rows: int) -> int:
         return -(-rows // self._devices) * self._devices
-
-    def on_epoch_end(self) -> None:
-        """Start the next epoch."""
-        self._batches.on_epoch_end()
 
 
 def row_weights(targets: np.ndarray, class_weight: dict[int, float] | None) -> np.ndarray:

@@ -23,8 +23,8 @@ from bonexray.base.repository import main_repository
 from bonexray.registry import FROZEN
 from bonexray.runtime import prepare_runtime
 from bonexray.study import Settings
+from bonexray.train.card import model_card
 from bonexray.train.objective import MONITOR
-from bonexray.train.training import model_card
 from bonexray.tuning.inputs import require_inputs
 from bonexray.tuning.space import SearchTarget, present_values, space_card, suggest
 from bonexray.tuning.trials import FINISHED, PRUNED, Trial, attempt, cohort_with

@@ -1,0 +1,27 @@
+"""The weights file of a linear head, written without Keras."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+# Where Keras looks for the variables of the layers `standardize` and `classes` in a `.weights.h5` file.
+STANDARDIZE_VARIABLES, CLASSES_VARIABLES = "layers/standardize/vars", "layers/dense/vars"
+
+
+def write_linear_weights(
+    path: Path, classes: tuple[np.ndarray, np.ndarray], scaling: tuple[np.ndarray, np.ndarray] | None
+) -> None:
+    """Write the weights of a linear head as `save_weights` of the head that `build_head` builds would.
+
+    Importing Keras takes longer than fitting the head.
+
+    Args:
+        path: a `.weights.h5` file.
+        classes: kernel (width, outputs) and bias (outputs,).
+        scaling: mean and standard deviation (width,) of each feature; None for a head that does not standardise.
+    """
+    with h5py.File(path, "w") as file:
+        for group, arrays in ((STANDARDIZE_VARIABLES, scaling or ()), (CLASSES_VARIABLES, classes)):
+            for number, array in enumerate(arrays):
+                file.create_dataset(f"{group}/{number}", data=np.asarray(array, np.float32))
