@@ -55,6 +55,11 @@ class Batches:
             rows = np.random.default_rng([self._seed, self._epoch]).permutation(rows)
         self._batches = np.array_split(rows, max(len(self), 1))
 
+    def rewind(self) -> None:
+        """Start the first epoch again."""
+        self._epoch = -1
+        self.on_epoch_end()
+
     @property
     def sizes(self) -> list[int]:
         """Return the number of rows of each batch."""

@@ -16,9 +16,14 @@ def candidates_of(settings: Train) -> list[Train]:
     decays = DECAYS if settings.weight_decay is None else (settings.weight_decay,)
     return [
         settings.model_copy(update={"learning_rate": settings.learning_rate * rate, "weight_decay": decay})
-        for rate in RATES
         for decay in decays
+        for rate in RATES
     ]
+
+
+def compiled_in(settings: Train) -> tuple[float | None, float | None]:
+    """Return what a network must be compiled for anew: the weight decay, and the learning rate of a cosine schedule."""
+    return settings.weight_decay, settings.learning_rate if settings.schedule == "cosine" else None
 
 
 def choice_of(candidates: Sequence[Mapping[str, float]], losses: Sequence[float]) -> dict[str, object]:

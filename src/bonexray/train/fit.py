@@ -1,6 +1,7 @@
 """Fit a network to the training split and keep the weights of the epoch with the lowest validation log loss."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,36 +72,87 @@ def fit(
     Raises:
         Diverged: if a loss is not finite.
     """
-    optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
-    parts, history = distribute(optimizer, train, val, class_weight), _History(phase, on_epoch)
-    metrics = {key: [*names, log_loss_of(settings)] for key, names in parts.metrics.items()}
-    network.compile(parts.optimizer, loss_of(settings), **metrics)
-    threshold = phase.best if math.isfinite(phase.best) else None
-    network.fit(
-        parts.train,
-        validation_data=parts.val,
-        epochs=phase.epochs,
-        class_weight=parts.class_weight,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            Reestimate(train),
-            *parts.callbacks,
-            history,
-            _Bar(phase),
-            keras.callbacks.ModelCheckpoint(
-                checkpoint,
-                MONITOR,
-                save_best_only=True,
-                save_weights_only=True,
-                mode="min",
-                initial_value_threshold=threshold,
-            ),
-            *reduction_of(settings),
-            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, baseline=threshold, mode="min"),
-        ],
-    )
-    return pd.DataFrame(history.rows)
+    return Fitting(network, train, val, class_weight, settings, phase).run(settings, phase, checkpoint, on_epoch)
+
+
+class Fitting:
+    """A network compiled for training, which can be trained several times: compiling takes longer than a head's epochs.
+
+    Args:
+        network: as of `fit`, and so are the others.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        train: Batches,
+        val: Batches,
+        class_weight: dict[int, float] | None,
+        settings: Train,
+        phase: Phase,
+    ) -> None:
+        self._network, self._train = network, train
+        optimizer = optimizer_of(settings, phase.learning_rate, len(train), phase.epochs)
+        self._parts = distribute(optimizer, train, val, class_weight)
+        metrics = {key: [*names, log_loss_of(settings)] for key, names in self._parts.metrics.items()}
+        network.compile(self._parts.optimizer, loss_of(settings), **metrics)
+
+    def beginning(self) -> list[np.ndarray]:
+        """Return the weights and the state of the optimiser before training."""
+        self._network.optimizer.build(self._network.trainable_variables)
+        return values_of([*self._network.variables, *self._network.optimizer.variables])
+
+    def restart(self, beginning: Sequence[np.ndarray], learning_rate: float) -> None:
+        """Return to the beginning, with the first order of images, at another learning rate.
+
+        Args:
+            beginning: result of the method of that name.
+            learning_rate: of a constant schedule or one that falls on a plateau; others are compiled into the network.
+        """
+        set_values([*self._network.variables, *self._network.optimizer.variables], beginning)
+        self._network.optimizer.learning_rate = learning_rate
+        self._train.rewind()
+
+    def run(self, settings: Train, phase: Phase, checkpoint: Path, on_epoch: EpochListener) -> pd.DataFrame:
+        """Train as `fit` does."""
+        parts, history = self._parts, _History(phase, on_epoch)
+        threshold = phase.best if math.isfinite(phase.best) else None
+        self._network.fit(
+            parts.train,
+            validation_data=parts.val,
+            epochs=phase.epochs,
+            class_weight=parts.class_weight,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                Reestimate(self._train),
+                *parts.callbacks,
+                history,
+                _Bar(phase),
+                keras.callbacks.ModelCheckpoint(
+                    checkpoint,
+                    MONITOR,
+                    save_best_only=True,
+                    save_weights_only=True,
+                    mode="min",
+                    initial_value_threshold=threshold,
+                ),
+                *reduction_of(settings),
+                keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, baseline=threshold, mode="min"),
+            ],
+        )
+        return pd.DataFrame(history.rows)
+
+
+def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    """Return copies of the values of variables."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def set_values(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
+    """Assign values to variables."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def probabilities(network: keras.Model, batches: Batches) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Training of one network from the files of earlier stages."""
 
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,10 @@ from bonexray.networks.trainable import HEAD, backbone_of, build_trainable, head
 from bonexray.registry import FINE_TUNE, FROZEN, FULL, SCRATCH, model_row
 from bonexray.runtime import distribution
 from bonexray.train.batches import Batches
-from bonexray.train.candidates import candidates_of, choice_of
+from bonexray.train.candidates import candidates_of, choice_of, compiled_in
 from bonexray.train.card import image_side
 from bonexray.train.cohort import Cohort
-from bonexray.train.fit import Phase, fit
+from bonexray.train.fit import Fitting, Phase, fit, set_values, values_of
 from bonexray.train.linear import fit_linear_head, tell
 from bonexray.train.objective import MONITOR
 from bonexray.train.recorded import EpochListener
@@ -75,15 +76,19 @@ def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochList
 def _descend_head(head: keras.Model, cohort: Cohort, checkpoint: Path) -> tuple[pd.DataFrame, dict]:
     """Train a head once with every candidate, from the same weights and in the same order of images, and keep the best."""
     adapt(head, cohort.features("train"))
-    start = [keras.ops.convert_to_numpy(variable) for variable in head.variables]  # with the state of dropout
-    candidates, histories = candidates_of(cohort.train), []
+    candidates, histories, start = candidates_of(cohort.train), [], values_of(head.variables)  # with dropout's state
     files = [checkpoint.with_name(f"candidate-{number}.weights.h5") for number in range(len(candidates))]
-    for settings, file in zip(candidates, files, strict=True):
-        for variable, value in zip(head.variables, start, strict=True):
-            variable.assign(value)
-        phase = Phase(HEAD, settings.epochs, settings.learning_rate)
-        train, val = cohort.features("train", learning=True), cohort.features("val")
-        histories.append(fit(head, train, val, cohort.class_weight, settings, phase, file, lambda *_: None))
+    for _, alike in groupby(zip(candidates, files, strict=True), key=lambda pair: compiled_in(pair[0])):
+        for number, (settings, file) in enumerate(alike):
+            phase = Phase(HEAD, settings.epochs, settings.learning_rate)
+            if number == 0:
+                set_values(head.variables, start)
+                train, val = cohort.features("train", learning=True), cohort.features("val")
+                fitting = Fitting(head, train, val, cohort.class_weight, settings, phase)
+                beginning = fitting.beginning()
+            else:
+                fitting.restart(beginning, settings.learning_rate)
+            histories.append(fitting.run(settings, phase, file, lambda *_: None))
     losses = [float(history[MONITOR].min()) for history in histories]
     kept = losses.index(min(losses))
     files[kept].replace(checkpoint)
