@@ -1,1 +1,1 @@
-"""External cohorts: images of other hospitals, answered by the trained models and never learnt from."""
+"""External cohorts: images of other hospitals, on which the trained models are scored, and never trained."""

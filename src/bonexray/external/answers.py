@@ -1,4 +1,4 @@
-"""The answers of all trained models for new images; each backbone encodes them once."""
+"""Predictions of all trained models for new images, which each backbone encodes once."""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,7 +50,7 @@ def answers_of(names: Iterable[str], images: ArrayFile) -> Iterator[tuple[str, n
 
 
 def _encoded(backbone: str, name: str, card: dict, images: ArrayFile, folder: Path) -> ArrayFile:
-    """Return the features of all images by the frozen backbone of a model, kept in a file."""
+    """Encode all images with the frozen backbone of a model, and return the features, which are kept in a file."""
     require_same_weights(name, backbone, card["backbones"][backbone])
     encoder = build_encoder(backbone, card["img_px"], card.get("conventions", {}).get(backbone))
     load_starting_weights(encoder.get_layer(backbone), backbone)

@@ -33,7 +33,7 @@ class Cohort:
         root: the folder of its images.
         images: a row for each usable image: id, path, label (a class of the study), group.
         left_out: a row for each other image: path, label, reason.
-        unmapped: label of the cohort to its number of images, of labels that are no class of the study.
+        unmapped: number of images by label, for labels that have no class in the study.
     """
 
     root: Path
@@ -57,11 +57,12 @@ def read_cohort(
         settings: where its images are.
         development: the folder of the development cohort and its manifest.
         classes: the class map of the study.
-        audit: of the search for copies.
+        audit: settings of the search for copies.
         compute: where images are read and compared.
 
     Raises:
-        BonexrayError: no image can be used, fewer than two classes remain, a class is unknown, or there are copies of the
+        BonexrayError: no image can be used, fewer than two classes remain, a class is unknown, or there are copies of
+            the
             development cohort and `copies` is `refuse`.
     """
     what = f"external.{name}"
@@ -101,13 +102,13 @@ def sources_of(manifest: pd.DataFrame) -> list[Source]:
 def without_development(
     images: Sequence[AuditedImage], known: Sequence[AuditedImage], pairs: Sequence[Pair], patients: str | None
 ) -> list[AuditedImage]:
-    """Give a reason to images that are in the development cohort, as copies or with the same patient.
+    """Give a reason for leaving out to images that are copies of development images or show the same patient.
 
     Args:
         images: of the external cohort.
         known: of the development cohort.
-        pairs: copies among both, by row of the first and then the second.
-        patients: the setting; only patient IDs of DICOM headers tell that two cohorts share a patient.
+        pairs: copies among both, as row numbers of `images` followed by `known`.
+        patients: the setting; only patient IDs in DICOM headers show that two cohorts share a patient.
     """
     count = len(images)
     copies = {

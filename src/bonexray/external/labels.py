@@ -14,7 +14,7 @@ from bonexray.external.settings import ExternalCohort
 
 @contextmanager
 def settings_called(what: str) -> Iterator[None]:
-    """Give errors about settings of `dataset`, whose code reads the cohort too, the name of the cohort's settings."""
+    """Name the cohort's settings in errors about `dataset`, because the same code reads both."""
     try:
         yield
     except BonexrayError as error:

@@ -1,6 +1,6 @@
-"""Scores on an external cohort, what they lose against the internal test, and what a recalibration would mend.
+"""Scores on an external cohort, their drop from the internal test, and what a recalibration would improve.
 
-Nothing is fitted to the cohort but the recalibration, which says so: temperature, prior and threshold come from the
+Only the recalibration is fitted to the cohort: for all other scores, temperature, prior and threshold come from the
 development cohort.
 """
 
@@ -22,19 +22,19 @@ from bonexray.evaluate.split_predictions import SplitPredictions, predictions_in
 EXTERNAL = "external"  # split of the cohort's images beside those of the development cohort
 DROPS = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "cohen_kappa", "log_loss", "brier")
 RECALIBRATED = ("log_loss", "brier", "expected_calibration_error")
-FEWEST = 10  # patients in each part of a recalibration
+FEWEST = 10  # smallest number of patients in each part of a recalibration
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How a study's models are scored on a cohort: as on its own test.
+    """Settings for scoring a study's models on a cohort in the same way as on its own test.
 
     Attributes:
         classes: the class map.
         options: intervals, unit, prevalence and operating point.
         ordered: whether the classes are grades.
         learned: the prior that the models have learned.
-        recalibrate: share of the cohort's patients that a recalibration learns from.
+        recalibrate: share of the cohort's patients that a recalibration is fitted to.
     """
 
     classes: list[str]
@@ -55,8 +55,9 @@ class Scoring:
             answers: float (images, classes), the same network's probabilities for them.
 
         Returns:
-            Every score of `evaluate` on the cohort, and of `DROPS` the value on the internal test as `internal_<score>`
-            and `drop_<score>`, internal minus external, with `_low` and `_high`; `recalibration`, see `_recalibration`.
+            Every score of `evaluate` on the cohort; for each of `DROPS`, the value on the internal test as
+            `internal_<score>`, and `drop_<score>`, internal minus external, with `_low` and `_high`; `recalibration`,
+            see `_recalibration`.
         """
         table = images.assign(repeat=1, fold=1, split=EXTERNAL, predicted="")[list(rows.columns)]
         joined = pd.concat([rows, table], ignore_index=True)
@@ -97,8 +98,8 @@ class Scoring:
         """Return scores before and after a prior and a temperature fitted to a share of the cohort's patients.
 
         Returns:
-            patients, the number that it learned from; n, the cases that it is scored on; temperature; `before_<score>` and
-            `after_<score>` of `RECALIBRATED`. Nothing if either part has fewer than `FEWEST` patients.
+            patients, the number of them that it is fitted to; n, the number of cases that it is scored on; temperature;
+            `before_<score>` and `after_<score>` of `RECALIBRATED`. Empty if a part has fewer than `FEWEST` patients.
         """
         part = self._part(joined, likely, EXTERNAL)
         patients = np.unique(part.groups)

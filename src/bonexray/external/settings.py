@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bonexray.dataset.settings import Dataset
 
-# Of a study's own dataset alone: the development cohort has the classes, the split and the record.
+# Keys that only a study's own dataset may have; classes, split and record are those of the development cohort.
 OWN = (
     "classes",
     "ordered",
@@ -27,8 +27,8 @@ class ExternalCohort(Dataset):
     Attributes:
         labels: class of the study for a label of the cohort, or null to leave its images out; a label that is neither
             here nor a class of the study is left out too, and counted.
-        copies: what to do with images that are copies of, or show patients of, the development cohort.
-        recalibrate: share of the cohort's patients from which a recalibration learns; it is scored on the others.
+        copies: what to do with copies of development images and with images of development patients.
+        recalibrate: share of the cohort's patients that a recalibration is fitted to; it is scored on the others.
     """
 
     name: str = "external"

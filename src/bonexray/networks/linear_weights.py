@@ -12,9 +12,9 @@ STANDARDIZE_VARIABLES, CLASSES_VARIABLES = "layers/standardize/vars", "layers/de
 def write_linear_weights(
     path: Path, classes: tuple[np.ndarray, np.ndarray], scaling: tuple[np.ndarray, np.ndarray] | None
 ) -> None:
-    """Write the weights of a linear head as `save_weights` of the head that `build_head` builds would.
+    """Write the weights of a linear head in the format in which the head of `build_head` saves and loads them.
 
-    Importing Keras takes longer than fitting the head.
+    Keras is not used, because importing it takes longer than fitting the head.
 
     Args:
         path: a `.weights.h5` file.

@@ -19,9 +19,9 @@ def model_card(name: str, cohort: Cohort) -> dict[str, object]:
     Returns:
         model, mode, classes, leak_suspect, img_px, definition (its rows in the table of models, in words), starts_from,
         backbones (name to SHA-256 of the weights), manifest_sha256, inputs_sha256,
-        conventions (only of backbones whose weights file states another than the table of models),
-        the settings (train; augment where images are learnt from; fine_tune where it is), fingerprint (the hash of
-        all of these), runs (repeat and fold of each training).
+        conventions (only for backbones whose weights file states another convention than the table of models),
+        the settings (train; augment, if it learns from images; fine_tune, in that mode), fingerprint (the hash of all
+        of these), runs (repeat and fold of each training).
     """
     mode, tuned = cohort.row.mode, cohort.row.fine_tune
     card = {
@@ -51,10 +51,10 @@ def cost(parameters: int, multiply_adds: int, cohort: Cohort, weights: Path) -> 
     """Return the size and computing cost of a model, including its frozen backbones.
 
     Args:
-        parameters: number of weights that training wrote.
-        multiply_adds: of these layers, for one image.
+        parameters: number of weights in the file that training wrote.
+        multiply_adds: number for one image, in the layers whose weights are in the file.
         cohort: its training data.
-        weights: the file of these weights.
+        weights: the file.
 
     Returns:
         parameters; multiply_adds for one image; file_mb, all weights in millions of bytes.

@@ -66,8 +66,8 @@ def fit(
         on_epoch: called after each epoch with its number, counted from 1, and its metrics.
 
     Returns:
-        One row per epoch: epoch, phase, then of training and with `val_` of validation: loss (what is minimised, penalties
-        of weights included), accuracy, log_loss; learning_rate. The epoch is chosen by val_log_loss.
+        One row per epoch: epoch; phase; loss (which is minimised, weight penalties included), accuracy and log_loss of
+        training, and with `val_` of validation; learning_rate. The best epoch has the lowest val_log_loss.
 
     Raises:
         Diverged: if a loss is not finite.
@@ -76,10 +76,10 @@ def fit(
 
 
 class Fitting:
-    """A network compiled for training, which can be trained several times: compiling takes longer than a head's epochs.
+    """A network that is compiled once and can be trained several times; compiling takes longer than training a head.
 
     Args:
-        network: as of `fit`, and so are the others.
+        network: as for `fit`, like the other arguments.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class Fitting:
         """Return to the beginning, with the first order of images, at another learning rate.
 
         Args:
-            beginning: result of the method of that name.
-            learning_rate: of a constant schedule or one that falls on a plateau; others are compiled into the network.
+            beginning: result of the method `beginning`.
+            learning_rate: the new rate; not for a cosine schedule, which is compiled into the network.
         """
         set_values([*self._network.variables, *self._network.optimizer.variables], beginning)
         self._network.optimizer.learning_rate = learning_rate

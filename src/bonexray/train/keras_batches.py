@@ -6,7 +6,7 @@ from bonexray.train.batches import Batches
 
 
 class KerasBatches(keras.utils.PyDataset):
-    """Batches for one device of one machine; the base of those for several.
+    """Batches for a single device, and the base class of batches for several.
 
     Args:
         batches: the batches of a split.

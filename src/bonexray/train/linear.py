@@ -37,7 +37,7 @@ class LinearHead:
     Attributes:
         scaling: mean and standard deviation of each training feature, float32 (width,); None without standardisation.
         fits: the regression of each strength on standardised features.
-        history: one row for each strength, from weak to strong, as of epochs.
+        history: one row for each strength, from weak to strong, with the columns of a history of epochs.
     """
 
     scaling: tuple[np.ndarray, np.ndarray] | None
@@ -76,9 +76,9 @@ def train_head(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener)
     tell(head.history, on_epoch)
     write_linear_weights(folder / MODEL_WEIGHTS, head.classes, head.scaling)
     kernel, bias = head.classes
-    answers = [head.probabilities(features) for features in _inputs(cohort.features(None))]
+    probabilities = [head.probabilities(features) for features in _inputs(cohort.features(None))]
     parameters = kernel.size + bias.size + sum(values.size for values in head.scaling or ())
-    return Outcome(head.history, head.choice, np.concatenate(answers), parameters, kernel.size)
+    return Outcome(head.history, head.choice, np.concatenate(probabilities), parameters, kernel.size)
 
 
 def fit_linear_head(cohort: Cohort) -> LinearHead:
@@ -92,22 +92,23 @@ def fit_linear_head(cohort: Cohort) -> LinearHead:
     if cohort.train.standardize:
         mean, std = mean_and_std(_inputs(train))
         scaling = (mean.astype(np.float32), std.astype(np.float32))
-    known, held_out = (_labelled(batches, scaling) for batches in (train, cohort.features("val")))
-    fits = fit_strengths(known, held_out, outputs, cohort.class_weight)
+    training, validation = (_labelled(batches, scaling) for batches in (train, cohort.features("val")))
+    fits = fit_strengths(training, validation, outputs, cohort.class_weight)
     rows = [
-        {"epoch": number, "phase": PENALTY, **metrics_of(fit, known, held_out)} for number, fit in enumerate(fits, 1)
+        {"epoch": number, "phase": PENALTY, **metrics_of(fit, training, validation)}
+        for number, fit in enumerate(fits, 1)
     ]
     return LinearHead(scaling, fits, pd.DataFrame(rows))
 
 
 def tell(history: pd.DataFrame, on_epoch: EpochListener) -> None:
-    """Pass the rows of a history on, as if each had just been an epoch."""
+    """Report each row of a finished history as if its epoch had just ended."""
     for row in history.to_dict("records"):
         on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
 
 
 def scaled(features: np.ndarray, scaling: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-    """Return features (images, width) as the regression gets them, float64."""
+    """Return features (images, width) standardised by `scaling`, if it is given, as float64."""
     features = features.astype(np.float64)
     if scaling is None:
         return features

@@ -1,4 +1,4 @@
-"""The stage's training of a network by gradients."""
+"""The training of a network by gradients, in the stage `train`."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def train_network(name: str, row: ModelRow, options: Train, augment: Augment, re
 
 
 def train_anew(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener) -> Outcome:
-    """Train as if no training had gone before in this process, and predict every image."""
+    """Train as in a new process, whatever ran in this one before, and predict every image."""
     start_anew(cohort.train.seed)
     network, history, choice = train_model(name, cohort, folder, on_epoch)
     batches = cohort.features(None) if cohort.row.mode == FROZEN else cohort.images(None)

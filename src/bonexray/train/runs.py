@@ -20,14 +20,14 @@ log = logging.getLogger("bonexray")
 
 
 class Outcome(NamedTuple):
-    """What a training leaves besides its weights.
+    """The results of a training besides its weights file.
 
     Attributes:
         history: one row per epoch, or per penalty of a linear head.
         choice: what was chosen on validation before or during training, see `choice_of`; empty if nothing was.
         probabilities: for every image, (images, classes).
         parameters: number of weights in the file.
-        multiply_adds: of these layers, for one image.
+        multiply_adds: number for one image, in the layers whose weights are in the file.
     """
 
     history: pd.DataFrame
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     multiply_adds: int
 
 
-# Trains a model, by name, on a cohort, writes its weights to a folder, and reports its epochs.
+# Trains the named model on a cohort, writes its weights to a folder, and reports each epoch.
 TrainOne = Callable[[str, Cohort, Path, EpochListener], Outcome]
 
 
@@ -49,7 +49,7 @@ def train_runs(name: str, cohort: Cohort, recorded: Recorded, train_one: TrainOn
     Args:
         name: a key of `REGISTRY`.
         cohort: the data of all trainings.
-        recorded: gives the context that records a training.
+        recorded: opens the record of a training.
         train_one: trains once.
     """
     card = model_card(name, cohort)
@@ -60,8 +60,8 @@ def train_runs(name: str, cohort: Cohort, recorded: Recorded, train_one: TrainOn
             run_folder.mkdir(exist_ok=True)
             outcomes[run] = train_once(card, cohort, run, run_folder, recorded, train_one)
         first = outcomes[FIRST]
-        spent = cost(first.parameters, first.multiply_adds, cohort, folder / MODEL_WEIGHTS)
-        write_json(folder / MODEL_CARD, {**card, **spent, **first.choice})
+        costs = cost(first.parameters, first.multiply_adds, cohort, folder / MODEL_WEIGHTS)
+        write_json(folder / MODEL_CARD, {**card, **costs, **first.choice})
         answers = {run: outcome.probabilities for run, outcome in outcomes.items()}
         write_predictions(folder / PREDICTIONS, cohort.manifest, answers, cohort.classes)
 
@@ -76,7 +76,7 @@ def train_once(
         cohort: the data of all trainings of the model, from which the run's own splits and seeds are taken.
         run: the repeat and the fold.
         folder: where the weights and the history are written.
-        recorded: gives the context that records the training.
+        recorded: opens the record of the training.
         train_one: trains once.
     """
     if run != FIRST:

@@ -28,7 +28,7 @@ NETWORK = "network"
 
 
 class Trained(NamedTuple):
-    """A training that has ended.
+    """The result of a training.
 
     Attributes:
         network: the network with the weights that were kept.
@@ -65,7 +65,7 @@ def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener
 
 
 def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> tuple[pd.DataFrame, dict]:
-    """Train a head on cached features, with what is chosen on validation by the same procedure for every network."""
+    """Train a head on cached features; the same procedure chooses its settings on validation for every network."""
     head = head_of(name, len(cohort.classes), cohort.train)
     linear = (model_row(name).head or cohort.train.head) == LINEAR
     history, choice = (_solve_head if linear else _descend_head)(head, cohort, checkpoint)
@@ -74,7 +74,7 @@ def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochList
 
 
 def _descend_head(head: keras.Model, cohort: Cohort, checkpoint: Path) -> tuple[pd.DataFrame, dict]:
-    """Train a head once with every candidate, from the same weights and in the same order of images, and keep the best."""
+    """Train a head once with every candidate, from the same weights and with the same batches, and keep the best."""
     adapt(head, cohort.features("train"))
     candidates, histories, start = candidates_of(cohort.train), [], values_of(head.variables)  # with dropout's state
     files = [checkpoint.with_name(f"candidate-{number}.weights.h5") for number in range(len(candidates))]
