@@ -7,8 +7,9 @@ import pandas as pd
 def design(record: pd.DataFrame, train: np.ndarray) -> np.ndarray:
     """Return clinical variables as numbers with mean 0 and variance 1 over training.
 
-    A missing number is the median, and a missing or new word the most frequent one, of training; where training has missing
-    values, a column of 0 and 1 says that a value is missing. Words get a column for each value but the most frequent.
+    Missing numbers are replaced by the median of training, missing and new words by its most frequent word. If training
+    has missing values, a column of 0 and 1 marks them. Words become a column of 0 and 1 for each value except the most
+    frequent.
 
     Args:
         record: float columns, NaN where unknown, and columns of text, "" where unknown; a row for each image.

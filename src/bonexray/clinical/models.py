@@ -12,7 +12,7 @@ from bonexray.train.regression import Labelled, LinearFit, best_of, fit_strength
 
 RECORD, IMAGE, BOTH = "record", "image", "both"
 STRENGTHS = (0.03, 0.3, 3.0, 30.0, 300.0)  # of the penalty, see `fit_strengths`
-SCALES = (1.0, 5.0, 25.0)  # of the record beside the image: a larger one is penalised less
+SCALES = (1.0, 5.0, 25.0)  # factors of the record beside the image: with a larger one, the penalty weighs less on it
 
 
 def fitted_models(
@@ -25,8 +25,8 @@ def fitted_models(
 ) -> dict[str, tuple[np.ndarray, dict[str, dict[str, float]]]]:
     """Fit the models of each training, and predict all of its images.
 
-    Few clinical variables stand beside thousands of features, and a penalty that suits these would hold those down.
-    Therefore the record is also scaled up, by a factor chosen on validation together with the penalty.
+    A penalty that suits thousands of features would suppress a few clinical variables. Therefore the record is scaled
+    up beside the image, by a factor chosen on validation together with the penalty.
 
     Args:
         rows: rows of `read_predictions` of one repeat, each fold in the order of the manifest.

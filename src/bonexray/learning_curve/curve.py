@@ -16,7 +16,7 @@ from bonexray.learning_curve.scoring import SCORES, Judged, gain_of_the_rest, ju
 from bonexray.learning_curve.settings import LearningCurve
 from bonexray.learning_curve.subsets import nested_subsets
 
-NEAR = 0.01  # largest difference in balanced accuracy from the study's own training, which rounding may cause
+NEAR = 0.01  # largest difference in balanced accuracy from the study's own training that rounding may cause
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Task:
     """What all models of a curve share.
 
     Attributes:
-        rows: one row for each image, of the first training, as of `first_training`.
+        rows: rows of the first training, one for each image; see `first_training`.
         classes: names of the classes.
         learned: the prior that the models have learned.
         settings: shares, draws and seed.
@@ -38,17 +38,17 @@ class Task:
     evaluate: Evaluate
 
     def images(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of a split's images and their classes; no other class is looked at."""
+        """Return the indices of a split's images and their classes, without reading the labels of other splits."""
         indices = np.flatnonzero(self.rows["split"] == split)
         return indices, class_numbers(self.rows["label"].iloc[indices], self.classes)
 
     def judged(self, probabilities: np.ndarray, split: str) -> Judged:
-        """Return answers for a split, as the study scores them."""
+        """Return the predictions for a split in the form in which the study scores them."""
         return judged(self.rows, probabilities, split, self.classes, self.evaluate, self.learned)
 
 
 def subsets_of(task: Task) -> list[tuple[float, np.ndarray]]:
-    """Return the share and the training images of every fit: each small share as often as drawn, all patients once."""
+    """Return the share and the training images of every fit: each smaller share once per draw, all patients once."""
     train, labels = task.images("train")
     groups = task.rows["group"].to_numpy()[train]
     *small, whole = task.settings.shares
@@ -65,7 +65,7 @@ def subsets_of(task: Task) -> list[tuple[float, np.ndarray]]:
 
 
 def answers_of(learner: Learner, task: Task) -> list[np.ndarray]:
-    """Return the probabilities of all images, float (images, classes), of the fit on each of `subsets_of`."""
+    """Fit the model to each of `subsets_of`, and return the probabilities of all images, float (images, classes)."""
     (train, labels), (val, val_labels) = task.images("train"), task.images("val")
     with threadpool_limits(1):  # faster for so little work, and the same digits on every machine
         return [
@@ -109,12 +109,12 @@ def curve_of(learner: Learner, task: Task) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def require_same_score(name: str, curve: pd.DataFrame, study: Judged) -> None:
-    """Raise unless all training patients give the score of the study's own training.
+    """Raise an error unless the model on all training patients has the score of the study's own training.
 
     Args:
         name: of the model.
         curve: its rows, see `curve_of`.
-        study: the answers on test of the model's first training.
+        study: the predictions of the model's first training on test.
 
     Raises:
         BonexrayError: the balanced accuracies differ by more than `NEAR`.

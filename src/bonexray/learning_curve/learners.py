@@ -35,7 +35,7 @@ class Learner:
     def answers(
         self, train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray
     ) -> np.ndarray:
-        """Fit the model as the stage `train` does, its penalty chosen on validation, and answer for all images.
+        """Fit the model as the stage `train` does, with a penalty chosen on validation, and predict all images.
 
         Args:
             train: indices of the training images.
@@ -67,7 +67,7 @@ class Learner:
 
 
 def open_learners(names: list[str], cards: Mapping[str, Mapping]) -> list[Learner]:
-    """Read what some models learn from.
+    """Return the named models with the features that they learn from.
 
     Args:
         names: from `names_of_learners`.
@@ -81,7 +81,7 @@ def names_of_learners(cards: Mapping[str, Mapping], validation: Mapping[str, Jud
 
     Args:
         cards: model to the content of its model.json.
-        validation: model to its answers on validation.
+        validation: model to its predictions on validation.
 
     Returns:
         The best linear head on a single frozen backbone on validation, its control with random weights if the study

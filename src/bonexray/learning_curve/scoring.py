@@ -23,11 +23,12 @@ SCORES = ("balanced_accuracy", "log_loss")
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Answers for one split, as the study scores them.
+    """Predictions for one split, in the form in which the study scores them.
 
     Attributes:
         own: with the model's own probabilities, per image or per patient.
-        likely: float (cases, classes), under the prior of training or the stated prevalence; the log loss is of these.
+        likely: float (cases, classes), corrected to the class shares of training or a stated prevalence, for the log
+            loss.
         classes: names of the classes.
     """
 
@@ -51,10 +52,10 @@ class Judged:
 def judged(
     rows: pd.DataFrame, probabilities: np.ndarray, split: str, classes: list[str], settings: Evaluate, learned: Learned
 ) -> Judged:
-    """Return the answers for one split, as `evaluate` scores them.
+    """Return the predictions for one split in the form in which `evaluate` scores them.
 
     Args:
-        rows: rows of one training, as of `first_training`.
+        rows: rows of one training, see `first_training`.
         probabilities: float (rows, classes), the model's own.
         split: val or test.
         classes: names of the classes.
@@ -72,7 +73,7 @@ def scores_of_draws(each: Sequence[Judged], draws: Draws, settings: Evaluate) ->
     """Score several draws of a share of the training patients on the same test images.
 
     Args:
-        each: the answers of each draw.
+        each: the predictions of each draw's fit.
         draws: bootstrap draws of the test patients.
         settings: confidence and seed.
 
@@ -98,16 +99,16 @@ def scores_of_draws(each: Sequence[Judged], draws: Draws, settings: Evaluate) ->
 
 
 def gain_of_the_rest(part: np.ndarray, whole: np.ndarray, draws: Draws, settings: Evaluate) -> Mapping[str, float]:
-    """Return the balanced accuracy of all training patients less that of a share, paired on the same test patients.
+    """Return the balanced accuracy of all training patients minus that of a share, on the same test patients.
 
     Args:
         part: float (rows of the bootstrap draws, draws of the share).
         whole: float (rows of the bootstrap draws, 1).
-        draws: bootstrap draws of the test patients; those of the training patients are resampled with them.
+        draws: bootstrap draws of the test patients; the draws of the share are resampled with them.
         settings: confidence and seed.
 
     Returns:
-        gain, gain_low and gain_high, an interval as that of a pair of models; see `difference_interval`.
+        gain, gain_low and gain_high; the interval is that of two models, see `difference_interval`.
     """
     weights = repeat_weights(draws, part.shape[1], [settings.seed, part.shape[1]])
     difference = whole - mean_over_repeats(part, weights)[:, None]

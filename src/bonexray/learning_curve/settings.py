@@ -8,7 +8,7 @@ from bonexray.base.config import Count, Section, Seed
 
 
 class LearningCurve(Section):
-    """The shares of the training patients to learn from: all, a half, and so on down to `halvings` times halved."""
+    """The shares of the training patients to learn from: all, a half, and so on, `halvings` times."""
 
     halvings: Annotated[int, Field(ge=1, le=6)] = 3
     draws: Count = 5

@@ -1,4 +1,4 @@
-"""Shares of the training patients, each a part of the next larger one."""
+"""Shares of the training patients, each contained in the next larger one."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ import numpy as np
 def nested_subsets(
     groups: np.ndarray, labels: np.ndarray, shares: Sequence[float], rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Draw shares of the patients, stratified by class, each a part of every larger one.
+    """Draw shares of the patients, stratified by class, each contained in every larger one.
 
     The patients of each class are put in a random order, and a share takes the first of them, at least one. A patient's
-    images stay together; one whose images differ in class counts to the class of the first.
+    images stay together; a patient whose images differ in class belongs to the class of the first image.
 
     Args:
         groups: (images,), the same value for images of one patient.
@@ -23,9 +23,9 @@ def nested_subsets(
         For each share the indices of its images, ascending.
     """
     _, first, patient = np.unique(groups, return_index=True, return_inverse=True)
-    place, total = np.empty(len(first)), np.empty(len(first))  # of each patient, among those of the class
+    position, total = np.empty(len(first)), np.empty(len(first))  # of each patient, among those of the class
     for label in np.unique(labels[first]):
         members = np.flatnonzero(labels[first] == label)
-        place[rng.permutation(members)] = np.arange(len(members))
+        position[rng.permutation(members)] = np.arange(len(members))
         total[members] = len(members)
-    return [np.flatnonzero((place < np.maximum(1, np.rint(share * total)))[patient]) for share in shares]
+    return [np.flatnonzero((position < np.maximum(1, np.rint(share * total)))[patient]) for share in shares]

@@ -1,1 +1,1 @@
-"""How the chosen model does in each subgroup of the record, and whether its scores may be those of a confounder."""
+"""Scores of the chosen model in each subgroup of the record, and the search for confounders of its scores."""

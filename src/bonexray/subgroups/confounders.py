@@ -1,7 +1,7 @@
-"""Ask whether the scores of a model may be those of a column of the record, such as the scanner.
+"""Test whether a column of the record, such as the scanner, may explain the scores of a model.
 
-They may if three things hold: the features of the images tell the column whatever the class is, the column goes with the
-class in training, and the score falls on test images in which it does not.
+It may if three things hold: the features of images predict the column even where it is independent of the class, column
+and class are associated in training, and the score falls on test images in which they are independent.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from bonexray.subgroups.permutation import permuted
 from bonexray.subgroups.values import UNKNOWN
 from bonexray.train.regression import Labelled, best_of, fit_strengths, probabilities_of
 
-FEWEST = 10  # training patients of a value, and matched test images
-TOLD = 0.6  # lower end of the area from which features tell a column; 0.5 is chance
-ALPHA = 0.05  # of the association in training
+FEWEST = 10  # smallest number of training patients of a value, and of matched test images
+TOLD = 0.6  # features predict a column if the interval of the ROC area lies above this; 0.5 is chance
+ALPHA = 0.05  # significance level of the association in training
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of the penalty, see `fit_strengths`
 EXCHANGES = 1000
 SCORE = "balanced_accuracy"
@@ -36,7 +36,7 @@ class Column:
         manifest: one row for each image.
         labels: int (images,), the class.
         values: object (images,), the subgroup.
-        names: of the subgroups; unknown values are a last one.
+        names: names of the subgroups; `UNKNOWN` is the last if there are unknown values.
     """
 
     manifest: pd.DataFrame
@@ -48,7 +48,7 @@ class Column:
 def confounding(
     column: Column, features: np.ndarray, test: SplitPredictions, classes: list[str], settings: Evaluate
 ) -> dict[str, object]:
-    """Measure how far a column may explain the scores of a model.
+    """Measure whether a column may explain the scores of a model.
 
     Args:
         column: the column.
@@ -58,52 +58,53 @@ def confounding(
         settings: bootstrap resamples, confidence and seed.
 
     Returns:
-        `told_auc`, how well the features tell the column on test, and `told_matched_auc`, the same on matched images, each
-        with `_low` and `_high`; `association_p` in training; `alone`, the balanced accuracy on test of the column alone,
-        with `_low` and `_high`; `score` and `matched_score` of the model, and `fall` with `_low` and `_high`;
-        `effective_n` of the matched images; `named`, 1 if the scores may be the column's; `inseparable`, 1 if the column
-        goes with the class so closely that too few images can be matched. Nothing for a column with fewer than two values
-        of `FEWEST` training patients and in test.
+        `told_auc`, how well the features predict the column on test, and `told_matched_auc`, the same on matched
+        images, each with `_low` and `_high`; `association_p`, of column and class in training; `alone`, the balanced
+        accuracy on test of predicting the class from the column alone, with `_low` and `_high`; `score` and
+        `matched_score` of the model, and `fall`, the second minus the first, with `_low` and `_high`; `effective_n` of
+        the matched images; `named`, 1 if the column may explain the scores; `inseparable`, 1 if column and class are so
+        closely associated that too few images can be matched. Empty if fewer than two values have `FEWEST` training
+        patients and a test image.
     """
     split = column.manifest["split"].to_numpy()
-    known = _known(column, split)
-    if len(known) < 2:
+    names = _tested_values(column, split)
+    if len(names) < 2:
         return {}
-    codes = pd.Series(column.values).map({name: code for code, name in enumerate(known)}).to_numpy(dtype=float)
-    place = pd.Series(range(len(codes)), index=column.manifest["id"]).loc[test.rows["id"]].to_numpy()
-    kept = np.isfinite(codes[place]) & (split[place] == "test")  # with folds, those of the first training
-    place, labels, own = place[kept], test.labels[kept], codes[place[kept]].astype(int)
+    codes = pd.Series(column.values).map({name: code for code, name in enumerate(names)}).to_numpy(dtype=float)
+    rows = pd.Series(range(len(codes)), index=column.manifest["id"]).loc[test.rows["id"]].to_numpy()
+    kept = np.isfinite(codes[rows]) & (split[rows] == "test")  # with folds, those of the first training
+    rows, labels, test_codes = rows[kept], test.labels[kept], codes[rows[kept]].astype(int)
     draws = draw(test.groups[kept], settings.resamples, settings.seed)
-    weighed = matched(draws, labels, own)
-    effective = effective_images(weighed.weights[0])
-    told = _told(features, codes, split, len(known))[place]
-    alone = _alone(column.labels, codes, split, len(classes), len(known))[own]
+    matched_draws = matched(draws, labels, test_codes)
+    effective = effective_images(matched_draws.weights[0])
+    told = _told(features, codes, split, len(names))[rows]
+    alone = _alone(column.labels, codes, split, len(classes), len(names))[test_codes]
     train = (split == "train") & np.isfinite(codes)
-    answers = test.probabilities[kept]
-    found = {
-        **_with_ends("told_auc", _areas(told, own, draws), draws, settings.confidence),
+    probabilities = test.probabilities[kept]
+    results = {
+        **_with_ends("told_auc", _areas(told, test_codes, draws), draws, settings.confidence),
         "association_p": _association(
             codes[train].astype(int), column.labels[train], column.manifest["group"][train], settings.seed
         ),
         **_with_ends("alone", _scores(labels, np.eye(len(classes))[alone], draws, classes), draws, settings.confidence),
         "effective_n": effective,
     }
-    associated = found["association_p"] < ALPHA
+    associated = results["association_p"] < ALPHA
     if effective < FEWEST:
-        return {**found, "named": 0, "inseparable": int(associated and found["told_auc_low"] > TOLD)}
-    before, after = (_scores(labels, answers, each, classes) for each in (draws, weighed))
-    found |= {
-        **_with_ends("told_matched_auc", _areas(told, own, weighed), draws, settings.confidence),
+        return {**results, "named": 0, "inseparable": int(associated and results["told_auc_low"] > TOLD)}
+    before, after = (_scores(labels, probabilities, each, classes) for each in (draws, matched_draws))
+    results |= {
+        **_with_ends("told_matched_auc", _areas(told, test_codes, matched_draws), draws, settings.confidence),
         "score": float(before[0]),
         "matched_score": float(after[0]),
         **_with_ends("fall", after - before, draws, settings.confidence),
     }
-    named = associated and found["told_matched_auc_low"] > TOLD and found["fall_high"] < 0
-    return {**found, "named": int(named), "inseparable": 0}
+    named = associated and results["told_matched_auc_low"] > TOLD and results["fall_high"] < 0
+    return {**results, "named": int(named), "inseparable": 0}
 
 
-def _known(column: Column, split: np.ndarray) -> list[str]:
-    """Return the values that can be learned in training and are in test."""
+def _tested_values(column: Column, split: np.ndarray) -> list[str]:
+    """Return the values with at least `FEWEST` training patients that also occur in test."""
     groups = column.manifest["group"].to_numpy()
     train, test = split == "train", split == "test"
     return [
@@ -116,7 +117,7 @@ def _known(column: Column, split: np.ndarray) -> list[str]:
 
 
 def _told(features: np.ndarray, codes: np.ndarray, split: np.ndarray, values: int) -> np.ndarray:
-    """Fit the column to the features of training, and return its probabilities for all images, float (images, values)."""
+    """Fit the column to training features, and return its probabilities for all images, float (images, values)."""
     part = {name: np.flatnonzero((split == name) & np.isfinite(codes)) for name in ("train", "val")}
     data = {name: Labelled(features[rows], np.eye(values)[codes[rows].astype(int)]) for name, rows in part.items()}
     val = data["val"] if len(part["val"]) else data["train"]
@@ -134,11 +135,11 @@ def _alone(labels: np.ndarray, codes: np.ndarray, split: np.ndarray, classes: in
 
 
 def _association(codes: np.ndarray, labels: np.ndarray, groups: pd.Series, seed: int) -> float:
-    """Return the p value of the column's independence of the class, by exchanges of patients."""
+    """Return the p value of the association of column and class, by permutation of patients."""
     first = ~groups.duplicated().to_numpy()
-    own, label = codes[first], labels[first]
-    orders = permuted(own, np.zeros(len(own), int), np.arange(len(own)), EXCHANGES, seed)
-    statistic = np.array([_chi_square(order, label) for order in orders])
+    codes, labels = codes[first], labels[first]
+    orders = permuted(codes, np.zeros(len(codes), int), np.arange(len(codes)), EXCHANGES, seed)
+    statistic = np.array([_chi_square(order, labels) for order in orders])
     return float((statistic >= statistic[0] - 1e-9).mean())
 
 
@@ -150,13 +151,13 @@ def _chi_square(codes: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _areas(told: np.ndarray, codes: np.ndarray, draws: Draws) -> np.ndarray:
-    """Return the mean area of each value against the rest, float (rows,)."""
+    """Return the mean ROC area of each value against the rest, float (rows of the draws,)."""
     weights = draws.weights.astype(float)
     return np.mean([roc_area(weights, codes == value, told[:, value]) for value in np.unique(codes)], axis=0)
 
 
-def _scores(labels: np.ndarray, answers: np.ndarray, draws: Draws, classes: list[str]) -> np.ndarray:
-    return resampled_metrics(labels, answers, draws, classes, metrics=[overall])[SCORE]
+def _scores(labels: np.ndarray, probabilities: np.ndarray, draws: Draws, classes: list[str]) -> np.ndarray:
+    return resampled_metrics(labels, probabilities, draws, classes, metrics=[overall])[SCORE]
 
 
 def _with_ends(name: str, values: np.ndarray, draws: Draws, confidence: float) -> dict[str, float]:

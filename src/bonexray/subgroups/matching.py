@@ -1,4 +1,4 @@
-"""Weigh test images so that a column of the record says nothing of the class."""
+"""Weight test images so that a column of the record is independent of the class."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from bonexray.evaluate.sample import ratio
 def matched(draws: Draws, labels: np.ndarray, codes: np.ndarray) -> Draws:
     """Return draws in whose weights every class has the same shares of the values of a column.
 
-    A value has the smallest share that it has in any class, so no image counts for more than itself: it is the largest
-    part of the images that is matched. The weights are found anew in each resample.
+    The common share of a value is the smallest that it has in any class. So no weight grows, and the matched images are
+    the largest possible part of all. The weights are computed anew in each resample.
 
     Args:
         draws: draws of the images' groups.
@@ -32,7 +32,10 @@ def matched(draws: Draws, labels: np.ndarray, codes: np.ndarray) -> Draws:
 
 
 def effective_images(weights: np.ndarray) -> float:
-    """Return the number of images of equal weight that would give the same variance; float (images,) to a number.
+    """Return the number of images of equal weight that would give the same variance.
+
+    Args:
+        weights: float (images,).
 
     References:
         Kish, Survey Sampling, 1965.

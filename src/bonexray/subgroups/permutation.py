@@ -7,9 +7,9 @@ import pandas as pd
 def permuted(codes: np.ndarray, labels: np.ndarray, groups: np.ndarray, times: int, seed: int) -> np.ndarray:
     """Return the subgroups of images after random exchanges among patients with the same classes.
 
-    If a model answers alike in all subgroups, given the class, then no exchange within a class changes the distribution of
-    its scores, although subgroups differ in their shares of the classes. A patient's images move together. If they are of
-    several subgroups, such as two views, patients exchange them with patients of as many images.
+    If a model treats all subgroups of a class alike, then exchanges within a class do not change the distribution of
+    its scores, even if subgroups differ in their class shares. A patient's images move together. If a patient's images
+    may be of several subgroups, such as two views, only patients with the same number of images are exchanged.
 
     Args:
         codes: int (images,), the subgroup of each image.
@@ -32,12 +32,12 @@ def permuted(codes: np.ndarray, labels: np.ndarray, groups: np.ndarray, times: i
         order = rng.permuted(np.tile(np.arange(len(images)), (times, 1)), axis=1)
         if constant:
             firsts = codes[[patient[0] for patient in images]]
-            for place, patient in enumerate(images):
-                result[1:, patient] = firsts[order[:, place]][:, None]
+            for position, patient in enumerate(images):
+                result[1:, patient] = firsts[order[:, position]][:, None]
         else:
             table = codes[np.array(images)]
-            for place, patient in enumerate(images):
-                result[1:, patient] = table[order[:, place]]
+            for position, patient in enumerate(images):
+                result[1:, patient] = table[order[:, position]]
     return result
 
 

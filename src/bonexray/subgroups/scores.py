@@ -18,7 +18,7 @@ from bonexray.evaluate.split_predictions import SplitPredictions
 from bonexray.subgroups.permutation import permuted
 from bonexray.subgroups.values import UNKNOWN
 
-FEWEST = 10  # patients of a subgroup that has scores
+FEWEST = 10  # smallest number of patients of a subgroup that is scored
 GAPS = ("balanced_accuracy", "roc_auc")
 NOT_OF_TEST = ("val_", "patient_", "operating_", "temperature", "baseline_")
 
@@ -55,20 +55,20 @@ def scores_by_subgroup(
         learned: the prior that the model has learned.
 
     Returns:
-        Subgroup to its scores, `n`, `n_groups` and `too_few`, 1 for fewer than `FEWEST` patients, who get no scores.
+        Subgroup to `n`, `n_groups`, `too_few`, 1 for fewer than `FEWEST` patients, and otherwise its scores.
     """
     test = (rows["split"] == "test").to_numpy()
-    found: dict[str, dict[str, object]] = {}
+    results: dict[str, dict[str, object]] = {}
     for name in names:
         mine = test & (subgroups == name)
         patients, images = rows.loc[mine, "group"].nunique(), rows.loc[mine, "id"].nunique()
-        found[name] = {"n": images, "n_groups": patients, "too_few": int(patients < FEWEST)}
+        results[name] = {"n": images, "n_groups": patients, "too_few": int(patients < FEWEST)}
         if patients >= FEWEST:
             kept = ~test | mine
             some = rows[kept].reset_index(drop=True)
             scores = evaluate(some, probabilities[kept], classes, settings, ordered, learned).scores
-            found[name] |= {key: value for key, value in scores.items() if not key.startswith(NOT_OF_TEST)}
-    return found
+            results[name] |= {key: value for key, value in scores.items() if not key.startswith(NOT_OF_TEST)}
+    return results
 
 
 def largest_gaps(
@@ -81,13 +81,13 @@ def largest_gaps(
 ) -> dict[str, dict[str, object]]:
     """Compare the best and the worst subgroup of a column by each score of `GAPS`.
 
-    Only subgroups with `FEWEST` patients and images of every class of the test set are compared; unknown values are none.
-    The interval is of the two extreme subgroups, by a bootstrap of patients. The p value is of the largest gap of all, by
-    permutation, so that the choice of the two is paid for; see `permuted`.
+    Only subgroups with `FEWEST` patients and images of every class of the test set are compared; unknown values are
+    not. The interval of the gap is a bootstrap over patients for the two subgroups. The p value comes from the largest
+    gap in each permutation, so it allows for the choice of the two; see `permuted`.
 
     Returns:
-        Score to `higher` and `lower`, the names of the two; `difference` with `_low` and `_high`; `p`. Nothing with fewer
-        than two subgroups to compare.
+        Score to `higher` and `lower`, the names of the two; `difference` with `_low` and `_high`; `p`. Empty if fewer
+        than two subgroups can be compared.
     """
     if settings.unit == "patient":
         values = pd.Series(subgroups, index=rows["id"]).groupby(level=0).first()

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 UNKNOWN = "unknown"
-FEW_VALUES = 5  # numbers of at most so many different values, such as grades, are subgroups themselves
-BANDS = {"under 40": 0.0, "40 to 59": 40.0, "60 to 74": 60.0, "75 and over": 75.0}  # and the years they begin with
+FEW_VALUES = 5  # in a column with at most so many different numbers, such as grades, each number is a subgroup
+BANDS = {"under 40": 0.0, "40 to 59": 40.0, "60 to 74": 60.0, "75 and over": 75.0}  # band to the age at which it begins
 _AGE = re.compile(r"(patient)?age(in)?(years)?")
 
 
