@@ -164,7 +164,10 @@ def test_features_are_standardised_by_training() -> None:
 def test_the_page_warns_of_a_confounder(tmp_path: Path, shape: str, named: bool) -> None:
     study = read_study(write_study(tmp_path, SHAPES[shape]), tmp_path)
     page = report_page(study, Provenance({}, ()))
-    words = "The scores may be those of the site: it goes with the class in training and alone reaches a balanced accuracy of 0.600"
+    words = (
+        "The site may explain the scores: it is associated with the class in training and alone reaches a balanced "
+        "accuracy of 0.600"
+    )
     assert (words in page) == named == bool(confounder_warnings(study))
     assert ('id="table-confounders"' in page) == (shape != "three networks")
 
@@ -173,4 +176,4 @@ def test_the_page_warns_of_a_column_that_is_the_class(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, SHAPES["a record"]), tmp_path)
     site = {**study.confounders["site"], "effective_n": 0.0, "inseparable": 1}
     (warning,) = confounder_warnings(replace(study, confounders={"site": site}))
-    assert warning.startswith("The scores cannot be told from those of the site") and "effective n = 0" in warning
+    assert warning.startswith("The site and the class cannot be told apart") and "effective n = 0" in warning

@@ -181,9 +181,9 @@ def test_a_log_loss_above_that_of_knowing_nothing_is_a_warning(studies) -> None:
 @pytest.mark.parametrize(
     ("weights", "prevalence", "words"),
     [
-        ("balanced", None, "the class shares of training; they were brought back from the equal shares"),
-        ("balanced", {"a": 0.9, "b": 0.1}, "a stated prevalence (a 0.9, b 0.1); they were brought back from the equal"),
-        ("none", {"a": 0.9, "b": 0.1}, "(a 0.9, b 0.1); they were brought from the class shares of training"),
+        ("balanced", None, "the class shares of training; they were corrected for the equal shares"),
+        ("balanced", {"a": 0.9, "b": 0.1}, "a stated prevalence (a 0.9, b 0.1); they were corrected for the equal"),
+        ("none", {"a": 0.9, "b": 0.1}, "(a 0.9, b 0.1); they were corrected from the class shares of training"),
         ("none", None, "the class shares of training; they needed no correction"),
     ],
 )
@@ -291,7 +291,7 @@ def test_an_external_cohort_is_reported_and_a_drop_beyond_chance_is_a_warning(st
     assert (words in page) == there
     assert ("does not carry over" in summary_page(study)) == (name == "external, worse")
     assert ("external validity is unknown" in page) != there
-    assert ("3 of the label implant" in page) == there
+    assert ("3 with the label implant" in page) == there
 
 
 @pytest.mark.parametrize(("name", "there"), [("folds", True), ("repeats", False), ("three networks", False)])

@@ -104,7 +104,7 @@ def _of_evaluation(study: Study) -> dict[str, str]:
         "explained": explained,
         "internal": f"{count(study.n, study.case)}, none of which was used to train or select the model that predicts it."
         + (
-            " Each fold chose its model on its own validation images; the scores of single models over all folds are of no choice."
+            " Each fold chose its model on its own validation images; the scores of single models over all folds do not result from such a choice."
             if study.folds > 1
             else ""
         ),
@@ -118,5 +118,5 @@ def _of_evaluation(study: Study) -> dict[str, str]:
 
 
 def _external(study: Study) -> str:
-    """State the external cohorts and what the chosen model reaches on them."""
+    """Return what the chosen model reaches on each external cohort."""
     return " ".join(sentence for name in study.external for sentence in chosen_sentences(study, name)) or "None."

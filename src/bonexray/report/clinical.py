@@ -18,7 +18,7 @@ def clinical_table(study: Study) -> Table | None:
         for name, scores in study.clinical["models"].items()
     ]
     caption = (
-        f"{study.case.capitalize()}s by {listed(study.clinical['columns'])}, by the image, and by both" if rows else ""
+        f"Scores on {study.case}s: {listed(study.clinical['columns'])} alone, the image alone, and both" if rows else ""
     )
     return Table("clinical", caption, ("Model", *SCORES.values()), rows) if rows else None
 

@@ -8,7 +8,7 @@ from bonexray.results.wording import number, p_value, signed, span, with_interva
 
 
 def confounders_table(study: Study) -> Table | None:
-    """Return the table of what each column tells and takes from the chosen model's score; None without any."""
+    """Return the table of each column's links to features and class, and of matched scores; None without columns."""
     rows = [
         [
             Cell(column),
@@ -51,8 +51,8 @@ def confounder_warnings(study: Study) -> list[str]:
         if found.get("named"):
             network = study.titles[study.features_of]
             warnings.append(
-                f"The scores may be those of the {column}: it goes with the class in training and alone reaches a balanced "
-                f"accuracy of {number(found['alone'])}, the features of {network} tell it (ROC AUC "
+                f"The {column} may explain the scores: it is associated with the class in training and alone reaches a "
+                f"balanced accuracy of {number(found['alone'])}, the features of {network} predict it (ROC AUC "
                 f"{with_interval(found, 'told_matched_auc')} on matched images), and on test images matched for it the chosen "
                 f"model's balanced accuracy changes from {number(found['score'])} to {number(found['matched_score'])} "
                 f"({signed(found['fall'])}; {signed(found['fall_low'])} to {signed(found['fall_high'])}; effective n = "
@@ -60,8 +60,8 @@ def confounder_warnings(study: Study) -> list[str]:
             )
         if found.get("inseparable"):
             warnings.append(
-                f"The scores cannot be told from those of the {column}: the features tell it (ROC AUC "
-                f"{with_interval(found, 'told_auc')}), and it goes with the class so closely that too few test images can be "
-                f"matched for it (effective n = {number(found['effective_n'], 0)})."
+                f"The {column} and the class cannot be told apart: the features predict the {column} (ROC AUC "
+                f"{with_interval(found, 'told_auc')}), which is so closely associated with the class that too few test "
+                f"images can be matched for it (effective n = {number(found['effective_n'], 0)})."
             )
     return warnings

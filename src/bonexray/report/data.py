@@ -81,8 +81,9 @@ class Study:
         external: external cohort to its facts and the scores of every model on it; empty without one.
         subgroups: column of the record to `values`, the chosen model's scores by subgroup, and `gaps` between them.
         patients: scores by model and share of the training patients.
-        confounders: column of the record to how far it may explain the chosen model's scores; empty for a column too rare.
-        features_of: the network whose features were asked for the columns; None without a frozen one.
+        confounders: column of the record to whether it may explain the chosen model's scores; empty if it cannot be
+            tested.
+        features_of: the network whose features predict the columns; None without a frozen one.
         clinical: the content of metrics/clinical.json; without models if there are no clinical variables.
         filters: validation scores by model and filter, as in `filter_grid`; no rows if no grid was collected.
         root: the study's folder, with its figures.

@@ -43,7 +43,7 @@ def external_results(study: Study) -> list[ExternalResult]:
 
 
 def external_warnings(study: Study) -> list[str]:
-    """Return a warning for each cohort on which the chosen model is worse, beyond chance, than on the internal test."""
+    """Return a warning for each cohort on which the chosen model's drop from the internal test is significant."""
     warnings = []
     for name in study.external:
         scores = _chosen(study, name)
@@ -98,7 +98,7 @@ def _images(name: str, facts: dict) -> str:
 
 def _left_out(facts: dict) -> list[str]:
     parts = [f"{images} {reason}" for reason, images in facts["left_out"].items()]
-    parts += [f"{images} of the label {label}" for label, images in facts["unmapped"].items()]
+    parts += [f"{images} with the label {label}" for label, images in facts["unmapped"].items()]
     return [f"Left out: {listed(parts)}."] if parts else []
 
 

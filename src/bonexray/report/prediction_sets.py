@@ -48,8 +48,8 @@ def sets_sentences(study: Study) -> list[str]:
     return [
         "A prediction set holds every class whose probability reaches a threshold, chosen so that for "
         f"{_promised(study)} of new patients{' of each class' if by_class else ''} the true class is in the sets of all their "
-        f"images; the threshold comes from {source}{'' if by_class else ', too few of some class for a promise to each'}.",
-        f"On {count(scores['set_patients'], 'test patient')} the sets of {title} held it for {number(scores[COVERAGE])} "
+        f"images; the threshold comes from {source}{'' if by_class else ', too few of some class to promise this for each'}.",
+        f"On {count(scores['set_patients'], 'test patient')} the sets of {title} contained it for {number(scores[COVERAGE])} "
         f"({study.confidence} interval {span(scores, COVERAGE)}), with {number(scores['set_size'], 2)} classes in a set on "
         f"average and a single one in {number(scores['set_single'], 2)} of them.",
     ]

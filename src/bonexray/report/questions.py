@@ -94,9 +94,9 @@ def power(study: Study) -> list[str]:
     if "detectable_difference" not in head:
         return []
     return [
-        f"With 80 % power this test set shows a difference of {number(head['detectable_difference'])} in balanced "
+        f"With 80 % power this test set detects a difference of {number(head['detectable_difference'])} in balanced "
         f"accuracy between two models named beforehand, and of {number(head['detectable_difference_panel'])} between any "
-        f"two after correction; a difference of 0.05 would need about {head['patients_needed']} and "
+        f"two after correction; detecting a difference of 0.05 would take about {head['patients_needed']} and "
         f"{head['patients_needed_panel']} patients."
     ]
 
@@ -131,7 +131,7 @@ def measured_on(study: Study) -> str:
 
 
 def _filters(study: Study) -> list[str]:
-    """Report the validation scores by filter over the networks that have one for every filter, and the test of the best."""
+    """Report the validation scores by filter, over the networks with every filter, and the test score of the best."""
     grid = study.filters
     wide = grid.pivot_table(index="Model", columns="Filter", values="Balanced accuracy").dropna() if len(grid) else grid
     if wide.empty or wide.shape[1] < 2:
@@ -159,8 +159,8 @@ def _tested_cell(study: Study) -> str:
     chosen = f"Chosen on validation from all {len(study.filters)} pairs of network and filter: {choice}"
     if pd.isna(cell["Test images"]):
         return (
-            f"{chosen}. No test score stands beside it: with folds, each test image is another fold's validation image, "
-            "so the choice has seen it."
+            f"{chosen}. It has no test score: with folds, each test image is another fold's validation image, so it took "
+            "part in the choice."
         )
     test = {"score": cell["Test balanced accuracy"], "score_low": cell["Test low"], "score_high": cell["Test high"]}
     return (

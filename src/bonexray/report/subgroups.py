@@ -61,7 +61,7 @@ def subgroup_sentence(study: Study) -> str:
     smallest = min(gap["p_holm"] for _, _, gap in gaps)
     return (
         f"No gap between subgroups is shown by {count(study.n, study.case)} (smallest p {p_value(smallest)} after Holm's "
-        "correction); a gap too small for so few patients is not ruled out."
+        "correction); a gap too small to show in so few patients is not ruled out."
     )
 
 

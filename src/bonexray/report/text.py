@@ -62,7 +62,7 @@ def study_warnings(study: Study) -> list[str]:
 
 
 def _no_skill(study: Study) -> list[str]:
-    """Return a warning if the log loss of any model is above that of always answering the class shares."""
+    """Return a warning if the log loss of any model is above that of always predicting the class shares."""
     above = [
         title
         for name, title in study.titles.items()
@@ -72,7 +72,7 @@ def _no_skill(study: Study) -> list[str]:
     if not above:
         return []
     return [
-        f"Worse than knowing nothing, by log loss ({number(study.headline.get(NO_SKILL))} for always answering the "
+        f"Worse than knowing nothing, by log loss ({number(study.headline.get(NO_SKILL))} for always predicting the "
         f"class shares): {listed(above)}. Their probabilities mislead, whatever their accuracy."
     ]
 
@@ -88,24 +88,24 @@ def more_patients(study: Study) -> str:
     )
     if half["gain_low"] > 0:
         return (
-            f"{gain}: it is still rising, and if that goes on, an extrapolation, a doubling of the patients may raise it "
-            "further; of more than a doubling this says nothing."
+            f"{gain}: it is still rising, and a doubling of the patients may raise it further if that goes on, which is "
+            "an extrapolation; it says nothing about more than a doubling."
         )
     return f"{gain}: more patients of this kind are not shown to help."
 
 
 def prior_sentence(study: Study) -> str:
-    """Return which prior the probabilities answer to, and how they came to it."""
+    """Return which class shares the probabilities assume, and how they were corrected to them."""
     settings, stated = study.settings, study.settings.evaluate.prevalence
     shares = ", ".join(f"{name} {share:g}" for name, share in stated.items()) if stated else ""
     prior = f"a stated prevalence ({shares})" if stated else "the class shares of training"
     if settings.train.class_weights == "balanced":
-        how = "were brought back from the equal shares that balanced class weights teach"
+        how = "were corrected for the equal shares that balanced class weights imply"
     else:
-        how = "were brought from the class shares of training" if stated else "needed no correction"
+        how = "were corrected from the class shares of training" if stated else "needed no correction"
     return (
-        f"Log loss, Brier score and calibration are of probabilities that answer to {prior}; they {how}. Predictions and "
-        "rankings are those of the uncorrected answers."
+        f"Log loss, Brier score and calibration use probabilities that assume {prior}; they {how}. Predictions and "
+        "rankings are those of the uncorrected probabilities."
     )
 
 
@@ -136,8 +136,8 @@ def limitations(study: Study) -> list[str]:
     else:
         limits.append(
             "Each image is in the test set of one fold and in the validation set of another. The main result allows for "
-            "it, because each fold chooses on its own validation images; the row of the network with the highest "
-            "validation score over all folds does not, and is slightly too high."
+            "this, because each fold chooses on its own validation images; the row of the network with the highest "
+            "validation score over all folds does not, so its score is slightly too high."
         )
     if study.repeats == 1:
         limits.append("Each network was trained once. The variation over seeds was not measured.")
