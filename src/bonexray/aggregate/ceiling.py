@@ -1,4 +1,4 @@
-"""The score of a simulated cohort's own truth, above which a network can hardly get from the images."""
+"""The ceiling: a score from the true bone of a simulated cohort, which a network can hardly exceed."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def ceiling_scores(rows: pd.DataFrame, truth: pd.DataFrame, classes: list[str], 
 
     Args:
         rows: rows of `read_predictions`.
-        truth: as of `read_truth`.
+        truth: see `read_truth`.
         classes: names of the classes.
         settings: bootstrap resamples, confidence and seed; unit.
 
@@ -52,11 +52,11 @@ def ceiling_scores(rows: pd.DataFrame, truth: pd.DataFrame, classes: list[str], 
 
 
 def ceiling_predictions(rows: pd.DataFrame, truth: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    """Fit the true bone of each training's images to their labels, and predict all of that training.
+    """Fit a regression from true bone to label in each training, and predict all images of that training.
 
     Args:
         rows: rows of `read_predictions`; two classes or more have training images.
-        truth: as of `read_truth`.
+        truth: see `read_truth`.
         classes: names of the classes.
 
     Returns:

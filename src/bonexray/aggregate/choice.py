@@ -1,4 +1,4 @@
-"""The choice of a model by each fold on its own validation images, and the predictions of what the folds chose."""
+"""The choice of a model by each fold on its own validation images, and the predictions of the chosen models."""
 
 from collections.abc import Mapping
 
@@ -39,5 +39,5 @@ def chosen_by_fold(panel: Panel, classes: list[str]) -> dict[int, str]:
 def predictions_of_choice(panel: Panel, chosen: Mapping[int, str]) -> np.ndarray:
     """Return for every row the probabilities of the model that its fold chose, float (rows, classes)."""
     members = np.stack([panel.probabilities[name] for name in chosen.values()])
-    place = {fold: index for index, fold in enumerate(chosen)}
-    return members[panel.rows["fold"].map(place).to_numpy(), np.arange(len(panel.rows))]
+    positions = {fold: index for index, fold in enumerate(chosen)}
+    return members[panel.rows["fold"].map(positions).to_numpy(), np.arange(len(panel.rows))]

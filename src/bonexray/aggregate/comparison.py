@@ -25,7 +25,7 @@ def compare_pairs(
     confidence: float,
     primary: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Compare every two models on the same images.
+    """Compare every pair of models on the same images.
 
     The bootstrap resamples whole groups, the same for all models, and the repeats of each model independently, because
     the seeds of two models have nothing in common. McNemar's and DeLong's tests treat images as independent: for groups
@@ -83,8 +83,8 @@ def compare_pairs(
 def not_distinguishable(pairs: pd.DataFrame, best: str, alpha: float = 0.05) -> list[str]:
     """Return the models that do not differ significantly from `best` by the bootstrap with Holm's correction.
 
-    Holm's p decides rather than max-T's, whose false alarms are slightly above the level with few patients. A model
-    whose p is undefined is among them.
+    Holm's p decides rather than max-T's, whose rate of false alarms is slightly above the level with few patients. A
+    model whose p is undefined counts as not distinguishable.
     """
     with_best = pairs[(pairs["one"] == best) | (pairs["other"] == best)]
     alike = with_best[~(with_best["p_bootstrap_holm"] < alpha)]
@@ -170,7 +170,7 @@ def difference_error(difference: np.ndarray, draws: Draws) -> np.ndarray:
 def difference_interval(difference: np.ndarray, draws: Draws, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the bounds of differences (rows of the draws, ...): Student's t on their error, in [-1, 1].
 
-    The p values are of the same distribution, so an interval excludes 0 exactly when p < 1 - confidence.
+    The p values use the same distribution, so an interval excludes 0 exactly when p < 1 - confidence.
     """
     margin = stats.t.ppf((1 + confidence) / 2, freedom(draws)) * difference_error(difference, draws)
     return np.clip(difference[0] - margin, -1, 1), np.clip(difference[0] + margin, -1, 1)

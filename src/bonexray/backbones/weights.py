@@ -23,12 +23,12 @@ def load_starting_weights(backbone: keras.Model, name: str) -> None:
 
 
 def stored_side(name: str, img_px: int) -> int:
-    """Return a side of images for which a backbone has the weights that are stored: `img_px` if its weights fit any."""
+    """Return the side of the images that a backbone's stored weights are for; `img_px` if they fit any side."""
     return BACKBONES[name].stored_px if _embeds_positions(name) else img_px
 
 
 def resized(stored: keras.Model, name: str, img_px: int) -> keras.Model:
-    """Return a backbone with stored weights for images of another side; itself if it is built for them.
+    """Return a backbone with the stored weights for images of side `img_px`; `stored` if it already has that side.
 
     Args:
         stored: network with the weights as they are stored.

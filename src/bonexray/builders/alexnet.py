@@ -7,10 +7,10 @@ from keras import layers
 def build(image: keras.KerasTensor) -> keras.KerasTensor:
     """Build AlexNet in one tower, with batch normalisation in place of local response normalisation.
 
-    Convolutions of 96 11x11 stride 4, 256 5x5, 384, 384 and 256 3x3; 3x3 pools of stride 2 after the first, second
-    and fifth; two dense layers of 4096, each followed by dropout of 0.5.
+    Five convolutions: 96 of 11x11 with stride 4, 256 of 5x5, and 384, 384 and 256 of 3x3; 3x3 pools of stride 2 after
+    the first, second and fifth; two dense layers of 4096, each followed by dropout of 0.5.
 
-    Parameters, on one channel, with s the side of the last maps and k classes: convolutions 11 712 + 614 656 +
+    Parameters for one channel, k classes and last maps of side s: convolutions 11 712 + 614 656 +
     885 120 + 1 327 488 + 884 992, batch normalisation 4 (96 + 256) = 1 408, dense 256 s² 4096 + 4096 and
     16 781 312, classes 4097 k; at 128 px (s = 2) and 3 classes 24 717 379.
 
@@ -18,7 +18,7 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
         image: tensor (batch, px, px, 1), px at least 67.
 
     Returns:
-        Tensor (batch, 4096) for the layer of classes.
+        Tensor (batch, 4096) for the classification layer.
 
     References:
         Krizhevsky et al., ImageNet classification with deep convolutional neural networks, NeurIPS 2012.

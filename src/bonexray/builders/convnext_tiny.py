@@ -4,7 +4,7 @@ import keras
 
 
 def build(px: int, name: str) -> keras.Model:
-    """Build ConvNeXt-Tiny, which normalises pooled features where that of Keras without top normalises maps.
+    """Build ConvNeXt-Tiny with normalised pooled features; without top, that of Keras normalises maps instead.
 
     Args:
         px: side of the images.
@@ -26,7 +26,7 @@ def build(px: int, name: str) -> keras.Model:
 class DepthwiseConvolution(keras.layers.Conv2D):
     """A convolution with one group per channel, computed by the backend's own operation for it.
 
-    On a processor, TensorFlow takes seven times as long for grouped convolutions. The kernel keeps the shape
+    On a CPU, TensorFlow takes seven times as long for grouped convolutions. The kernel keeps the shape
     (height, width, 1, channels) that published weights have for groups.
     """
 

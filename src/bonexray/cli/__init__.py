@@ -5,7 +5,7 @@ import sys
 from bonexray.base.errors import BonexrayError
 from bonexray.cli.application import app
 
-# They register their commands, in the order of the help.
+# Importing these modules registers their commands, in the order in which the help lists them.
 from bonexray.cli import study  # isort: skip
 from bonexray.cli import results  # isort: skip
 from bonexray.cli import models  # isort: skip

@@ -26,7 +26,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="CSV file to write; by default standard output")] = None,
     heatmap: Annotated[Path | None, typer.Option(help="folder for a heat map of each prediction")] = None,
 ) -> None:
-    """Predict the class of X-rays; unreadable files are reported, and the exit code is then 1."""
+    """Predict the class of X-rays; unreadable files are reported, and the exit code is then 1, or 2 if all are."""
     from bonexray.progress import progress
     from bonexray.serving.files import image_files, write_table
     from bonexray.serving.predictor import Predictor
@@ -49,10 +49,10 @@ def external(
     ],
     model: Model = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="a label of the folder and its class, such as kl0=normal; repeat it")
+        list[str] | None, typer.Option(help="a label of the folder and its class, such as kl0=normal; may be repeated")
     ] = None,
     group_pattern: Annotated[
-        str | None, typer.Option(help="regular expression whose first parenthesis captures the patient from the path")
+        str | None, typer.Option(help="regular expression whose first group matches the patient in the path")
     ] = None,
 ) -> None:
     """Score a model on labelled X-rays of another hospital, beside its own test; unreadable files are reported."""

@@ -18,7 +18,7 @@ DAMAGE = (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, 
 
 
 class _Storage(NamedTuple):
-    """Numbers in the file that tensors are views of."""
+    """An array of numbers in the file, of which tensors are views."""
 
     key: str
     dtype: np.dtype
@@ -105,7 +105,7 @@ def _numbers(file: BinaryIO, storage: _Storage) -> np.ndarray:
 
 
 def _view(tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
-    """Return a copy of a view, which NumPy holds to the bounds of its storage."""
+    """Return a copy of a view; NumPy refuses one that exceeds its storage."""
     step = numbers.itemsize
     strides = [step * stride for stride in tensor.strides]
     return np.ndarray(tensor.shape, numbers.dtype, numbers.data, step * tensor.offset, strides).copy()

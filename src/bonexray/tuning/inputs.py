@@ -18,7 +18,7 @@ DVC_FOLDER = Path(".dvc")
 
 
 def searched_model(settings: Settings, name: str) -> ModelRow:
-    """Return the study's row of the model to search for.
+    """Return the study's row of the model whose settings are to be searched.
 
     Raises:
         BonexrayError: if there is no such model, or it is not in the study.

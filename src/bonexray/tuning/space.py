@@ -19,7 +19,7 @@ Changes = Mapping[str, Value]  # a setting's full name to its value
 
 @dataclass(frozen=True)
 class SearchTarget:
-    """A model to search for, and what decides which of its settings are searched.
+    """A model whose settings are searched, and the facts that decide which of them.
 
     Attributes:
         settings: settings of the study, where the search starts.
