@@ -48,7 +48,7 @@ def test_scores_are_of_the_models_answers_and_what_is_left_out_is_named(hospital
     done = external(hospital, *LABELS)
     assert done.exit_code == 0, done.output
     assert "12 of 13 X-rays with mobilenet_v2" in done.stdout
-    assert "left out: 1 of the label 'implant'" in done.stderr and "bad.png: empty file" in done.stderr
+    assert "left out: 1 with the label 'implant'" in done.stderr and "bad.png: empty file" in done.stderr
     predictor = Predictor(study_bundle(load_settings(), FROZEN))
     paths = [path for name in ("kl0", "kl4") for path in sorted((hospital / name).glob("[0-9]*.png"))]
     truth = [CLASSES.index({"kl0": "normal", "kl4": "osteoporosis"}[path.parent.name]) for path in paths]

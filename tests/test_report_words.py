@@ -54,9 +54,7 @@ def test_more_patients_are_said_to_help_only_where_the_interval_excludes_0(studi
             "From 60 to all 120 training patients, the balanced accuracy of VGG16 changes by +0.050 (95 %"
         )
         assert text.count(".") - len(re.findall(r"\d\.\d", text)) == 1, "one sentence"
-    assert (
-        "still rising" in rising and "an extrapolation" in rising and "nothing about more than a doubling" in rising
-    )
+    assert "still rising" in rising and "an extrapolation" in rising and "nothing about more than a doubling" in rising
     assert flat.endswith("(95 % interval −0.010 to +0.110): more patients of this kind are not shown to help.")
 
 

@@ -70,7 +70,7 @@ def external(
         if answer.reason:
             typer.echo(f"skipped: {path}: {answer.reason}", err=True)
     for name, count in xrays.unmapped.items():
-        typer.echo(f"left out: {count} of the label {name!r}, which is no class", err=True)
+        typer.echo(f"left out: {count} with the label {name!r}, which is not a class", err=True)
     internal = predictor.facts.scores if predictor.facts else {}
     read = sum(answer.reason is None for answer in answers)
     typer.echo(f"external: {read} of {len(answers)} X-rays with {predictor.card.model}; in brackets, 95 % intervals")
