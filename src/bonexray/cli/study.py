@@ -50,7 +50,7 @@ def use(
 def repro(
     targets: Annotated[list[str] | None, typer.Argument(help="names of stages; by default the whole study")] = None,
 ) -> None:
-    """Run `dvc repro` with one bar; its output goes to logs/repro/. A default remote is asked for what it has."""
+    """Run `dvc repro` with one progress bar and its output in logs/repro/; pull what a default remote has."""
     from bonexray.repro.run import reproduce
 
     try:

@@ -14,7 +14,7 @@ FARTHEST = 50.0  # logits: beyond it an intercept is infinite
 
 
 def calibration_bins(images: int) -> int:
-    """Return the number of bins for so many images: at most `MOST_BINS`, of `FEWEST_IMAGES` images or more."""
+    """Return the number of bins for a number of images: at most `MOST_BINS`, each of at least `FEWEST_IMAGES`."""
     return int(np.clip(images // FEWEST_IMAGES, 1, MOST_BINS))
 
 
@@ -48,10 +48,10 @@ def expected_calibration_error(right: np.ndarray, confidence: np.ndarray) -> np.
 
 
 def error_if_calibrated(confidence: np.ndarray, seed: int) -> float:
-    """Return the calibration error to expect of so many images if every probability were exact.
+    """Return the calibration error to expect with this number of images if every probability were exact.
 
-    It is above 0, because the accuracy of few images is not their probability. Whether the predictions are right is
-    drawn from the probabilities `SIMULATIONS` times.
+    It is above 0, because the accuracy on a few images differs from their mean probability. Whether the predictions are
+    right is drawn from the probabilities `SIMULATIONS` times.
 
     Args:
         confidence: float (images,), the probability of the predicted class.

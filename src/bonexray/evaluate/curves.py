@@ -15,7 +15,7 @@ GRID = np.linspace(0, 1, 101)
 
 
 class Mean(Enum):
-    """What stands for the mean over classes in the column `class`: no text, which could be a class's name."""
+    """The value for the mean over classes in the column `class`; not text, because a class could have that name."""
 
     MACRO = "macro_average"
 

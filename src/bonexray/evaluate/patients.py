@@ -52,7 +52,7 @@ def several_test_images(rows: pd.DataFrame) -> bool:
 
 
 def patient_scores(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> dict[str, float]:
-    """Return scores of answers per patient, to stand beside those per image, as the mean over repeats.
+    """Return scores by patient, to show beside those by image, as means over repeats.
 
     Args:
         rows: rows of `read_predictions`, one for each image.
@@ -60,7 +60,7 @@ def patient_scores(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[
         classes: names of the classes.
 
     Returns:
-        patient_n, patients_of_two_labels and `patient_<score>` for each of `SCORES`; nothing if no patient has several
+        patient_n, patients_of_two_labels and `patient_<score>` for each of `SCORES`; empty if no patient has several
         test images.
     """
     if not several_test_images(rows):

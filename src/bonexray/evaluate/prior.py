@@ -1,4 +1,4 @@
-"""The prior that probabilities answer to: how common a model takes each class to be before it sees an image."""
+"""The prior that probabilities assume: how common each class is before an image is seen."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -20,7 +20,8 @@ def learned_prior(cards: Mapping[str, Mapping[str, object]]) -> Learned:
         cards: model to the content of its model.json; at least one.
 
     Raises:
-        BonexrayError: some were trained with class weights and some without, so that their answers do not combine.
+        BonexrayError: some were trained with class weights and some without, so that their probabilities do not
+            combine.
     """
     weights = {name: str(card["train"]["class_weights"]) for name, card in cards.items()}
     if len(set(weights.values())) > 1:
@@ -63,8 +64,8 @@ def corrected(
     for _, block in rows.groupby(["repeat", "fold"], sort=False):
         wanted = _wanted(block, classes, prevalence)
         assumed = _learned(block, classes, learned)
-        known = (assumed > 0) & (wanted > 0)
-        factor = np.where(known, wanted / np.where(known, assumed, 1), 1.0)
+        defined = (assumed > 0) & (wanted > 0)
+        factor = np.where(defined, wanted / np.where(defined, assumed, 1), 1.0)
         if not np.allclose(factor, factor[0], rtol=1e-12):
             weighted = probabilities[block.index] * factor
             values[block.index] = weighted / weighted.sum(axis=1, keepdims=True)
@@ -77,13 +78,13 @@ def no_skill_log_loss(
     classes: list[str],
     prevalence: Mapping[str, float] | None = None,
 ) -> float:
-    """Return the log loss of answering, for every image, the prior that corrected probabilities answer to.
+    """Return the log loss of predicting, for every image, the prior that corrected probabilities assume.
 
     A model above it would do better to ignore the image.
 
     Args:
         rows: rows of `read_predictions`.
-        test: the rows to score; each is answered with the prior of its own repeat and fold.
+        test: the rows to score, each with the prior of its own repeat and fold.
         classes: names of the classes.
         prevalence: share of each class; None takes the shares of training.
     """

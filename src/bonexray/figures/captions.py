@@ -1,6 +1,6 @@
 """Captions and alternative texts of all figures.
 
-They stand in one table and not beside the drawings, because the report needs the words but not matplotlib.
+They are in one table and not beside the drawings, because the report needs the words but not matplotlib.
 """
 
 from typing import NamedTuple

@@ -26,7 +26,7 @@ class Labelled:
         paths: of the X-rays.
         labels: int (X-rays,), indices of the classes.
         groups: (X-rays,), the patient of each, or the X-ray itself where none is named.
-        unmapped: label to the number of X-rays left out because it is no class.
+        unmapped: label to the number of X-rays left out because the label is not a class.
     """
 
     paths: list[Path]

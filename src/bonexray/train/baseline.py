@@ -146,7 +146,7 @@ def _card(
 
 
 def _write_regression(path: Path, fit: LinearFit, scaler: StandardScaler) -> None:
-    """Write what answers for other images: mean and scale of each number, and the weights on standardised numbers."""
+    """Write what predicts other images: mean and scale of each number, and the weights on standardised numbers."""
     coefficients, intercept = fit.weights
     content = {"mean": scaler.mean_, "scale": scaler.scale_, "coefficients": coefficients, "intercept": intercept}
     write_json(path, {key: values.tolist() for key, values in content.items()})

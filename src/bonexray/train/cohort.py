@@ -79,7 +79,7 @@ class Cohort:
 
     @property
     def conventions(self) -> dict[str, str]:
-        """Return the preprocessing by backbone whose weights file states another than the registry."""
+        """Return the convention of each backbone whose weights file states another one than the registry."""
         cards = [read_features_card(folder) for folder in self.row.features]
         return {card["backbone"]: card["convention"] for card in cards if "convention" in card}
 

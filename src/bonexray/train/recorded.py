@@ -1,4 +1,4 @@
-"""How a training is recorded while it runs: what the stage passes to it, so that training knows no store."""
+"""Types for recording a training while it runs; the stage passes the recorder, so training depends on no store."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

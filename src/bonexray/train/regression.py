@@ -8,17 +8,17 @@ from sklearn.linear_model import LogisticRegression
 
 from bonexray.train.candidates import choice_of
 
-# From hardly penalised to nearly the shares of the classes.
+# From hardly any penalty to one so strong that predictions are nearly the class shares.
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0)
 NEVER = -30.0  # score of a class without training images
 
 
 @dataclass(frozen=True)
 class LinearFit:
-    """A regression of one strength.
+    """A regression with one strength of the penalty.
 
     Attributes:
-        strength: weight of the squared coefficients beside the mean log loss of an image, halved.
+        strength: half of it times the sum of squared coefficients is added to the mean log loss.
         val_log_loss: mean log loss on validation.
         weights: (features, classes) and (classes,), or (features, 1) and (1,) for a sigmoid.
     """
@@ -34,7 +34,7 @@ class Labelled:
 
     Attributes:
         features: float (images, width).
-        wanted: probability that the targets give each class, float (images, classes).
+        wanted: target probability of each class, float (images, classes).
     """
 
     features: np.ndarray
@@ -48,17 +48,17 @@ def fit_strengths(
     class_weight: Mapping[int, float] | str | None,
     strengths: Sequence[float] = STRENGTHS,
 ) -> list[LinearFit]:
-    """Fit a regression of every strength.
+    """Fit a regression with every strength of the penalty.
 
     A penalised regression depends on the features through their inner products alone, so it is solved in the space that
-    the training images span, at most one dimension an image: exact, and fast for thousands of features (Hastie and
-    Tibshirani, Efficient quadratic regularization for expression arrays, Biostatistics 2004).
+    the training images span, with at most one dimension per image. This is exact, and fast for thousands of features
+    (Hastie and Tibshirani, Efficient quadratic regularization for expression arrays, Biostatistics 2004).
 
     Args:
         train: the training split.
         val: the validation split.
         outputs: number of classes, or 1 for the sigmoid of the second of two classes.
-        class_weight: weight of each class in the loss; `balanced` or None as scikit-learn has them.
+        class_weight: weight of each class in the loss; `balanced` or None as in scikit-learn.
         strengths: the candidates.
 
     Returns:
@@ -77,7 +77,7 @@ def fit_strengths(
 
 
 def choice_among(fits: Sequence[LinearFit]) -> dict[str, object]:
-    """Describe the choice of a strength for model.json, as `choice_of`."""
+    """Describe the choice of a strength for model.json; see `choice_of`."""
     return choice_of([{"strength": fit.strength} for fit in fits], [fit.val_log_loss for fit in fits])
 
 
@@ -87,13 +87,13 @@ def best_of(fits: Sequence[LinearFit]) -> LinearFit:
 
 
 def log_loss_of(weights: tuple[np.ndarray, np.ndarray], data: Labelled) -> float:
-    """Return the mean log loss of a layer's weights."""
-    answers = probabilities_of(weights, data.features)
-    return float(-np.log(np.maximum((answers * data.wanted).sum(axis=1), 1e-7)).mean())
+    """Return the mean log loss of a layer with these weights."""
+    probabilities = probabilities_of(weights, data.features)
+    return float(-np.log(np.maximum((probabilities * data.wanted).sum(axis=1), 1e-7)).mean())
 
 
 def probabilities_of(weights: tuple[np.ndarray, np.ndarray], features: np.ndarray) -> np.ndarray:
-    """Return the class probabilities (images, classes) of a layer's weights on standardised features."""
+    """Return the class probabilities (images, classes) of a layer with these weights on standardised features."""
     scores = features @ weights[0] + weights[1]
     scores = np.concatenate([np.zeros_like(scores), scores], axis=1) if scores.shape[1] == 1 else scores
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -101,7 +101,7 @@ def probabilities_of(weights: tuple[np.ndarray, np.ndarray], features: np.ndarra
 
 
 def metrics_of(fit: LinearFit, train: Labelled, val: Labelled) -> dict[str, float]:
-    """Return the columns of a history: of training and validation the loss, with the penalty, accuracy and log loss."""
+    """Return a row of a history: loss (with penalty), accuracy and log loss, on training and validation."""
     metrics, penalty = {}, fit.strength / 2 * float((fit.weights[0] ** 2).sum())
     for prefix, data in (("", train), ("val_", val)):
         plain = log_loss_of(fit.weights, data)
@@ -115,7 +115,7 @@ def metrics_of(fit: LinearFit, train: Labelled, val: Labelled) -> dict[str, floa
 
 
 def _weights(regression: LogisticRegression, basis: np.ndarray, outputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coefficients as a dense layer has them; a class without training images gets no probability."""
+    """Return the coefficients in the form of a dense layer; a class without training images gets no probability."""
     kernel, bias = (regression.coef_ @ basis).T, regression.intercept_
     if outputs == 1:
         return kernel, bias

@@ -44,8 +44,8 @@ class Train(HeadSettings):
 class ModelRow(Section):
     """A model of the study: its mode of training, and the folders of features or the code that it depends on.
 
-    A network from scratch, which alone has a layer of heat maps of its own, has no other mode; for models with backbones
-    the default is `frozen`.
+    A network trained from scratch names its own layer of heat maps and has no other mode. For models with backbones,
+    the default mode is `frozen`.
     """
 
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
