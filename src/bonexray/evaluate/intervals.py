@@ -1,8 +1,8 @@
 """The interval of every score: exact methods for proportions, the bootstrap for the rest, and never a width of 0.
 
-The images of a patient are not independent. Proportions count as many images as independent ones would give the same
-variance (Rao and Scott, Annals of Statistics 20, 1992). Where fewer than `FEW` patients' worth of images are on the rarer
-side, this design effect cannot be estimated, and a patient counts as one image.
+The images of a patient are not independent. The interval of a proportion uses the number of independent images that would
+give the same variance (Rao and Scott, Annals of Statistics 20, 1992). Where fewer than `FEW` patients' worth of images are
+on the rarer side, this number cannot be estimated, and a patient counts as one image.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class Intervals:
 
     Args:
         sample: labels, the model's own probabilities and classes, of the first repeat; its weights are not used.
-        likely: float (images, classes), the probabilities that log loss and Brier score are of.
+        likely: float (images, classes), the probabilities that log loss and Brier score use.
         groups: (images,), the same value for images of one patient.
         resampled: name to float (rows of the draws,), from `resampled_metrics`.
         draws: bootstrap draws over the groups.

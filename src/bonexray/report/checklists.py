@@ -97,7 +97,7 @@ def _of_evaluation(study: Study) -> dict[str, str]:
     )
     return {
         "metrics": "Balanced accuracy, accuracy, precision, recall, specificity, F1, ROC AUC and calibration, for each class and averaged.",
-        "uncertainty": f"{study.confidence} intervals from a bootstrap over groups ({evaluate.resamples} resamples, seed {evaluate.seed}); paired tests with Holm's correction.",
+        "uncertainty": f"{study.confidence} intervals over groups: exact for proportions, otherwise a bootstrap ({evaluate.resamples} resamples, seed {evaluate.seed}); paired tests with Holm's correction.",
         "robustness": f"Trained over {listed(study.rounds)}."
         if study.rounds
         else "No repeats and no cross-validation in this study.",
