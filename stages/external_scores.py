@@ -1,4 +1,4 @@
-"""Answer the images of an external cohort with every trained model, and compare the scores with the internal test."""
+"""Score every trained model on the images of an external cohort, and compare with the internal test."""
 
 import logging
 

@@ -79,7 +79,7 @@ def _uses(settings: Settings) -> list[Use]:
 
 
 def power_line(settings: Settings, listing: Listing | None) -> str:
-    """Return the smallest difference that the test set of a study will about show."""
+    """Return roughly the smallest difference that the test set of a study will show."""
     from bonexray.aggregate.power import assumed_error, detectable_difference  # SciPy, which no stage waits for here
 
     networks = [name for name in settings.models if name not in BASELINES]
@@ -95,7 +95,7 @@ def power_line(settings: Settings, listing: Listing | None) -> str:
 
 
 def test_patients(settings: Settings, listing: Listing | None) -> int:
-    """Return about how many patients will be in test, at least 2; a split that came with the data is kept.
+    """Return roughly how many patients will be in test, at least 2; a split that came with the data is kept.
 
     `listing` is None for a simulated dataset.
     """

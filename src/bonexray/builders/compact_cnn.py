@@ -18,7 +18,7 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
         image: tensor (batch, px, px, 1), px at least 16.
 
     Returns:
-        Tensor (batch, 1024) for the layer of classes.
+        Tensor (batch, 1024) for the classification layer.
     """
     regular = {"kernel_initializer": "he_uniform", "kernel_regularizer": keras.regularizers.L2(1e-4)}
     x = image

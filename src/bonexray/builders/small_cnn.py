@@ -21,7 +21,7 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
         image: tensor (batch, px, px, 1), px at least 8.
 
     Returns:
-        Tensor (batch, 128) for the layer of classes.
+        Tensor (batch, 128) for the classification layer.
 
     References:
         Raghu et al., Transfusion: understanding transfer learning for medical imaging, NeurIPS 2019; Lin et al.,

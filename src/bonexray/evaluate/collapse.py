@@ -9,9 +9,9 @@ from bonexray.data.manifest import class_numbers
 def collapse_scores(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> dict[str, float]:
     """Measure how far the predictions for test images are all of one class, training by training.
 
-    A model has nearly collapsed if any of its trainings (a repeat, a fold) predicts one class for all of its test
-    images or all but one, although more of them belong to other classes. Scores of all folds together hide this,
-    because each fold may predict a different class.
+    A model has nearly collapsed if any of its trainings (a repeat, a fold) predicts the same class for all test images
+    but at most one, although more than that belong to other classes. Scores of all folds together hide this, because
+    each fold may predict a different class.
 
     Args:
         rows: rows of `read_predictions`.

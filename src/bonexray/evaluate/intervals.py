@@ -1,8 +1,8 @@
 """The interval of every score: exact methods for proportions, the bootstrap for the rest, and never a width of 0.
 
-The images of a patient are not independent. The interval of a proportion uses the number of independent images that would
-give the same variance (Rao and Scott, Annals of Statistics 20, 1992). Where fewer than `FEW` patients' worth of images are
-on the rarer side, this number cannot be estimated, and a patient counts as one image.
+The images of a patient are not independent. The interval of a proportion uses the number of independent images that
+would give the same variance (Rao and Scott, Annals of Statistics 20, 1992). Where fewer than `FEW` patients' worth of
+images are on the rarer side, this number cannot be estimated, and a patient counts as one image.
 """
 
 from collections.abc import Callable, Mapping
