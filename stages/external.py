@@ -1,4 +1,4 @@
-"""Read an external cohort, leave out what is of the development cohort, and filter and prepare the rest for the models."""
+"""Read an external cohort, leave out images and patients of the development cohort, and filter and prepare the rest."""
 
 import logging
 import tempfile

@@ -74,7 +74,7 @@ def main(settings: Settings, name: str) -> None:
 def score_models(
     images: pd.DataFrame, answers: dict[str, np.ndarray], classes: list[str], settings: Settings, recalibrate: float
 ) -> dict[str, dict]:
-    """Return the scores of each model on the cohort; of several trainings, those of the first, whose weights are kept."""
+    """Return the scores of each model's first training, the only one whose weights are kept, on the cohort."""
     cards = {model: read_json(EVALUATED / model / MODEL_CARD) for model in answers}
     scoring = Scoring(classes, settings.evaluate, settings.dataset.ordered, learned_prior(cards), recalibrate)
     scores = {}

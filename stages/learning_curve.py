@@ -31,7 +31,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write metrics/learning_curve.csv and reports/learning_curve/, of the first training's split."""
+    """Write metrics/learning_curve.csv and reports/learning_curve/, for the split of the first training."""
     classes = read_classes()
     require_classes(settings.evaluate, classes, settings.dataset.ordered)
     folders = sorted(folder for folder in EVALUATED.iterdir() if folder.is_dir())

@@ -1,4 +1,4 @@
-"""Score the chosen model in each subgroup of the record, and ask whether its scores may be those of a column."""
+"""Score the chosen model in each subgroup of the record, and test whether a column may explain its scores."""
 
 import logging
 
@@ -56,7 +56,7 @@ def main(settings: Settings) -> None:
 def confounders(
     columns: dict[str, Column], chosen: Chosen, classes: list[str], settings: Settings
 ) -> dict[str, object]:
-    """Return what `confounding` finds of each column, and the network whose features were asked."""
+    """Return the result of `confounding` for each column, and the network whose features it used."""
     frozen = frozen_features(read_json(MODELS)) if columns else None
     if frozen is None:
         return {"model": chosen.name, "features_of": None, "columns": {}}

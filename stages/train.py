@@ -19,7 +19,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings, name: str) -> None:
-    """Write models/<name>/, logging each training to MLflow; only what gradients train loads Keras."""
+    """Write models/<name>/, logging each training to MLflow; only training by gradients loads Keras."""
     row = settings.models[name]
     if row.mode == BASELINE:
         train_baseline(name, row, settings.train, live_run)

@@ -127,8 +127,8 @@ def fit_ensemble(kind: str, labels: np.ndarray, groups: np.ndarray, probabilitie
 def held_out_predictions(kind: str, labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the predictions for the validation images of ensembles that were fitted without the image's group.
 
-    A temperature fitted on them holds on new images; fitted on the ensemble's own images, it would be too sure. With a
-    single group nothing can be held out, and the predictions are of the ensemble itself.
+    A temperature fitted on them suits new images; fitted on the images that the ensemble was fitted on, it would leave
+    probabilities too extreme. A single group cannot be held out; the predictions are then those of the ensemble itself.
 
     Args:
         kind: name in `ENSEMBLES`.

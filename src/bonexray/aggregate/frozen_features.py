@@ -1,4 +1,4 @@
-"""Features of frozen backbones, verified by the hash that the card of a model has of them."""
+"""Features of frozen backbones, verified by their hashes in a model's card."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +42,7 @@ def features_of(card: Mapping[str, object]) -> np.ndarray:
         card: the content of its model.json.
 
     Raises:
-        BonexrayError: they are missing, or others.
+        BonexrayError: the features are missing, or are not those that the model was trained on.
     """
     files = {Path(file): digest for file, digest in card["inputs_sha256"].items() if Path(file).name == FEATURES}
     for file, digest in files.items():

@@ -103,7 +103,7 @@ def pairs_of(panel: Panel, classes: list[str], settings: Evaluate) -> pd.DataFra
 def ranks_of(panel: Panel, classes: list[str]) -> Ranks | None:
     """Rank the members over folds, by means over repeats; None with a single split.
 
-    Repeats of one split are no blocks: they share their test images.
+    Repeats of one split do not count as blocks, because they share their test images.
     """
     scores = {name: scores_of_trainings(panel.rows, values, classes) for name, values in panel.probabilities.items()}
     return compare_ranks(pd.DataFrame(scores).groupby(level=1).mean())

@@ -16,7 +16,7 @@ def build(image: keras.KerasTensor) -> keras.KerasTensor:
         image: tensor (batch, px, px, 1), px at least 77.
 
     Returns:
-        Tensor (batch, features) for the layer of classes.
+        Tensor (batch, features) for the classification layer.
     """
     x = _convolution(image, "conv1", 128, 8, strides=3, padding="valid")
     x = _convolution(x, "conv2", 256, 5)

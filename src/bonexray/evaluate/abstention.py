@@ -1,4 +1,4 @@
-"""Accuracy of a model that leaves the images unanswered of which it is least sure."""
+"""Accuracy of a model that abstains on the images of which it is least sure."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ def accuracy_by_answered(
 
     Args:
         labels: int (images,), indices of the class map.
-        probabilities: float (images, classes); an image is answered in the order of its largest.
+        probabilities: float (images, classes); images are taken from the largest probability down.
         draws: draws of these images' groups.
         confidence: pointwise confidence level of the band.
 

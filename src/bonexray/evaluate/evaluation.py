@@ -60,9 +60,9 @@ def evaluate(
     Validation scores, by which a model is chosen, have the prefix `val_`; scores after temperature scaling have the
     prefix `calibrated_`. Folds are scored together, each image once. With repeats, every score is the mean over them,
     its interval is of patients and repeats resampled together (see `repeat_weights`), and `_sd` is its standard
-    deviation over repeats. Of the first repeat are `confusion`, the operating point, prediction sets and the scores of patients.
+    deviation over repeats. `confusion`, the operating point and prediction sets are those of the first repeat.
 
-    Decisions and rankings are those of the model's own probabilities. Log loss, Brier score and calibration are of
+    Decisions and rankings are those of the model's own probabilities. Log loss, Brier score and calibration use
     probabilities under the prior of training or the stated prevalence; see `corrected`.
 
     Args:

@@ -139,9 +139,10 @@ class Intervals:
         return max(1.0, effective * min(1.0, ratio) ** 2)
 
     def _loss(self, estimate: float, loss: Callable[[np.ndarray], np.ndarray], accuracy: Bounds) -> Bounds:
-        """Return what the loss would be at the ends of the accuracy's interval, at the price of the model's own answers.
+        """Return what the loss would be at the ends of the accuracy's interval.
 
-        The resamples of a model without errors have none either; this interval knows that errors may be unseen.
+        An image that turns wrong costs the mean loss of another class minus that of the predicted one. Without errors
+        in the sample, the resamples have none either; this interval allows for errors that the sample does not show.
         """
         confidence = self._likely[np.arange(len(self._likely)), self._sample.predicted]
         others = (1 - confidence) / (len(self._sample.classes) - 1)
@@ -156,7 +157,7 @@ class Intervals:
         return [(1 - self._confidence) / 2, (1 + self._confidence) / 2]
 
     def _drawn(self) -> Mapping[Name, np.ndarray]:
-        """Return functions of the confusion matrix for draws of its posterior, with a prior of one image in all."""
+        """Return functions of the confusion matrix for draws of its posterior, with a prior of one image in total."""
         if self._posterior is None:
             sample, count = self._sample, len(self._sample.classes)
             cells = np.bincount(sample.labels * count + sample.predicted, minlength=count * count)

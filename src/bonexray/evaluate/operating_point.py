@@ -42,8 +42,8 @@ def operating_point(
     """Choose the threshold with the sensitivity wanted on validation, and score it once on test.
 
     Patients are counted, not images, because exact intervals need independent cases: a patient's probability is the
-    mean over their images. The threshold is one of the model's own probability of the positive classes, as it gives
-    and serves it. Each fold has its own. With repeats, it is that of the first, whose weights are kept.
+    mean over their images. The threshold applies to the model's own, uncorrected probability of the positive classes.
+    Each fold has its own. With repeats, it is that of the first repeat, whose weights are kept.
 
     Args:
         rows: rows of `read_predictions`, one for each image.
@@ -54,7 +54,7 @@ def operating_point(
         settings: the sensitivity wanted, the prevalence and the confidence level.
 
     Returns:
-        None without a positive class. Else the scores `operating_threshold` (mean over folds), `operating_n`,
+        None without a positive class. Otherwise the scores `operating_threshold` (mean over folds), `operating_n`,
         `operating_positives`, `operating_prevalence` and `val_operating_sensitivity`; and `operating_<score>` with
         `_low` and `_high` for sensitivity, specificity, ppv and npv. NaN if a fold has no positive validation patient.
     """

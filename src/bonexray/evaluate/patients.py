@@ -1,4 +1,4 @@
-"""Answers per patient: the mean of the probabilities of the patient's images."""
+"""Predictions by patient: the mean of the probabilities of the patient's images."""
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ SCORES = ("accuracy", "balanced_accuracy", "roc_auc")
 def by_patient(rows: pd.DataFrame, values: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """Return one row for each patient, in each training and split, and the mean of the patient's values.
 
-    A patient is a group of the manifest. Images that carry different labels, as those of two joints may, answer
-    different questions: a patient who has such images in a split keeps one row for each image.
+    A patient is a group of the manifest. A patient whose images in a split have different labels, such as those of two
+    joints, keeps one row for each image.
 
     Args:
         rows: rows of `read_predictions`.

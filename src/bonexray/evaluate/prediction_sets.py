@@ -1,18 +1,19 @@
 """Prediction sets: the classes that a model does not rule out, so that patients' true class is in them as often as promised.
 
-Split-conformal prediction with thresholds on the probability of a class: of all sets with a coverage these are the
-smallest if the probabilities are right (Sadinle, Lei and Wasserman, Least Ambiguous Set-Valued Classifiers with Bounded
-Error Levels, JASA 114, 2019). Adaptive sets (Romano, Sesia and Candès, NeurIPS 2020) even out the coverage between easy and
-hard images, but need random numbers to be exact and, among few classes, are larger.
+Split-conformal prediction with thresholds on the probability of a class: of all sets with the same coverage these are
+the smallest if the probabilities are right (Sadinle, Lei and Wasserman, Least Ambiguous Set-Valued Classifiers with
+Bounded Error Levels, JASA 114, 2019). Adaptive sets (Romano, Sesia and Candès, NeurIPS 2020) even out the coverage
+between easy and hard images, but need random numbers to be exact and, among few classes, are larger.
 
-Images of a patient depend on each other, and only patients are exchangeable (Dunn, Wasserman and Ramdas, JASA 118, 2023).
-A patient therefore counts once, by the image on which the true class is least probable: the promise is that it is in the
-sets of all images of a new patient, and patients in test can be counted for an exact interval. One image at random would
-promise less, a single image of a new patient, and change with its seed. Enough patients of each class allow a threshold for
-each, which keeps the promise in every class (Vovk, Machine Learning 92, 2013).
+Images of a patient depend on each other, and only patients are exchangeable (Dunn, Wasserman and Ramdas, JASA 118,
+2023). A patient therefore counts once, by the image on which the true class is least probable: the promise is that it
+is in the sets of all images of a new patient, and patients in test can be counted for an exact interval. Calibrating on
+one random image of each patient would promise less, the set of a single image, and would depend on the seed. Enough
+patients of each class allow a threshold for each, which keeps the promise in every class (Vovk, Machine Learning 92,
+2013).
 
-The promise is for validation patients that took no part in training. Where they have chosen the epoch or the penalty, as
-here, it can be missed by a little; the coverage reached on test shows by how much.
+The promise is for validation patients that took no part in training. Where they have chosen the epoch or the penalty,
+as here, it can be missed by a little; the coverage reached on test shows by how much.
 """
 
 import math
@@ -53,8 +54,8 @@ def conformal_threshold(of_truth: np.ndarray, groups: np.ndarray, coverage: floa
         coverage: the promise, in (0, 1).
 
     Returns:
-        The probability of rank (patients + 1) × coverage from the top among the patients' lowest, and 0 if there are too
-        few patients for it.
+        The probability of rank (patients + 1) × coverage from the top among the patients' lowest, and 0 if there are
+        too few patients for it.
     """
     patients, patient = np.unique(groups, return_inverse=True)
     lowest = np.full(len(patients), np.inf)
@@ -98,11 +99,11 @@ def prediction_set_scores(
         confidence: level of the intervals.
 
     Returns:
-        Nothing without a promise. Else `set_promised` and `set_val_patients`, the number that the fold with the fewest is
-        calibrated on; and, unless these are fewer than `FEWEST`: `set_by_class`, 1 if the promise is for each class;
-        `set_patients`, test patients; `set_coverage`, the share of them whose true class is in the sets of all their
-        images, with exact `_low` and `_high`, also of each class; `set_size`, the mean number of classes; and the shares of
-        sets of one (`set_single`), no (`set_empty`) and every class (`set_all`).
+        Empty without a promise. Otherwise `set_promised` and `set_val_patients`, the number of validation patients in
+        the smallest fold; and, unless these are fewer than `FEWEST`: `set_by_class`, 1 if the promise is for each
+        class; `set_patients`, test patients; `set_coverage`, the share of them whose true class is in the sets of all
+        their images, with exact `_low` and `_high`, also of each class; `set_size`, the mean number of classes; and the
+        shares of sets of one (`set_single`), no (`set_empty`) and every class (`set_all`).
     """
     if coverage is None:
         return {}

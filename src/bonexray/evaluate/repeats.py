@@ -26,8 +26,8 @@ def repeat_weights(draws: Draws, repeats: int, seed: int | Sequence[int]) -> np.
     """Draw the share of each repeat in every row of the draws, independently of the patients.
 
     A resample draws one repeat fewer than there are, with replacement, so that the variance of its mean over repeats is
-    unbiased. Patients and repeats are drawn crosswise, which counts their interaction twice: intervals are slightly too
-    wide rather than too narrow.
+    unbiased. Draws of patients and repeats are crossed, which counts their interaction twice: intervals are slightly
+    too wide rather than too narrow.
 
     Args:
         draws: draws of the patients.

@@ -14,7 +14,7 @@ CORRECT = "correct it in conf/config.yaml or with `dvc exp run -S`"
 
 
 class Evaluate(Section):
-    """Intervals, prediction sets, the unit and the prior of the answers, and the operating point."""
+    """Intervals, prediction sets, the unit and the prior of predictions, and the operating point."""
 
     resamples: Annotated[int, Field(ge=100)] = 2000
     confidence: Inner = 0.95
@@ -60,7 +60,7 @@ def positive_classes(settings: Evaluate, classes: list[str], ordered: bool) -> l
 
 
 def evaluate_findings(settings: Evaluate, classes: list[str], ordered: bool) -> Iterable[BonexrayError]:
-    """Yield what is wrong with the settings for these classes: unknown names, and no or nothing but positive classes."""
+    """Yield what is wrong with the settings for these classes: unknown names, and no class or all classes positive."""
     names = ", ".join(classes)
     if settings.prevalence is not None and set(settings.prevalence) != set(classes):
         received = ", ".join(settings.prevalence)

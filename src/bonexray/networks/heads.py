@@ -1,4 +1,4 @@
-"""Heads on pooled features, and the layer of classes at the end of every network."""
+"""Heads on pooled features, and the output layer of every network."""
 
 import keras
 from keras import layers

@@ -65,7 +65,7 @@ def head_settings(card: Mapping[str, object]) -> HeadSettings:
 
 
 def require_same_weights(name: str, backbone: str, trained_on: str) -> None:
-    """Refuse a missing weights file of a backbone, or one with another hash than that which a model was trained on."""
+    """Refuse a backbone's weights file that is missing, or is not the one that a model was trained on."""
     path = weights_path(backbone)
     if not path.is_file():
         do = f"run `dvc pull {path}` or `dvc repro features@{backbone}`"

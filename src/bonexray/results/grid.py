@@ -71,8 +71,8 @@ def filter_grid(
     """Return a row for each model and filter, from the first experiment that has both.
 
     The scores are those on validation, so that reading the table and choosing from it leave the test images unused.
-    The chosen row, the best on validation, also has its score on test. It has none if it is of folds: each test image
-    is there another fold's validation image, so the choice has seen it.
+    The chosen row, the best on validation, also has its score on test. With folds it has none, because each test image
+    is another fold's validation image and took part in the choice.
 
     Args:
         experiments: rows of `dvc.api.exp_show`, with parameters by name.
@@ -102,7 +102,7 @@ def _networks(models: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str,
     """Return the scores of the table of the networks that have a score on validation."""
     networks = {}
     for model, scores in models.items():
-        if model.startswith(PREFIX) or model in BASELINES:  # before 0.2.0, ensembles stood among them
+        if model.startswith(PREFIX) or model in BASELINES:  # before 0.2.0, ensembles were among them
             continue
         if all(isinstance(scores.get(name), int | float) for name in CHOICE):
             networks[model] = {name: scores.get(name) for name in NAMES}
