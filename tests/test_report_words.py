@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from studies import SHAPES, Shape, card_of, rewritten, write_study
 from bonexray.base.errors import BonexrayError
 from bonexray.report.checklists import CLAIM, TRIPOD, checklist, statements
 from bonexray.report.contents import report_page
-from bonexray.report.data import Study, read_study
+from bonexray.report.data import ReportSettings, Study, read_study
 from bonexray.report.prediction_sets import sets_sentences, sets_table, sets_warning
 from bonexray.report.provenance import Provenance, provenance
 from bonexray.report.questions import best_network, pair_of, preprocessing, transfer
@@ -292,6 +293,24 @@ def test_items_have_a_statement_or_are_left_to_the_authors(studies, items: tuple
     assert all((text is None) == (item.statement is None) for item, text in texts.items())
     assert any(texts.values()) and None in texts.values()
     assert {item.statement for item in (*CLAIM, *TRIPOD)} - {None} == set(statements(study))
+
+
+def test_statements_are_of_what_the_study_did(studies) -> None:
+    study = studies["three networks"]
+    linear = {name: {**study.cards[name], "chosen": {"strength": 1.0}} for name in study.networks[:1]}
+    both = statements(replace(study, cards={**study.cards, **linear}))["training"]
+    assert "1 linear head on cached features" in both and "2 networks by gradients: up to" in both
+    alone = statements(study)["training"]
+    assert "linear" not in alone and "3 networks by gradients" in alone
+    settings = ReportSettings(study.settings | {"dataset": study.settings.dataset | {"clinical": ["age", "bmi"]}})
+    known = replace(study, settings=settings, clinical={"models": {"both": {}}}, subgroups={"sex": {}})
+    unknown = replace(study, clinical={"models": {}}, subgroups={})
+    for key, told, untold in (
+        ("missing", "median of training", "nothing is imputed"),
+        ("predictors", "age and bmi only under Clinical variables", "no clinical variable"),
+        ("balance", "Subgroups for sex", "no column of the record was named"),
+    ):
+        assert told in statements(known)[key] and untold in statements(unknown)[key], key
 
 
 def test_checklists_are_complete() -> None:

@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 
 from bonexray.report.data import Study
 from bonexray.report.external import chosen_sentences
+from bonexray.report.text import training_sentence
 from bonexray.results.wording import NONE, count, listed, with_interval
 
 ITEMS = Path(__file__).with_name("checklists.yaml")
@@ -47,6 +48,7 @@ def statements(study: Study) -> dict[str, str]:
 
 def _of_data(study: Study) -> dict[str, str]:
     settings, data = study.settings, study.data
+    clinical = settings.dataset.clinical if study.clinical["models"] else []
     folds = f"; cross-validation over {study.folds} folds" if study.folds > 1 else ""
     sizes = ", ".join(
         f"{sum(data[split].values())} {name}"
@@ -56,28 +58,34 @@ def _of_data(study: Study) -> dict[str, str]:
         "source": f"{settings.dataset.name}: {'simulated radiographs' if study.simulated else 'described by the authors'}; {count(data['images'], 'image')}.",
         "exclusion": f"{count(data['quarantined'], 'file')} excluded as unreadable or contradictory; further criteria are up to the authors.",
         "preprocessing": f"Filter {settings.denoise.method}, min-max to [0, 1], {settings.prepare.resize} to {settings.prepare.img_px} px.",
-        "subset": f"{settings.split.subset:.0%} of the images, {data['outside_subset']} left out.",
-        "missing": "Images that are unreadable or have no label are excluded; nothing is imputed.",
+        "subset": f"{settings.split.subset:.0%} of the patients of each class and split, {data['outside_subset']} left out.",
+        "missing": "Images that are unreadable or have no label are excluded; "
+        + ("missing clinical numbers are replaced by the median of training." if clinical else "nothing is imputed."),
         "partition": f"Stratified by class, seed {settings.split.seed}: {sizes} images{folds}.",
         "disjoint": f"By group (patient, source image or copies of an image): {data['groups']} groups, the largest with {count(data['largest_group'], 'image')}"
         + (", but a leak is suspected." if data["leak_suspect"] else "."),
         "size": f"Not computed in advance; {count(study.n, study.case)}, whose precision the intervals show.",
-        "predictors": "The pixels of one image; no clinical variable.",
+        "predictors": "The pixels of one image; "
+        + (f"{listed(clinical)} only under Clinical variables." if clinical else "no clinical variable."),
         "imbalance": f"Class weights: {settings.train.class_weights}; loss {settings.train.loss}; balanced accuracy is the main score.",
         "flow": f"{count(data['images'] + data['quarantined'] + data['outside_subset'], 'file')} read, {data['quarantined']} excluded, {data['outside_subset']} outside the subset, {data['images']} used: {sizes}.",
-        "balance": "See Split for images by class and split; the software does not know age, sex or scanner.",
+        "balance": "See Split for images by class and split"
+        + (
+            f", and Subgroups for {listed(list(study.subgroups))}."
+            if study.subgroups
+            else "; no column of the record was named."
+        ),
     }
 
 
 def _of_models(study: Study) -> dict[str, str]:
-    train = study.settings.train
     starts = ", ".join(sorted(set(study.starts.values()) - {NONE}))
     ensembles = int((study.table["kind"] == "ensemble").sum())
     return {
         "model": f"{count(len(study.networks), 'network')}; layers, parameters and diagrams are under Models, exact definitions in src/bonexray/registry.py and builders/.",
         "software": "See Provenance for versions.",
         "weights": f"Trainings start from: {starts}; weights.source is {study.settings.weights.source}.",
-        "training": f"Up to {train.epochs} epochs, {train.optimizer}, learning rate {train.learning_rate:g}, batches of {train.batch_images}, early stopping on validation log loss; all settings are in params.yaml.",
+        "training": f"{training_sentence(study)} All settings are in params.yaml.",
         "choice": "By balanced accuracy on validation, then by log loss there; the test set was not used.",
         "ensembles": f"{count(ensembles, 'ensemble')}; weights, if any, are fitted on validation."
         if ensembles

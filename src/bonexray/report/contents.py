@@ -33,7 +33,15 @@ from bonexray.report.tables import (
     sources_table,
     split_table,
 )
-from bonexray.report.text import answer, limitations, more_patients, operating_caption, prior_sentence, study_warnings
+from bonexray.report.text import (
+    answer,
+    limitations,
+    more_patients,
+    operating_caption,
+    prior_sentence,
+    study_warnings,
+    training_sentence,
+)
 from bonexray.results.wording import number
 
 FIGURES = (
@@ -152,6 +160,7 @@ def _tables(study: Study) -> Mapping[str, object]:
         "more_patients": more_patients(study),
         "learners": [study.titles[name] for name in study.patients["model"].unique()],
         "prior": prior_sentence(study),
+        "training": training_sentence(study),
         "operating": score_table(study, "operating", operating_caption(study), OPERATING)
         if study.has("operating_threshold")
         else None,

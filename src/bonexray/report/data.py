@@ -123,6 +123,11 @@ class Study:
         """The networks, without baselines and ensembles, by rank."""
         return list(self.table.loc[self.table["kind"] == "model", "model"])
 
+    @property
+    def linear_heads(self) -> list[str]:
+        """The networks whose training fitted a penalised regression to cached features, by rank."""
+        return [name for name in self.networks if "strength" in self.cards[name].get("chosen", {})]
+
     def row(self, name: str) -> dict[str, object]:
         """Return a model's row of the comparison."""
         return self.table.loc[self.table["model"] == name].iloc[0].to_dict()

@@ -94,6 +94,21 @@ def more_patients(study: Study) -> str:
     return f"{gain}: more patients of this kind are not shown to help."
 
 
+def training_sentence(study: Study) -> str:
+    """Say how the networks were trained: by gradients, or by fitting linear heads."""
+    train, linear = study.settings.train, len(study.linear_heads)
+    texts = []
+    if linear:
+        texts.append(
+            f"{count(linear, 'linear head')} on cached features: penalised logistic regressions, the penalty chosen on validation log loss."
+        )
+    if others := len(study.networks) - linear:
+        texts.append(
+            f"{count(others, 'network')} by gradients: up to {count(train.epochs, 'epoch')} with {train.optimizer}, learning rate {train.learning_rate:g}, batches of {count(train.batch_images, 'image')}, early stopping on validation log loss."
+        )
+    return " ".join(texts)
+
+
 def prior_sentence(study: Study) -> str:
     """Return which class shares the probabilities assume, and how they were corrected to them."""
     settings, stated = study.settings, study.settings.evaluate.prevalence
