@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from bonexray.images.reading import write_png16
 
 settings.register_profile("bonexray", deadline=None, max_examples=50)  # a busy machine must not fail a test
 settings.load_profile("bonexray")
+# Processes of a shell in the background ignore interrupts, and so would those that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 YAML_FILE = YAML(typ="safe")

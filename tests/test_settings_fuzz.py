@@ -5,7 +5,7 @@ import tempfile
 from copy import deepcopy
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -36,6 +36,7 @@ def paths(content: object, above: tuple = ()) -> list[tuple]:
 
 
 @settings(max_examples=300, deadline=None)
+@example([(("phantom",), {"\n": None})])
 @given(st.lists(st.tuples(st.sampled_from(paths(PARAMS)), TREES), min_size=1, max_size=3))
 def test_any_value_is_taken_or_refused_in_one_line(edits: list[tuple[tuple, object]]) -> None:
     content = deepcopy(PARAMS)

@@ -15,9 +15,14 @@ class BonexrayError(Exception):
 
     def __init__(self, what: str, *, expected: str, received: object, do: str) -> None:
         self.what, self.expected, self.received, self.do = what, expected, received, do
-        super().__init__(f"{what}: expected {expected}, received {received}; {do}")
+        super().__init__(_one_line(f"{what}: expected {expected}, received {received}; {do}"))
 
     def __reduce__(self) -> tuple:
         """Return what a worker process sends back; exceptions with keyword arguments need it."""
         build = partial(type(self), expected=self.expected, received=self.received, do=self.do)
         return build, (self.what,), self.__dict__
+
+
+def _one_line(text: str) -> str:
+    """Return a text with line breaks and other control characters, which names of files and keys may have, escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

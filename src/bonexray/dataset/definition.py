@@ -5,7 +5,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from bonexray.base.errors import BonexrayError
 from bonexray.dataset.settings import Dataset
@@ -61,7 +60,7 @@ def separation(values: np.ndarray, labels: np.ndarray) -> float:
             shares = pd.Series(positive).groupby(own).mean()
             own = shares.loc[own].to_numpy()
         known = ~np.isnan(own)
-        positive, ranks = positive[known], rankdata(own[known])
+        positive, ranks = positive[known], pd.Series(own[known]).rank().to_numpy()
         pairs = positive.sum() * (~positive).sum()
         if min(positive.sum(), (~positive).sum()) >= FEWEST:
             area = (ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2) / pairs
