@@ -98,9 +98,9 @@ def test_what_a_stage_says_is_shown_without_what_tensorflow_says_of_the_machine(
 
 def test_an_interrupted_stage_ends_with_its_caller(folder):
     config = {**TINY, "phantom": {"patients": 100_000, "img_px": 64}}
-    # What a shell runs in the background, and all that it starts, would ignore the interrupt.
-    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heeds}; from bonexray import XRayClassifier; XRayClassifier({config}, {str(folder)!r}).run_stage('phantom', 'cohort')"
+    code = (
+        f"from bonexray import XRayClassifier; XRayClassifier({config}, {str(folder)!r}).run_stage('phantom', 'cohort')"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as caller:
         try:
             partial = folder / "data/phantom.partial/noisy/normal"
