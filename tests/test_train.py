@@ -25,7 +25,7 @@ from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
 from bonexray.registry import BACKBONES, FINE_TUNE, FROZEN, FULL, REGISTRY, SCRATCH, builder_of
 from bonexray.runtime import prepare_runtime
 from bonexray.train.cohort import balanced_weights
-from bonexray.train.fit import fit, probabilities
+from bonexray.train.fit import Fitting, probabilities
 from bonexray.train.keras_batches import KerasBatches
 from bonexray.train.objective import loss_of
 from bonexray.train.training import train_model
@@ -42,7 +42,7 @@ every_mode = pytest.mark.parametrize("mode", NETWORKS)
 
 
 class Phases:
-    """A stand-in for `fit` that keeps each phase's network, its weights before and after, and the class weights."""
+    """A stand-in for `Fitting` that keeps each phase's network, its weights before and after, and the class weights."""
 
     def __init__(self) -> None:
         self.before: list[dict[str, np.ndarray]] = []
@@ -50,14 +50,21 @@ class Phases:
         self.trainable: list[set[str]] = []
         self.class_weights: list[dict[int, float] | None] = []
 
-    def __call__(self, network: keras.Model, *others: object) -> pd.DataFrame:
-        """Fit."""
-        self.before.append(weights_of(network))
-        self.trainable.append({path_of(weight) for weight in network.trainable_weights})
-        self.class_weights.append(others[2])
-        history = fit(network, *others)
-        self.after.append(weights_of(network))
-        return history
+    def __call__(self, network: keras.Model, *others: object) -> Fitting:
+        """Return a fitting that is watched."""
+        fitting = Fitting(network, *others)
+        run = fitting.run
+
+        def watched(*arguments: object) -> pd.DataFrame:
+            self.before.append(weights_of(network))
+            self.trainable.append({path_of(weight) for weight in network.trainable_weights})
+            self.class_weights.append(others[2])
+            history = run(*arguments)
+            self.after.append(weights_of(network))
+            return history
+
+        fitting.run = watched
+        return fitting
 
     def changed(self, phase: int = -1) -> set[str]:
         """The weights that a phase changed."""
@@ -82,7 +89,8 @@ class Training:
     def __init__(self, name: str, mode: str, folder: Path, *options: object, **tuning: object) -> None:
         self.mode, self.folder, self.phases = mode, folder, Phases()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bonexray.train.training.fit", self.phases)
+            patch.setattr("bonexray.train.training.Fitting", self.phases)
+            patch.setattr("bonexray.train.fit.Fitting", self.phases)
             patch.setattr("bonexray.train.training.candidates_of", lambda settings: [settings])
             self.network, self.history, self.cohort = trained(name, mode, folder, *options, **tuning)
 
