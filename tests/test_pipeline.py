@@ -199,6 +199,7 @@ def test_killed_runs_go_on_and_give_the_bytes_of_an_undisturbed_one(workspace):
     workspace.restore()
 
 
+@pytest.mark.slow
 def test_a_study_of_one_trains_nothing_new_and_stands_alone(workspace):
     trained = workspace.trainings()
     workspace.study("model=mobilenet_v2")

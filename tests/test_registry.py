@@ -43,6 +43,12 @@ from bonexray.registry import (
 FINE_TUNED = [*BACKBONES, "resnet50_densenet121"]  # one fusion stands for all: building them takes long
 WHOLE = {**dict.fromkeys(FINE_TUNED, FINE_TUNE), **dict.fromkeys(SCRATCH_MODELS, SCRATCH)}
 TRAINED_IN_FULL = ["mobilenet_v2", "resnet18", "late_fusion"]  # the cheapest, and a fusion
+RELOADED_AT_ONCE = [
+    *SCRATCH_MODELS,
+    "mobilenet_v2",
+    "vit_tiny",
+    "resnet50_densenet121",
+]  # each kind; all others are slow
 every_whole_network = pytest.mark.parametrize(("name", "mode"), WHOLE.items())
 
 
@@ -258,7 +264,10 @@ def same_weights(network: keras.Model, other: keras.Model) -> bool:
     return all(np.array_equal(numbers(a), numbers(b)) for a, b in zip(network.weights, other.weights, strict=True))
 
 
-@every_whole_network
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [pytest.param(*pair, marks=() if pair[0] in RELOADED_AT_ONCE else pytest.mark.slow) for pair in WHOLE.items()],
+)
 def test_saved_weights_give_the_same_probabilities_when_reloaded(name: str, mode: str, tmp_path: Path) -> None:
     network, other = network_of(name, mode), build(name, mode, seed=8)
     inputs, file = inputs_of(network), tmp_path / "a.weights.h5"
