@@ -82,10 +82,13 @@ def test_the_candidate_of_the_lowest_validation_log_loss_is_kept_and_all_are_rec
     assert [file.name for file in Path("m").iterdir()] == ["model.weights.h5"]
 
 
-def test_candidates_start_from_the_same_weights_dropout_and_order_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = with_settings(epochs=2, weight_decay=0.0)
-    slower = with_settings(epochs=2, learning_rate=1e-6, weight_decay=0.0)
-    decayed = with_settings(epochs=2, weight_decay=1.0)  # compiled anew
+@pytest.mark.parametrize("schedule", [{"schedule": "cosine"}, {"schedule": "plateau", "lr_patience": 1}])
+def test_candidates_start_from_the_same_weights_dropout_and_order_of_images(
+    schedule: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = with_settings(epochs=3, weight_decay=0.0, **schedule)
+    slower = with_settings(epochs=3, learning_rate=1e-6, weight_decay=0.0, **schedule)
+    decayed = with_settings(epochs=3, weight_decay=1.0, **schedule)  # compiled anew
     trying(monkeypatch, one, slower, one, decayed, one)
     rows = train("densenet121", SETTINGS).choice["candidates"]
     first, other, again, decay, anew = (row["val_log_loss"] for row in rows)

@@ -14,7 +14,7 @@ import pytest
 from cohorts import lay_out_features, lay_out_images, trained, with_settings
 
 from bonexray import runtime
-from bonexray.runtime import prepare_runtime
+from bonexray.runtime import prepare_runtime, start_anew
 from bonexray.train.fit import probabilities
 
 TESTS = Path(__file__).parent
@@ -147,6 +147,12 @@ def test_mixed_precision_is_for_a_gpu_where_it_is_asked_for(
     prepare_runtime(7, deterministic=True)
     assert keras.mixed_precision.dtype_policy().name == "float32"
     prepare_runtime(7, deterministic=True, mixed_precision=True)
+    assert keras.mixed_precision.dtype_policy().name == "mixed_float16"
+
+
+def test_mixed_precision_stays_where_a_training_begins_anew(restored_policy: None) -> None:
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+    start_anew(7)
     assert keras.mixed_precision.dtype_policy().name == "mixed_float16"
 
 

@@ -1,4 +1,4 @@
-"""The linear head: scikit-learn's regression in the layers of Keras, its strength chosen on validation."""
+"""The linear head: scikit-learn's regression in a weights file that Keras reads, its strength chosen on validation."""
 
 from pathlib import Path
 

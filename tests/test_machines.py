@@ -13,6 +13,7 @@ import pytest
 from bonexray.runtime import Machine, this_machine
 from bonexray.train.batches import Batches
 from bonexray.train.machines import Share
+from bonexray.train.replicas import EvenBatches
 
 TRAINING = """
 import sys
@@ -81,9 +82,12 @@ def batches_of(rows: int, batch_images: int) -> Batches:
 
 @pytest.mark.parametrize("rows", [1, 5, 8, 13])
 @pytest.mark.parametrize("count", [2, 3])
-def test_the_mean_of_the_shares_is_the_mean_of_the_batch(rows: int, count: int) -> None:
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_mean_of_the_shares_is_the_mean_of_the_batch(rows: int, count: int, devices: int) -> None:
     whole, weights = batches_of(rows, 8), {0: 0.5, 1: 1.0, 2: 2.0}
     shares = [Share(batches_of(rows, 8), Machine(rank, count), weights) for rank in range(count)]
+    if devices > 1:
+        shares = [EvenBatches(share, devices, learning=True) for share in shares]
     for number in range(len(whole)):
         inputs, targets = whole[number]
         expected = np.mean([weights[label] for label in targets.argmax(axis=1)] * inputs[:, 0])

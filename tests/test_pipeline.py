@@ -89,6 +89,7 @@ class Workspace:
     def restore(self) -> None:
         """Return to the committed study without running a stage."""
         self.run("git", "checkout", "-q", "-f", "HEAD")
+        self.run("git", "clean", "-fdq", "metrics", "reports")
         self.run("dvc", "checkout", "-q", "--force")
 
     def metrics(self, name: str) -> dict:

@@ -297,7 +297,9 @@ def test_items_have_a_statement_or_are_left_to_the_authors(studies, items: tuple
 
 def test_statements_are_of_what_the_study_did(studies) -> None:
     study = studies["three networks"]
-    linear = {name: {**study.cards[name], "chosen": {"strength": 1.0}} for name in study.networks[:1]}
+    chosen = {"chosen": {"strength": 1.0}}
+    modes = dict(zip(study.networks, ("frozen", "fine_tune"), strict=False))  # fine-tuning begins with a linear head
+    linear = {name: {**study.cards[name], **chosen, "mode": mode} for name, mode in modes.items()}
     both = statements(replace(study, cards={**study.cards, **linear}))["training"]
     assert "1 linear head on cached features" in both and "2 networks by gradients: up to" in both
     alone = statements(study)["training"]
@@ -306,9 +308,9 @@ def test_statements_are_of_what_the_study_did(studies) -> None:
     known = replace(study, settings=settings, clinical={"models": {"both": {}}}, subgroups={"sex": {}})
     unknown = replace(study, clinical={"models": {}}, subgroups={})
     for key, told, untold in (
-        ("missing", "median of training", "nothing is imputed"),
+        ("missing", "most frequent word of training", "nothing is imputed"),
         ("predictors", "age and bmi only under Clinical variables", "no clinical variable"),
-        ("balance", "Subgroups for sex", "no column of the record was named"),
+        ("balance", "Subgroups for sex", "no column was named for subgroups"),
     ):
         assert told in statements(known)[key] and untold in statements(unknown)[key], key
 

@@ -87,8 +87,13 @@ def prepare_runtime(seed: int, *, deterministic: bool, mode: str | None = None, 
 
 
 def start_anew(seed: int) -> None:
-    """Clear the networks of earlier trainings in this process, and seed every random generator again."""
+    """Clear the networks of earlier trainings in this process, and seed every random generator again.
+
+    The precision stays that of `prepare_runtime`; Keras clears it with the networks.
+    """
+    precision = keras.config.dtype_policy()
     keras.backend.clear_session()
+    keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(seed)
 
 

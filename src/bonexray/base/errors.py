@@ -1,6 +1,7 @@
 """The error that is shown to users."""
 
 from functools import partial
+from unicodedata import category
 
 
 class BonexrayError(Exception):
@@ -25,4 +26,4 @@ class BonexrayError(Exception):
 
 def _one_line(text: str) -> str:
     """Return a text with line breaks and other control characters, which names of files and keys may have, escaped."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "".join(repr(letter)[1:-1] if category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in text)

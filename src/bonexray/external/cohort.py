@@ -62,8 +62,7 @@ def read_cohort(
 
     Raises:
         BonexrayError: no image can be used, fewer than two classes remain, a class is unknown, or there are copies of
-            the
-            development cohort and `copies` is `refuse`.
+            the development cohort and `copies` is `refuse`.
     """
     what = f"external.{name}"
     with settings_called(what):

@@ -60,7 +60,11 @@ def _of_data(study: Study) -> dict[str, str]:
         "preprocessing": f"Filter {settings.denoise.method}, min-max to [0, 1], {settings.prepare.resize} to {settings.prepare.img_px} px.",
         "subset": f"{settings.split.subset:.0%} of the patients of each class and split, {data['outside_subset']} left out.",
         "missing": "Images that are unreadable or have no label are excluded; "
-        + ("missing clinical numbers are replaced by the median of training." if clinical else "nothing is imputed."),
+        + (
+            "missing clinical variables are replaced by the median or the most frequent word of training."
+            if clinical
+            else "nothing is imputed."
+        ),
         "partition": f"Stratified by class, seed {settings.split.seed}: {sizes} images{folds}.",
         "disjoint": f"By group (patient, source image or copies of an image): {data['groups']} groups, the largest with {count(data['largest_group'], 'image')}"
         + (", but a leak is suspected." if data["leak_suspect"] else "."),
@@ -73,7 +77,7 @@ def _of_data(study: Study) -> dict[str, str]:
         + (
             f", and Subgroups for {listed(list(study.subgroups))}."
             if study.subgroups
-            else "; no column of the record was named."
+            else "; no column was named for subgroups."
         ),
     }
 
@@ -85,7 +89,7 @@ def _of_models(study: Study) -> dict[str, str]:
         "model": f"{count(len(study.networks), 'network')}; layers, parameters and diagrams are under Models, exact definitions in src/bonexray/registry.py and builders/.",
         "software": "See Provenance for versions.",
         "weights": f"Trainings start from: {starts}; weights.source is {study.settings.weights.source}.",
-        "training": f"{training_sentence(study)} All settings are in params.yaml.",
+        "training": f"{training_sentence(study)} All settings are in params.yaml.".strip(),
         "choice": "By balanced accuracy on validation, then by log loss there; the test set was not used.",
         "ensembles": f"{count(ensembles, 'ensemble')}; weights, if any, are fitted on validation."
         if ensembles

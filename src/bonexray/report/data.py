@@ -28,6 +28,7 @@ from bonexray.data.paths import (
     SUBGROUPS,
 )
 from bonexray.data.scores import all_scores
+from bonexray.registry import FROZEN
 from bonexray.results.grid import FILTERS, GRID_COLUMNS
 from bonexray.results.wording import NONE, percent
 
@@ -126,7 +127,11 @@ class Study:
     @property
     def linear_heads(self) -> list[str]:
         """The networks whose training fitted a penalised regression to cached features, by rank."""
-        return [name for name in self.networks if "strength" in self.cards[name].get("chosen", {})]
+        return [
+            name
+            for name in self.networks
+            if self.cards[name]["mode"] == FROZEN and "strength" in self.cards[name].get("chosen", {})
+        ]
 
     def row(self, name: str) -> dict[str, object]:
         """Return a model's row of the comparison."""

@@ -104,7 +104,7 @@ def training_sentence(study: Study) -> str:
         )
     if others := len(study.networks) - linear:
         texts.append(
-            f"{count(others, 'network')} by gradients: up to {count(train.epochs, 'epoch')} with {train.optimizer}, learning rate {train.learning_rate:g}, batches of {count(train.batch_images, 'image')}, early stopping on validation log loss."
+            f"{count(others, 'network')} by gradients: up to {count(train.epochs, 'epoch')} with {train.optimizer}, learning rates up to {train.learning_rate:g}, batches of {count(train.batch_images, 'image')}, early stopping on validation log loss."
         )
     return " ".join(texts)
 

@@ -1,6 +1,6 @@
 """The linear head: a penalised logistic regression on cached features, without Keras."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +88,7 @@ def fit_linear_head(cohort: Cohort) -> LinearHead:
         cohort: the features, their splits and the settings; augmented copies of features are not used.
     """
     train, outputs = cohort.features("train"), 1 if cohort.train.output == "sigmoid" else len(cohort.classes)
-    scaling = None
-    if cohort.train.standardize:
-        mean, std = mean_and_std(_inputs(train))
-        scaling = (mean.astype(np.float32), std.astype(np.float32))
+    scaling = scaling_of(_inputs(train)) if cohort.train.standardize else None
     training, validation = (_labelled(batches, scaling) for batches in (train, cohort.features("val")))
     fits = fit_strengths(training, validation, outputs, cohort.class_weight)
     rows = [
@@ -105,6 +102,12 @@ def tell(history: pd.DataFrame, on_epoch: EpochListener) -> None:
     """Report each row of a finished history as if its epoch had just ended."""
     for row in history.to_dict("records"):
         on_epoch(row["epoch"], {key: value for key, value in row.items() if key not in ("epoch", "phase")})
+
+
+def scaling_of(batches: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each feature, see `mean_and_std`, as the weights file keeps them: float32."""
+    mean, std = mean_and_std(batches)
+    return mean.astype(np.float32), std.astype(np.float32)
 
 
 def scaled(features: np.ndarray, scaling: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:

@@ -16,7 +16,7 @@ class EvenBatches(KerasBatches):
     Args:
         batches: the batches of a split, or one machine's share of them.
         devices: number of devices that share a batch.
-        class_weight: weight of each class in the loss, or None.
+        class_weight: weight of each class in the loss, or None; a machine's share has weights already.
         learning: whether the batches are for training.
     """
 
@@ -32,11 +32,13 @@ class EvenBatches(KerasBatches):
         self._devices, self._class_weight, self._learning = devices, class_weight, learning
 
     def __getitem__(self, batch: int) -> tuple:
-        inputs, targets = self._batches[batch]
+        inputs, targets, *given = self._batches[batch]
         real, padded = len(targets), self._padded(len(targets))
         sizes = [real] if self._learning else self._batches.sizes
         rows = np.arange(padded) % real
-        weights = row_weights(targets, self._class_weight)[rows] * (sum(map(self._padded, sizes)) / sum(sizes))
+        weights = (given[0] if given else row_weights(targets, self._class_weight))[rows] * (
+            sum(map(self._padded, sizes)) / sum(sizes)
+        )
         weights[real:] = 0
         inputs = tuple(array[rows] for array in inputs) if isinstance(inputs, tuple) else inputs[rows]
         return inputs, targets[rows], weights

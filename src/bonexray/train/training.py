@@ -67,7 +67,7 @@ def train_model(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener
 def _train_head(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> tuple[pd.DataFrame, dict]:
     """Train a head on cached features; the same procedure chooses its settings on validation for every network."""
     head = head_of(name, len(cohort.classes), cohort.train)
-    linear = (model_row(name).head or cohort.train.head) == LINEAR
+    linear = (cohort.row.head or cohort.train.head) == LINEAR
     history, choice = (_solve_head if linear else _descend_head)(head, cohort, checkpoint)
     tell(history, on_epoch)
     return history, choice
