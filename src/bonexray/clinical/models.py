@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from bonexray.aggregate.frozen_features import standardised
 from bonexray.clinical.design import design
@@ -76,5 +75,4 @@ def fits_of(
     truth = np.eye(classes)[labels]
     train, val = (Labelled(values[split == name], truth[split == name]) for name in ("train", "val"))
     weight = "balanced" if class_weights == "balanced" else None
-    with threadpool_limits(1):  # faster for so little work, and the same digits on every machine
-        return fit_strengths(train, val, classes, weight, STRENGTHS)
+    return fit_strengths(train, val, classes, weight, STRENGTHS)
