@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from bonexray.composition import compose
 from bonexray.registry import BACKBONES, BASELINES, FINE_TUNE, FROZEN, FULL, MODEL_NAMES, REGISTRY, SCRATCH
 from bonexray.registry_files import registry_files
+from bonexray.repro.durations import COMMITTED, read_durations
 from bonexray.study import Settings, load_settings
 from bonexray.train.settings import ModelRow
 
@@ -207,3 +208,8 @@ def test_the_lock_is_from_this_code():
         dependencies = [(stage.addressing, dep) for stage in repo.index.stages for dep in stage.deps]
         stale = [f"{stage}: {dep}" for stage, dep in dependencies if str(dep).startswith(CODE) and dep.status()]
     assert not stale, "dvc.lock is older than the code: run `dvc repro` and commit dvc.lock and metrics/"
+
+
+def test_the_first_run_can_be_estimated():
+    """`metrics/durations.json` is a copy of `.bonexray/durations.json` after a run of every stage."""
+    assert set(read_durations(ROOT / COMMITTED).seconds) == set(YAML(typ="safe").load(ROOT / "dvc.lock")["stages"])
