@@ -11,9 +11,9 @@ from bonexray.aggregate.table import chosen_on_validation
 from bonexray.data.paths import NUMBERS, model_folder
 from bonexray.evaluate.metrics import collapsed
 from bonexray.learning_curve.scoring import Judged
+from bonexray.networks.scaling import mean_and_std
 from bonexray.networks.settings import LINEAR
 from bonexray.registry import BACKBONES, BASELINE, FROZEN
-from bonexray.train.linear import scaled, scaling_of
 from bonexray.train.regression import Labelled, best_of, fit_strengths, probabilities_of
 
 TEXTURE = "texture"
@@ -61,8 +61,10 @@ class Learner:
         """Return all features, standardised by the training images as the model's own training does it."""
         if self.card["mode"] == BASELINE:
             return StandardScaler().fit(self.features[train]).transform(self.features)
-        standardize = self.card["train"]["standardize"]
-        return scaled(self.features, scaling_of([self.features[train]]) if standardize else None)
+        if not self.card["train"]["standardize"]:
+            return self.features
+        mean, std = (part.astype(np.float32).astype(np.float64) for part in mean_and_std([self.features[train]]))
+        return (self.features - mean) / std  # by 32-bit statistics, as the weights file of the head keeps them
 
 
 def open_learners(names: list[str], cards: Mapping[str, Mapping]) -> list[Learner]:
