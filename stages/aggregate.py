@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.ceiling import CEILING, ceiling_scores, read_truth
-from bonexray.aggregate.choice import chosen_by_fold, predictions_of_choice
+from bonexray.aggregate.choice import CHOICE, choice_against, chosen_by_fold, predictions_of_choice
 from bonexray.aggregate.comparison import differences_from, not_distinguishable
 from bonexray.aggregate.ensembles import learned_by
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
@@ -103,16 +103,23 @@ def main(settings: Settings) -> None:
     write_json(RANKS, asdict(ranks) if ranks else {"blocks": 1})
     write_table(table, COMPARISON)
     write_table(pairs, PAIRS)
-    by_fold, answered = choice_of_folds(models, settings, classes, learned_prior(cards))
-    answered = {**answered, "leak_suspect": read_leak_suspect()} if by_fold else scores[chosen]
+    by_fold = chosen_of_folds(models, settings, classes)
+    reported = predictions_of_choice(models, by_fold) if by_fold else models.probabilities[chosen]
+    answered, judged_against = scores[chosen], above.get(chosen, {})
+    if by_fold:
+        evaluation = evaluate(
+            models.rows, reported, classes, settings.evaluate, settings.dataset.ordered, learned_prior(cards)
+        )
+        answered = {**evaluation.scores, "leak_suspect": read_leak_suspect()}
+        judged_against = choice_against(baseline, panel, reported, classes, settings.evaluate)
     headline = headline_of(chosen, answered, settings.dataset.name, best, alike, read_json(DATA))
     trainings = {part + "s": int(panel.rows[part].max()) for part in ("repeat", "fold")}
     study = {"confidence": settings.evaluate.confidence, "models": len(networks), **trainings}
     ceiling = ceiling_of(models.rows, settings, classes)
     headline |= {
-        **against_baseline(baseline, scores, above, chosen),
+        **against_baseline(baseline, scores[baseline], judged_against),
         **ceiling,
-        **by_fold,
+        **({"chosen_by_fold": {str(fold): name for fold, name in by_fold.items()}} if by_fold else {}),
         **power_of(pairs, scores[best]["n_groups"]),
         **study,
     }
@@ -121,7 +128,7 @@ def main(settings: Settings) -> None:
     histories = {name: pd.read_csv(folders[name] / HISTORY) for name in candidates}
     confusions = {name: model_scores["confusion"] for name, model_scores in scores.items()}
     with atomic_folder(COMPARISON_REPORTS) as folder:
-        draw_prediction_sets(answered_by(chosen, judged, settings, classes), scores[chosen], classes, chosen, folder)
+        draw_prediction_sets(answered_by(reported, models, settings, classes), answered, classes, chosen, folder)
         draw_study(table, confusions, pairs, ranks, histories, chosen, folder, ceiling.get(CEILING))
     log.info("chosen on validation: %s; highest on test: %s", chosen, best)
     log.info("not distinguishable from %s: %s", best, ", ".join(alike) or "none")
@@ -135,23 +142,19 @@ def ceiling_of(rows: pd.DataFrame, settings: Settings, classes: list[str]) -> di
     return ceiling_scores(rows, truth, classes, settings.evaluate)
 
 
-def answered_by(name: str, panel: Panel, settings: Settings, classes: list[str]) -> pd.DataFrame:
-    """Return a model's accuracy by the share of test images answered, of the first repeat."""
-    test, options = predictions_in(panel.rows, panel.probabilities[name], classes, "test"), settings.evaluate
+def answered_by(predictions: np.ndarray, models: Panel, settings: Settings, classes: list[str]) -> pd.DataFrame:
+    """Return the accuracy by the share of test images answered, in the study's unit, of the first repeat."""
+    judged = models.only([]).with_members({CHOICE: predictions}).in_unit(settings.evaluate.unit)
+    test, options = predictions_in(judged.rows, judged.probabilities[CHOICE], classes, "test"), settings.evaluate
     draws = draw(test.groups, options.resamples, options.seed)
     return accuracy_by_answered(test.labels, test.probabilities, draws, options.confidence)
 
 
-def choice_of_folds(
-    models: Panel, settings: Settings, classes: list[str], learned: Learned
-) -> tuple[dict[str, dict[str, str]], dict[str, object]]:
-    """Return the model that each fold chose, as `chosen_by_fold`, and the scores of these choices; nothing for one split."""
+def chosen_of_folds(models: Panel, settings: Settings, classes: list[str]) -> dict[int, str]:
+    """Return the model that each fold chose, see `chosen_by_fold`; nothing for one split."""
     if models.rows["fold"].max() == 1:
-        return {}, {}
-    chosen, options = chosen_by_fold(models.in_unit(settings.evaluate.unit), classes), settings.evaluate
-    answers = predictions_of_choice(models, chosen)
-    evaluation = evaluate(models.rows, answers, classes, options, settings.dataset.ordered, learned)
-    return {"chosen_by_fold": {str(fold): name for fold, name in chosen.items()}}, evaluation.scores
+        return {}
+    return chosen_by_fold(models.in_unit(settings.evaluate.unit), classes)
 
 
 def fitted_ensembles(panel: Panel, settings: Settings, classes: list[str]) -> dict[str, tuple[np.ndarray, dict]]:

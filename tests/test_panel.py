@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import recall_score
 from trainings import UNSORTED, predictions_of_trainings
 
-from bonexray.aggregate.choice import chosen_by_fold, predictions_of_choice
+from bonexray.aggregate.choice import choice_against, chosen_by_fold, predictions_of_choice
+from bonexray.aggregate.comparison import differences_from
 from bonexray.aggregate.ensembles import ENSEMBLES
+from bonexray.aggregate.friedman import compare_ranks
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
 from bonexray.aggregate.table import chosen_on_validation
 from bonexray.base.errors import BonexrayError
@@ -118,6 +121,51 @@ def test_a_fold_chooses_on_its_own_validation_images() -> None:
     for fold, name in chosen.items():
         rows = (given.rows["fold"] == fold).to_numpy()
         assert (answers[rows] == given.probabilities[name][rows]).all()
+
+
+def test_the_choice_of_folds_is_compared_with_a_baseline_as_one_model() -> None:
+    given = panel(folds=3, repeats=2)
+    chosen = chosen_by_fold(given.only(["model_0", "model_1"]), UNSORTED)
+    answers = predictions_of_choice(given, chosen)
+    above = choice_against("model_2", given, answers, UNSORTED, SETTINGS)["above_baseline"]
+    mine, other = (
+        evaluate(given.rows, p, UNSORTED, SETTINGS).scores["balanced_accuracy"]
+        for p in (answers, given.probabilities["model_2"])
+    )
+    assert above == pytest.approx(mine - other)
+    alone = choice_against("model_2", given, given.probabilities["model_0"], UNSORTED, SETTINGS)
+    pairs = pairs_of(given.only(["model_2", "model_0"]), UNSORTED, SETTINGS)
+    assert alone == differences_from(pairs, "model_2")["model_0"]
+
+
+def test_pairs_ranks_and_choices_are_of_means_over_repeats() -> None:
+    given = panel(folds=3, repeats=4)
+    means = {
+        name: pd.Series(
+            {
+                fold: np.mean(
+                    [
+                        recall_score(rows["label"], np.array(UNSORTED)[p[rows.index].argmax(axis=1)], average="macro")
+                        for _, rows in of_fold[of_fold["split"] == "test"].groupby("repeat")
+                    ]
+                )
+                for fold, of_fold in given.rows.groupby("fold")
+            }
+        )
+        for name, p in given.probabilities.items()
+    }
+    assert ranks_of(given, UNSORTED) == compare_ranks(pd.DataFrame(means))
+    pair = pairs_of(given, UNSORTED, SETTINGS).set_index(["one", "other"]).loc[("model_0", "model_1")]
+    one, other = (
+        evaluate(given.rows, given.probabilities[name], UNSORTED, SETTINGS).scores["balanced_accuracy"]
+        for name in ("model_0", "model_1")
+    )
+    assert abs(pair["difference"]) == pytest.approx(abs(one - other))
+    first = (given.rows["repeat"] == 1).to_numpy()
+    truth = np.eye(3)[given.rows["label"].map(UNSORTED.index)]
+    lucky = np.where(first[:, None], truth, 1 - truth) * 0.9 + 0.05  # right in the first repeat alone
+    chosen = chosen_by_fold(given.with_members({"lucky": lucky / lucky.sum(axis=1, keepdims=True)}), UNSORTED)
+    assert "lucky" not in chosen.values()
 
 
 def _first(given: Panel) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:

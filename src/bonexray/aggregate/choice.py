@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bonexray.aggregate.panel import Panel
+from bonexray.aggregate.comparison import differences_from
+from bonexray.aggregate.panel import Panel, pairs_of
 from bonexray.aggregate.table import chosen_on_validation
 from bonexray.evaluate.metrics import all_metrics, collapsed
 from bonexray.evaluate.repeats import each_repeat, mean_scores
+from bonexray.evaluate.settings import Evaluate
+
+CHOICE = "choice of each fold"
 
 
 def chosen_by_fold(panel: Panel, classes: list[str]) -> dict[int, str]:
@@ -41,3 +45,22 @@ def predictions_of_choice(panel: Panel, chosen: Mapping[int, str]) -> np.ndarray
     members = np.stack([panel.probabilities[name] for name in chosen.values()])
     positions = {fold: index for index, fold in enumerate(chosen)}
     return members[panel.rows["fold"].map(positions).to_numpy(), np.arange(len(panel.rows))]
+
+
+def choice_against(
+    baseline: str, panel: Panel, predictions: np.ndarray, classes: list[str], settings: Evaluate
+) -> dict[str, float]:
+    """Compare the choices of all folds with a baseline, as `differences_from` does for a model.
+
+    A model that is chosen over all folds is chosen on test, and so would be its difference.
+
+    Args:
+        baseline: a member of the panel.
+        panel: rows of all trainings.
+        predictions: result of `predictions_of_choice`.
+        classes: names of the classes.
+        settings: unit, resamples and confidence.
+    """
+    compared = panel.only([baseline]).with_members({CHOICE: predictions}).in_unit(settings.unit)
+    pairs = pairs_of(compared, classes, settings.model_copy(update={"primary": None}))
+    return differences_from(pairs, baseline)[CHOICE]
