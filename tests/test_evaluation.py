@@ -159,6 +159,11 @@ def test_place_is_the_row_in_the_manifest() -> None:
     assert [manifest[place] for place in test.rows["place"]] == test.rows["id"].tolist()
 
 
+def test_a_calibration_error_has_that_of_a_calibrated_model_beside_it() -> None:
+    scores = evaluated(*predictions()).scores
+    assert 0 < scores["expected_calibration_error_if_calibrated"] < 1
+
+
 def test_repeats_give_mean_and_standard_deviation() -> None:
     rows, probabilities = predictions_of_trainings(3, 3)
     scores = evaluated(rows, probabilities).scores

@@ -268,6 +268,18 @@ def test_the_epoch_is_chosen_by_the_log_loss_and_not_by_the_penalised_loss(tmp_p
     assert kept == pytest.approx(history["val_log_loss"].min(), rel=1e-5)
 
 
+def test_training_stops_when_the_log_loss_and_not_the_penalised_loss_stops_falling(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(7)
+    features, start = keras.Input((3,)), keras.initializers.Constant(3 * np.eye(3))
+    penalty = keras.regularizers.L2(10.0)
+    outputs = keras.layers.Dense(3, "softmax", kernel_initializer=start, kernel_regularizer=penalty)(features)
+    train, val = (batches_of(FEATURES, LABELS, rows) for rows in (np.arange(24), np.arange(24, 36)))
+    settings, network = with_settings(patience=2), keras.Model(features, outputs)
+    history = fit(network, train, val, None, settings, Phase("head", 40, 0.05), tmp_path / BEST, silent)
+    assert history["val_loss"].is_monotonic_decreasing, "the penalty alone must go on falling here"
+    assert len(history) == history["val_log_loss"].idxmin() + 1 + settings.patience
+
+
 def test_after_an_epoch_inference_and_training_agree_on_the_training_images(tmp_path: Path) -> None:
     keras.utils.set_random_seed(7)
     rng, rows = np.random.default_rng(7), np.arange(100)
