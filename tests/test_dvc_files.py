@@ -158,6 +158,12 @@ def test_what_is_made_of_all_models_depends_on_every_model(stage):
     assert folders == [f"models/${{panel.{name}}}" for name in MODEL_NAMES]
 
 
+@pytest.mark.parametrize("stage", DVC_YAML)
+def test_dvc_can_restore_a_stage_from_its_run_cache(stage):
+    """DVC stores no run with an output that Git keeps, `{path: {cache: false}}`, unless it is a metric or a plot."""
+    assert all(isinstance(out, str) for out in definition(stage).get("outs", []))
+
+
 def test_no_parameter_has_a_name_that_the_run_cache_ignores():
     files = [ROOT / "params.yaml", *ROOT.glob("conf/**/*.yaml")]
     assert not {"size", "nfiles"} & {key for file in files for key in keys(YAML(typ="safe").load(file))}
