@@ -31,6 +31,7 @@ SCORES = (
     "log_loss",
     "brier",
     "expected_calibration_error",
+    "expected_calibration_error_if_calibrated",
     "calibrated_expected_calibration_error",
     "calibrated_log_loss",
 )

@@ -24,6 +24,7 @@ FURTHER = {
 CALIBRATION = {
     "temperature": "Temperature",
     "expected_calibration_error": "Calibration error",
+    "expected_calibration_error_if_calibrated": "Calibration error, if calibrated",
     "calibrated_expected_calibration_error": "Calibration error, scaled",
     "log_loss": "Log loss",
     "calibrated_log_loss": "Log loss, scaled",
