@@ -371,7 +371,7 @@ def confounders_of(shape: Shape, model: str) -> dict[str, object]:
 def clinical_of(shape: Shape, model: str) -> dict[str, object]:
     """Return the content of metrics/clinical.json: the image adds to the record, and the record little to the image."""
     if shape.gap is None:
-        return {"columns": [], "network": None, "models": {}, "adds": {}}
+        return {"columns": [], "networks": [], "models": {}, "adds": {}}
     scores = ("balanced_accuracy", "roc_auc", "log_loss")
     models = {
         name: {key: number for score in scores for key, number in ends_of(score, value).items()}
@@ -381,7 +381,7 @@ def clinical_of(shape: Shape, model: str) -> dict[str, object]:
         "image": {**ends_of("difference", 0.22), "p": 0.001, "p_holm": 0.003},
         "record": {**ends_of("difference", 0.02), "p": 0.4, "p_holm": 0.4},
     }
-    return {"columns": ["age", "bmi"], "network": model, "models": models, "adds": adds}
+    return {"columns": ["age", "bmi"], "networks": [model], "models": models, "adds": adds}
 
 
 def ends_of(name: str, value: float) -> dict[str, float]:

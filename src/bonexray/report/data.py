@@ -48,7 +48,7 @@ REQUIRED = {
     },
     SUBGROUPS: {"columns"},
     CONFOUNDERS: {"columns", "features_of"},
-    CLINICAL: {"columns", "network", "models", "adds"},
+    CLINICAL: {"columns", "networks", "models", "adds"},
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
 }
 CURVE_COLUMNS = {"model", "share", "patients", "gain", "gain_low", "gain_high"}
