@@ -108,7 +108,10 @@ def meaning(item: Dataset) -> str:
 
 
 def number(item: Dataset) -> float:
-    return float(item.MeasuredValueSequence[0].NumericValue)
+    """The share that an item states as a percentage."""
+    (measured,) = item.MeasuredValueSequence
+    assert measured.MeasurementUnitsCodeSequence[0].CodeValue == "%"
+    return float(measured.NumericValue) / 100
 
 
 def code(item: Dataset) -> tuple[str, str]:
@@ -135,7 +138,7 @@ def test_a_report_says_what_the_model_says(source_of: Callable[..., Dataset], tm
         (point,), (threshold,) = points, items(read, "Threshold Value")
         assert meaning(point) == f"At the operating point for {' or '.join(said.operating.positive)}"
         assert code(point) == (("10828004" if said.operating.is_positive else "260385009"), "SCT")
-        assert number(threshold) == said.operating.threshold
+        assert number(threshold) == pytest.approx(said.operating.threshold)
     else:
         assert points == items(read, "Threshold Value") == []
     members = [code(item)[0] for item in items(read, "Class in the prediction set")]
@@ -170,8 +173,15 @@ def test_a_report_is_a_measurement_report_to_other_software(source_of: Callable[
     saved(report_of(source_of()), tmp_path / "x.sr.dcm")
     read = srread(tmp_path / "x.sr.dcm")
     (group,) = read.content.get_image_measurement_groups()
-    assert [measurement.value for measurement in group.get_measurements(probability_of("normal"))] == [0.3]
+    assert [measurement.value for measurement in group.get_measurements(probability_of("normal"))] == [30.0]
     assert group.get_qualitative_evaluations(point_of(["osteoporosis"]))[0].value.meaning == "Positive"
+
+
+def test_a_viewer_names_every_item(source_of: Callable[..., Dataset], tmp_path: Path) -> None:
+    """Items of a continuous container are prose, which viewers show without their names."""
+    read = saved(report_of(source_of()), tmp_path / "x.sr.dcm")
+    containers = [item for item in (read, *items(read)) if item.ValueType == "CONTAINER"]
+    assert len(containers) == 3 and {item.ContinuityOfContent for item in containers} == {"SEPARATE"}
 
 
 # Secondary captures

@@ -12,7 +12,7 @@ from bonexray.serving.dicom import codes as own
 from bonexray.serving.dicom.identity import Author, series_number, uid_of
 from bonexray.serving.verdict import NOTICE, PointVerdict, SetVerdict, Verdict
 
-_DIGITS = 6  # of a probability
+_DIGITS = 4  # of a percentage
 
 
 def structured_report(source: Dataset, author: Author, classes: Sequence[str], said: Verdict) -> sr.EnhancedSR:
@@ -75,6 +75,8 @@ def _content(source: Dataset, author: Author, classes: Sequence[str], said: Verd
         imaging_measurements=[group],
     )
     report[0].ContentSequence.insert(-1, _notice())
+    for container in (report[0], report[0].ContentSequence[-1], group[0]):
+        container.ContinuityOfContent = "SEPARATE"  # CONTINUOUS is prose, which viewers show without the names of items
     return report
 
 
@@ -107,7 +109,8 @@ def _numbers(said: Verdict) -> list[sr.Measurement]:
 
 
 def _number(name: sr.CodedConcept, value: float, method: sr.CodedConcept | None = None) -> sr.Measurement:
-    return sr.Measurement(name, round(float(value), _DIGITS), codes.UCUM.NoUnits, method=method)
+    """Return a share as a percentage; viewers print the unit of a plain number as a second number, 1."""
+    return sr.Measurement(name, round(100 * float(value), _DIGITS), codes.UCUM.Percent, method=method)
 
 
 def _evaluations(said: Verdict) -> list[sr.QualitativeEvaluation]:
