@@ -327,8 +327,14 @@ class StandIn:
             method = "median"
 
 
-@pytest.mark.parametrize("name", LINKS)
-@pytest.mark.parametrize("value", [None, "not a UID"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "not a UID") for name in LINKS),
+        ("StudyInstanceUID", None),
+        ("SeriesInstanceUID", None),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:Invalid value")
 def test_an_x_ray_to_which_nothing_can_refer_is_refused(
     source_of: Callable[..., Dataset], name: str, value: str | None
