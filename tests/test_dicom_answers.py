@@ -21,7 +21,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
 from bonexray.images.radiograph import UnreadableImage
 from bonexray.serving.dicom.source import read_source
-from bonexray.serving.dicom.writing import require_dicom
+from bonexray.serving.dicom.writing import require_apart, require_dicom
 from bonexray.serving.predictor import Answer, Predictor
 from bonexray.serving.verdict import NOTICE, PointVerdict, SetVerdict, Verdict
 
@@ -390,6 +390,16 @@ def test_what_is_not_dicom_is_refused_before_any_work(here: None, tmp_path: Path
         line = str(done.exception)
         assert f"{option}: expected DICOM files, received {tmp_path / 'scans/b.txt'} and 12 more" in line
         assert not (tmp_path / "out").exists()
+        done = bonexray("predict", tmp_path / "scans", "--model", "none", option, tmp_path / "scans")
+        assert isinstance(done.exception, BonexrayError) and "a folder outside" in str(done.exception)
+
+
+def test_a_folder_among_the_inputs_is_refused(tmp_path: Path) -> None:
+    written(tmp_path / "scans/a.dcm", xray())
+    for folder in (tmp_path / "scans", tmp_path / "scans/deep/answers"):
+        with pytest.raises(BonexrayError, match="--dicom-sr: expected a folder outside"):
+            require_apart("--dicom-sr", folder, [tmp_path / "scans"])
+    require_apart("--dicom-sr", tmp_path / "answers", [tmp_path / "scans", tmp_path / "scans/a.dcm"])
 
 
 def test_without_highdicom_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

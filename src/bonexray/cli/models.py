@@ -32,13 +32,14 @@ def predict(
 ) -> None:
     """Predict the class of X-rays; unreadable files are reported, and the exit code is then 1, or 2 if all are."""
     from bonexray.progress import progress
-    from bonexray.serving.dicom.writing import require_dicom
+    from bonexray.serving.dicom.writing import require_apart, require_dicom
     from bonexray.serving.files import image_files, write_table
     from bonexray.serving.predictor import Predictor
 
     paths = image_files(images)
     for option, folder in (("--dicom-sr", dicom_sr), ("--dicom-heatmap", dicom_heatmap)):
         if folder:
+            require_apart(option, folder, images)
             require_dicom(option, paths)
     predictor = Predictor(_bundle(model))
     # Those that may refuse an X-ray come first, so that it leaves no file.

@@ -43,6 +43,23 @@ def require_dicom(option: str, paths: Sequence[Path]) -> None:
         raise BonexrayError(option, expected="DICOM files", received=f"{others[0]}{more}", do=do)
 
 
+def require_apart(option: str, folder: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a folder for answers among the inputs, where the next run would take the answers for X-rays.
+
+    Args:
+        option: such as `--dicom-sr`.
+        folder: for the answers.
+        inputs: files and folders that the user named.
+
+    Raises:
+        BonexrayError: the folder is one of the inputs or lies in one.
+    """
+    for path in inputs:
+        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+            do = "name another folder, or the next run would take the answers for X-rays"
+            raise BonexrayError(option, expected=f"a folder outside {path}", received=folder, do=do)
+
+
 def reports(predictor: Predictor, folder: Path) -> Column:
     """Return a column of structured reports, written into a folder."""
     return _column(predictor, FreeNames(folder, ".sr.dcm"), _report)
