@@ -120,6 +120,10 @@ def test_optuna_is_imported_by_the_search_only() -> None:
     assert {name.split("/")[0] for name in importers("optuna")} == {"tuning"}
 
 
+def test_highdicom_is_imported_by_dicom_answers_only() -> None:
+    assert {str(Path(name).parent) for name in importers("highdicom")} == {"serving/dicom"}
+
+
 def test_stage_scripts_import_neither() -> None:
     assert [path.name for path in STAGES if libraries(path) & {"tensorflow", "mlflow"}] == []
 
