@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.base.hashing import sha256_of
 from bonexray.data.paths import EVALUATED, FEATURES, MODEL_CARD
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.networks.scaling import mean_and_std
 
 FROZEN = "frozen"

@@ -198,16 +198,3 @@ def against_baseline(baseline: str, scores: Mapping[str, float], above: Mapping[
 def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
     """Return the model with the highest balanced accuracy on test; in a tie, the first in `comparison_table`."""
     return min(models, key=lambda name: (-models[name]["balanced_accuracy"], name))
-
-
-def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
-    """Return the best model on validation, by balanced accuracy, then log loss; a collapsed one only if all are."""
-    return min(
-        models,
-        key=lambda name: (
-            models[name]["val_collapsed"],
-            -models[name]["val_balanced_accuracy"],
-            models[name]["val_log_loss"],
-            name,
-        ),
-    )
