@@ -73,7 +73,7 @@ OPTIONAL = [
     "multiply_adds",
     "file_mb",
 ]  # present only with repeats, with several images of a patient, for ordered classes, or not for every kind
-SUMMARY = ["model", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "macro_f1", "roc_auc"]
+SUMMARY = ["balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "macro_f1", "roc_auc"]
 SUMMARY_OF_MODEL = ["balanced_accuracy", "roc_auc"]
 VALIDATION = [
     "val_balanced_accuracy",
@@ -183,6 +183,7 @@ def headline_of(
 def summary_of(headline: Mapping[str, object], scores: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """Return the few numbers that DVC compares: the chosen model's, and two of each model."""
     return {
+        "chosen": headline["model"],  # not "model": the setting of that name stands beside it in `dvc exp show`
         **{name: headline[name] for name in SUMMARY},
         "models": {model: {name: own[name] for name in SUMMARY_OF_MODEL} for model, own in scores.items()},
     }
