@@ -164,6 +164,12 @@ def test_dvc_can_restore_a_stage_from_its_run_cache(stage):
     assert all(isinstance(out, str) for out in definition(stage).get("outs", []))
 
 
+def test_dvcs_model_registry_names_the_chosen_model():
+    with Repo(str(ROOT)) as repo:
+        (artifact,) = repo.artifacts.read()["dvc.yaml"].values()
+    assert artifact.type == "model" and artifact.path in definition("evaluate")["outs"]
+
+
 def test_no_parameter_has_a_name_that_the_run_cache_ignores():
     files = [ROOT / "params.yaml", *ROOT.glob("conf/**/*.yaml")]
     assert not {"size", "nfiles"} & {key for file in files for key in keys(YAML(typ="safe").load(file))}

@@ -1,13 +1,16 @@
 """External cohorts: what is read and left out, the answers of every model, and what the scores lose."""
 
+import runpy
+import subprocess
 from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Study
+from conftest import REPOSITORY, Study
 
+from bonexray.base.config import load
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.compute import Compute
@@ -86,6 +89,19 @@ def test_a_cohort_that_cannot_be_scored_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
+def test_the_stage_refuses_images_that_git_would_commit(study: Study) -> None:
+    lay_out(study, {"normal": 2, "osteoporosis": 2})
+    study.change({"external": {"b": {"root": "other"}}, "cohorts": {"b": ["other"]}})
+    (study.folder / ".dvc").mkdir()
+    stage = runpy.run_path(str(REPOSITORY / "stages/external.py"))
+    with chdir(study.folder):
+        subprocess.run(["git", "init", "-q"], check=True)
+        with pytest.raises(
+            BonexrayError, match="received other/, which Git neither tracks nor ignores; run `dvc add oth"
+        ):
+            stage["main"](load(stage["Settings"]), "b")
+
+
 def test_a_missing_folder_has_the_name_of_the_cohorts_setting(
     study: Study, development: tuple[Path, pd.DataFrame]
 ) -> None:
@@ -162,10 +178,9 @@ def test_every_model_answers_as_in_its_training(trained_study: Path) -> None:
 
 
 def test_a_baseline_answers_as_in_its_training(trained_study: Path, tmp_path: Path) -> None:
-    import runpy
     import shutil
 
-    from conftest import REPOSITORY, YAML_FILE
+    from conftest import YAML_FILE
 
     from bonexray.study import load_settings
 

@@ -11,8 +11,8 @@ from bonexray.aggregate.comparison import differences_from
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.friedman import compare_ranks
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.base.errors import BonexrayError
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate
 

@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "subgroups": {"data", "train", "evaluate", "aggregate"},
     "clinical": {"aggregate", "train"},
     "figures": {"data", "evaluate", "aggregate", "explain"},
-    "results": {"data", "aggregate"},
+    "results": {"data", "evaluate", "aggregate"},
     "report": {"data", "figures", "results"},
     "serving": {
         "data",

@@ -7,12 +7,12 @@ import numpy as np
 
 from bonexray.aggregate.choice import chosen_by_fold
 from bonexray.aggregate.panel import panel_of
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.base.hashing import sha256_of
 from bonexray.data.paths import EVALUATED, FEATURES, MODEL_CARD, PREDICTIONS
 from bonexray.data.predictions import read_predictions
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.networks.scaling import mean_and_std
 
 FROZEN = "frozen"

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from bonexray.aggregate.frozen_features import features_of
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.data.paths import NUMBERS, model_folder
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.evaluate.metrics import collapsed
 from bonexray.learning_curve.scoring import Judged
 from bonexray.networks.scaling import mean_and_std
