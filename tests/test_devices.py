@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 def python(code: str, *arguments: object, **environment: str) -> str:
     """What a program prints that runs in a process of its own and may import the tests' modules."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src"), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -226,7 +226,46 @@ for name, mode in (("densenet121", "frozen"), ("compact_cnn", "scratch")):
 
 
 def test_a_model_is_trained_with_jax(tmp_path: Path) -> None:
-    pytest.importorskip("jax")
     found = python(ANOTHER_BACKEND, tmp_path, KERAS_BACKEND="jax").splitlines()
     expected = "(30, 3) 3 [0.01, 0.005, 0.0]"
     assert found == [f"densenet121 {expected}", f"compact_cnn {expected}"]
+
+
+EVERY_MODE = """
+import sys, os
+from pathlib import Path
+os.chdir(sys.argv[1])
+name = sys.argv[2]
+from bonexray.runtime import prepare_runtime
+prepare_runtime(7, deterministic=True)
+import keras
+import numpy as np
+from cohorts import lay_out_backbone, lay_out_images, numbers, trained, with_settings
+from bonexray.backbones.encoder import build_backbone
+from bonexray.backbones.weights import load_starting_weights
+from bonexray.networks.trainable import backbone_of
+from bonexray.train.fit import probabilities
+assert keras.backend.backend() == "jax"
+lay_out_images(32)
+lay_out_backbone(name)
+for mode in ("frozen", "fine_tune", "full"):
+    network, history, cohort = trained(name, mode, Path(mode), with_settings(epochs=2), epochs=1)
+    answers = probabilities(network, cohort.features(None) if mode == "frozen" else cohort.images(None))
+    assert np.isfinite(history.drop(columns="phase", errors="ignore").to_numpy(float)).all()
+    assert np.abs(answers.sum(axis=1) - 1).max() < 1e-5 and answers.std(axis=0).min() > 0
+    changed = 0.0
+    if mode != "frozen":
+        start, body = build_backbone(name, 32), backbone_of(network, name)
+        load_starting_weights(start, name)
+        kernels = [(a, b) for a, b in zip(start.weights, body.weights, strict=True) if a.name.endswith("kernel")]
+        changed = sum(not np.array_equal(numbers(a), numbers(b)) for a, b in kernels) / len(kernels)
+    print(mode, answers.shape, "none" if changed == 0 else "all" if changed == 1 else "some")
+"""
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "deit_tiny"])
+def test_every_mode_trains_with_jax_the_layers_that_it_should(name: str, tmp_path: Path) -> None:
+    found = python(EVERY_MODE, tmp_path, name, KERAS_BACKEND="jax").splitlines()
+    assert found == [
+        f"{mode} (30, 3) {part}" for mode, part in (("frozen", "none"), ("fine_tune", "some"), ("full", "all"))
+    ]
