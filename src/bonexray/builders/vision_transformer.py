@@ -125,7 +125,7 @@ def build(px: int, name: str) -> keras.Model:
     return keras.Model(image, maps, name=name)
 
 
-class Embedding(layers.Layer):
+class Embedding(layers.Layer):  # `backbones.cost` counts nothing for layers of this name
     """Put a learned class token before the patch tokens, if there is one, and add a learned position to each token."""
 
     def __init__(self, class_token: bool, **options: object) -> None:
