@@ -221,13 +221,14 @@ settings = with_settings(schedule="cosine", warmup_epochs=1, loss="focal")
 for name, mode in (("densenet121", "frozen"), ("compact_cnn", "scratch")):
     network, history, cohort = trained(name, mode, Path(name), settings)
     answers = probabilities(network, cohort.features(None) if mode == "frozen" else cohort.images(None))
-    print(name, answers.shape, len(history), history["learning_rate"].round(6).tolist())
+    rates = history["learning_rate"]  # of the head also chosen, on validation
+    print(name, answers.shape, len(history), (rates / rates.max()).round(3).tolist())
 """
 
 
 def test_a_model_is_trained_with_jax(tmp_path: Path) -> None:
     found = python(ANOTHER_BACKEND, tmp_path, KERAS_BACKEND="jax").splitlines()
-    expected = "(30, 3) 3 [0.01, 0.005, 0.0]"
+    expected = "(30, 3) 3 [1.0, 0.5, 0.0]"
     assert found == [f"densenet121 {expected}", f"compact_cnn {expected}"]
 
 
@@ -267,6 +268,7 @@ for mode in ("frozen", "fine_tune", "full"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "deit_tiny"])
 def test_every_mode_trains_with_jax_the_layers_that_it_should(name: str, tmp_path: Path) -> None:
     found = python(EVERY_MODE, tmp_path, name, KERAS_BACKEND="jax").splitlines()
