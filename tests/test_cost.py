@@ -17,6 +17,7 @@ PUBLISHED = {
     "mobilenet_v2": (224, 0.30e9),
     "resnet18": (224, 1.81e9),
     "efficientnet_lite0": (224, 0.385e9),
+    "deit_tiny": (224, 1.26e9),
 }
 
 
@@ -79,6 +80,14 @@ def test_the_cost_of_vit_tiny_follows_from_its_sizes() -> None:
     tokens, px = patches + 1, 64
     block = tokens * (4 * width * width + 2 * width * deep) + 2 * tokens * tokens * width
     assert multiply_adds(build_backbone("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
+
+
+def test_the_cost_of_swin_leaves_out_only_the_products_within_windows() -> None:
+    sides, widths, blocks = (56, 28, 14, 7), (96, 192, 384, 768), (2, 2, 6, 2)
+    products = sum(2 * 49 * side**2 * width * count for side, width, count in zip(sides, widths, blocks, strict=True))
+    cost = multiply_adds(build_backbone("swin_tiny", 224))
+    assert cost + products == pytest.approx(4.5e9, rel=0.01)
+    assert products / cost == pytest.approx(0.03, abs=0.005)
 
 
 @every_model

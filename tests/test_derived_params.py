@@ -16,9 +16,10 @@ from bonexray.registry import (
     BASELINES,
     FINE_TUNE,
     FROZEN,
-    MODEL_NAMES,
+    GROUPS,
     REGISTRY,
     SCRATCH,
+    SLOTS,
     Published,
     model_row,
 )
@@ -47,19 +48,37 @@ def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_in_the_panel(
     params = derive_params(choices(model=name))
     assert list(params["models"]) == [name, *BASELINES]
     assert list(params["backbones"]) == list(model_row(name).backbones)
-    assert params["panel"] == {other: other if other in BASELINES else name for other in MODEL_NAMES}
+    assert params["panel"] == [name, *BASELINES, *[name] * (SLOTS - 1 - len(BASELINES))]
 
 
-def test_a_study_of_all_models_has_every_backbone_and_each_model_stands_for_itself() -> None:
-    params = derive_params(choices())
-    assert list(params["models"]) == list(MODEL_NAMES)
-    assert set(params["backbones"]) == set(BACKBONES)
-    assert params["panel"] == {name: name for name in MODEL_NAMES}
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_study_of_a_group_has_its_models_and_their_backbones(group: str) -> None:
+    params = derive_params(choices(model=group))
+    assert list(params["models"]) == [*GROUPS[group], *BASELINES]
+    assert set(params["backbones"]) == {backbone for name in GROUPS[group] for backbone in model_row(name).backbones}
+    assert list(dict.fromkeys(params["panel"])) == list(params["models"])
+    assert len(params["panel"]) == SLOTS
+
+
+def test_every_model_is_in_one_group() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(REGISTRY)
+
+
+def test_a_study_has_no_more_models_than_there_are_places() -> None:
+    most = list(REGISTRY)[: SLOTS - len(BASELINES)]
+    assert list(derive_params(choices(model=most))["models"]) == [*most, *BASELINES]
+    with pytest.raises(
+        BonexrayError, match=f"model: expected at most {len(most)} models, .*, received {len(most) + 1}"
+    ):
+        derive_params(choices(model=[*REGISTRY][: len(most) + 1]))
+    with pytest.raises(BonexrayError, match="make two studies"):
+        derive_params(choices(model=["all", "@encoders"]))
+    assert f"at most {len(most)} models" in (CONF.parent / "docs/models.md").read_text(encoding="utf-8")
 
 
 @every_model
 def test_a_model_is_trained_from_the_features_of_its_backbones_or_from_its_builder(name: str) -> None:
-    params, row = derive_params(choices())["models"][name], model_row(name)
+    params, row = derive_params(choices(model=name))["models"][name], model_row(name)
     features = [f"data/features/{backbone}" for backbone in row.backbones]
     assert params["inputs"] == (features or [f"src/bonexray/builders/{name}.py"])
     assert "mode" not in params
@@ -81,18 +100,19 @@ def test_fine_tuning_starts_at_the_block_in_the_settings_or_in_the_registry() ->
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_dvc_watches_the_code_of_a_backbone_or_its_weights_file(name: str) -> None:
-    watched = derive_params(choices())["backbones"][name]["watch"]
+    watched = derive_params(choices(model=name))["backbones"][name]["watch"]
     assert (CONF.parent / watched).is_file()
     files = {"files": {name: "/a b/(1).h5"}}
-    assert derive_params(choices(weights=files))["backbones"][name]["watch"] == "/a b/(1).h5"
+    assert derive_params(choices(model=name, weights=files))["backbones"][name]["watch"] == "/a b/(1).h5"
 
 
 def test_rows_of_backbones_differ_in_words() -> None:
     assert len({describe_backbone(name, row) for name, row in BACKBONES.items()}) == len(BACKBONES)
 
 
-def test_a_list_that_contains_all_chooses_every_model() -> None:
-    assert chosen_models(["vgg16", "all"]) == list(REGISTRY), "the baselines come by themselves"
+def test_a_list_may_contain_groups() -> None:
+    assert chosen_models(["vgg16", "all"]) == GROUPS["all"], "the baselines come by themselves"
+    assert chosen_models(["resnet50", "@encoders"]) == ["resnet50", *GROUPS["@encoders"]]
 
 
 def test_no_model_is_refused() -> None:
@@ -111,12 +131,15 @@ def test_conf_composes_the_derived_sections(tmp_path: Path) -> None:
     assert list(params["models"]) == ["vgg16", "vgg19", *BASELINES]
 
 
-@pytest.mark.parametrize(("name", "advice"), [("vgg17", "did you mean 'vgg19'?"), ("nothing", "correct the name")])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("vgg17", "did you mean 'vgg19'?"), ("@encoder", "did you mean '@encoders'?"), ("nothing", "correct the name")],
+)
 def test_an_unknown_model_is_refused_in_one_line_with_advice(name: str, advice: str, tmp_path: Path) -> None:
     with pytest.raises(BonexrayError) as refusal:
         compose(tmp_path / "params.yaml", CONF, [f"model={name}"])
     message = str(refusal.value)
-    assert message.startswith("model: expected all, or names among vgg16, vgg19, ")
+    assert message.startswith("model: expected all, @encoders, or names among vgg16, vgg19, ")
     assert message.endswith(f", received '{name}'; {advice}")
     assert "\n" not in message
 

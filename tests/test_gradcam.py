@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
-from small_networks import build, every_model, images, numbers, same_weights, with_settings
+from small_networks import build, images, large_are_slow, numbers, same_weights, with_settings
 
 from bonexray.backbones.encoder import build_encoder
 from bonexray.base.errors import BonexrayError
@@ -18,7 +18,7 @@ from bonexray.explain.sanity import STATISTICS, likeness, randomise
 from bonexray.networks import trainable
 from bonexray.networks.standardize import Standardize
 from bonexray.networks.trainable import HEAD, build_trainable
-from bonexray.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
+from bonexray.registry import BACKBONES, FINE_TUNE, FULL, REGISTRY, SCRATCH, model_row
 from bonexray.runtime import gradients
 
 PX, CORNER = 16, 4
@@ -120,7 +120,7 @@ def test_gradients_are_those_of_the_formula() -> None:
 # Every network
 
 
-@every_model
+@pytest.mark.parametrize("name", large_are_slow(REGISTRY))
 def test_every_model_has_maps_and_its_two_parts_give_its_outputs(name: str) -> None:
     network, pictures = complete(name), images(model_row(name).smallest_px)
     split = split_network(network, name)

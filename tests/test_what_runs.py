@@ -10,7 +10,7 @@ import pytest
 from dvc.repo import Repo
 
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, MODEL_NAMES, REGISTRY
+from bonexray.registry import BACKBONES, BASELINES, GROUPS, REGISTRY
 
 ROOT = Path(__file__).parents[1]
 Edit = Callable[[Path], None]
@@ -102,8 +102,8 @@ def models_on(backbone: str, stage: str) -> set[str]:
 
 
 EVERY = {
-    "features": {f"features@{name}" for name in BACKBONES},
-    "train": {f"train@{name}" for name in MODEL_NAMES},
+    "features": {f"features@{name}" for name in BACKBONES if name in GROUPS["all"]},
+    "train": {f"train@{name}" for name in (*GROUPS["all"], *BASELINES)},
 }
 OTHER_SITE = {"external@other_site"}
 SCORING = {
@@ -169,6 +169,11 @@ EDITS = {
         appended("src/bonexray/builders/vit_tiny.py"),
         {"features@vit_tiny"},
         {"features"} | TRAINED,
+    ),
+    "the builder of backbones outside the study": (
+        appended("src/bonexray/builders/vision_transformer.py"),
+        set(),
+        set(),
     ),
     "the row of a backbone": (
         with_row("xception"),

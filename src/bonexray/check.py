@@ -4,7 +4,7 @@ This module reads no images and does not import Keras.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.external.labels import with_classes
 from bonexray.features.published import own_file, require_at_hand
+from bonexray.features.safetensors_file import require_safetensors
 from bonexray.licences import Use, licence_findings, licences_used
 from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
@@ -148,7 +149,7 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from derivation
     networks = {name: model for name, model in settings.models.items() if model.mode != BASELINE}
     for name, model in () if derivation else networks.items():
-        too_small = list(_raised(require_px, name, settings.prepare.img_px))
+        too_small = list(_raised(require_px, name, settings.prepare.img_px, networks))
         yield from too_small or _raised(_require_mode, name, model.mode)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
     unknown = list(_unknown("backbones", "backbones", settings.backbones, BACKBONES))
@@ -185,14 +186,19 @@ def _require_derived(settings: Settings) -> None:
     content = settings.model_dump(exclude_unset=True)
     for part, expected in derive_params(settings.model_dump()).items():
         if content[part] != expected:
-            names = {*expected, *content[part]}
-            key = next(name for name in sorted(names) if expected.get(name) != content[part].get(name))
+            right, found = _entries(expected), _entries(content[part])
+            key = next(name for name in sorted({*right, *found}) if right.get(name) != found.get(name))
             raise BonexrayError(
                 f"{PARAMS}: {part}.{key}",
-                expected=f"what follows from model, mode, modes, weights and fine_tune: {expected.get(key)}",
-                received=content[part].get(key),
+                expected=f"what follows from model, mode, modes, weights and fine_tune: {right.get(key)}",
+                received=found.get(key),
                 do="change those with `bonexray use`, or with `dvc exp run -S` for one run",
             )
+
+
+def _entries(section: Mapping | list) -> Mapping:
+    """Return a mapping as it is, and a list by place."""
+    return section if isinstance(section, Mapping) else {str(place): entry for place, entry in enumerate(section)}
 
 
 def _require_inputs(dataset: Dataset) -> None:
@@ -242,7 +248,7 @@ def _require_mode(name: str, mode: str) -> None:
 def _require_weights(name: str, settings: Settings) -> None:
     require_at_hand(name, settings.weights)
     if name in settings.weights.files:
-        own_file(name, settings.weights)
+        require_safetensors(name, own_file(name, settings.weights))
 
 
 def _require_dataset(settings: Settings, listing: Listing) -> None:
