@@ -198,7 +198,7 @@ def _require_derived(settings: Settings) -> None:
 def _require_inputs(dataset: Dataset) -> None:
     """Refuse a folder or a CSV file edited by hand, whose changes DVC would not see."""
     inputs = (
-        [dataset.simulated["cohort"]] if dataset.simulated else [dataset.root, *([dataset.csv] if dataset.csv else [])]
+        [next(iter(dataset.simulated.values()))] if dataset.simulated else [dataset.root, *([dataset.csv] if dataset.csv else [])]
     )
     if dataset.inputs != inputs:
         raise BonexrayError(
