@@ -59,8 +59,8 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
         BonexrayError: a name is unknown, or none is given.
     """
     names = list(dict.fromkeys([value] if isinstance(value, str) else value or []))
-    if ALL in names:
-        return list(REGISTRY)
+    if ALL in names:  # and with it by name those that need more than labels
+        return [name for name, row in REGISTRY.items() if row.locator is None or name in names]
     if not names:
         raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
     for name in names:
@@ -96,7 +96,8 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
     mode = (choices["modes"] or {}).get(name, choices["mode"] if row.backbones else SCRATCH)
     params: dict[str, object] = {} if mode == default else {"mode": mode}  # `bonexray check` refuses impossible ones
     if not row.backbones:
-        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+        located = {"locator": row.locator} if row.locator else {}
+        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map, **located}
     params["inputs"] = [f"data/features/{backbone}" for backbone in row.backbones]
     if row.head:
         params["head"] = row.head

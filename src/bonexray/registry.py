@@ -96,7 +96,7 @@ class Backbone:
 class Model:
     """A model of the comparison: a head on one or two backbones, or a network trained from scratch.
 
-    The last three attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
+    The last four attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
 
     Attributes:
         title: name in figures and tables.
@@ -105,12 +105,15 @@ class Model:
         heat_map: layer whose feature maps heat maps are computed from.
         min_px: smallest side of an image.
         parameters: number of parameters at 128 px with three classes, according to its definition.
+        locator: layer whose output (batch, rows, columns, 1) in [0, 1] training teaches where findings are; such a model
+            needs boxes or masks, and is not among `all`.
     """
 
     title: str
     backbones: tuple[str, ...] = ()
     head: str | None = None
     heat_map: str | None = None
+    locator: str | None = None
     min_px: int = 1
     parameters: int | None = None
 
@@ -323,6 +326,7 @@ REGISTRY: dict[str, Model] = {
     "inception_v3_xception": Model("InceptionV3 + Xception", backbones=("inception_v3", "xception")),
     "resnet50_densenet121": Model("ResNet50 + DenseNet121", backbones=("resnet50", "densenet121")),
     "vit_tiny": Model("ViT-Tiny", backbones=("vit_tiny",)),
+    "located_cnn": Model("Located CNN", heat_map="up1_conv_relu", locator="evidence", min_px=8, parameters=66_074),
 }
 
 
