@@ -22,8 +22,7 @@ from bonexray.data.paths import (
 )
 from bonexray.data.predictions import first_training, read_predictions
 from bonexray.evaluate.settings import Evaluate
-from bonexray.explain.localisation_files import CHOSEN, SCORED, SUMMARY, TITLES
-from bonexray.explain.localisation_summary import summarise
+from bonexray.explain.localisation_files import CHOSEN, SCORED, SUMMARY
 from bonexray.explain.located import Located, read_located
 from bonexray.explain.settings import Explain
 from bonexray.explain.store import Store
@@ -130,12 +129,14 @@ def score_network(options: Explain, name: str, folder: Path, located: Located) -
 
 def write_localisation(reports: Path, located: Located, settings: Settings) -> None:
     """Write the localisation of all networks, with intervals by patient, beside its references."""
+    from bonexray.explain.localisation_summary import summarise  # SciPy, which other studies do not wait for
+
     tables = {name: pd.read_csv(path) for name in settings.models if (path := reports / name / SCORED).is_file()}
     summary = summarise(located, tables, settings.evaluate)
     write_json(reports / SUMMARY, summary)
     titles = {name: model_title(name) for name in tables}
     if tables:
-        localisation_figure(summary, titles, TITLES, reports / "localisation.png")
+        localisation_figure(summary, titles, reports / "localisation.png")
     for name, kinds in summary["models"].items():
         for method, scores in kinds.items():
             log.info("%-22s %-10s pointing game %.2f  energy %.2f", name, method, scores["pointing"], scores["energy"])

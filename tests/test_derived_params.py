@@ -15,6 +15,7 @@ from bonexray.registry import (
     BACKBONES,
     BASELINES,
     FINE_TUNE,
+    FROM_LABELS,
     FROZEN,
     MODEL_NAMES,
     REGISTRY,
@@ -52,9 +53,9 @@ def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_in_the_panel(
 
 def test_a_study_of_all_models_has_every_backbone_and_each_model_stands_for_itself() -> None:
     params = derive_params(choices())
-    assert list(params["models"]) == list(MODEL_NAMES)
+    assert list(params["models"]) == [*FROM_LABELS, *BASELINES]
     assert set(params["backbones"]) == set(BACKBONES)
-    assert params["panel"] == {name: name for name in MODEL_NAMES}
+    assert params["panel"] == {name: name if name in params["models"] else FROM_LABELS[0] for name in MODEL_NAMES}
 
 
 @every_model
@@ -92,7 +93,12 @@ def test_rows_of_backbones_differ_in_words() -> None:
 
 
 def test_a_list_that_contains_all_chooses_every_model() -> None:
-    assert chosen_models(["vgg16", "all"]) == list(REGISTRY), "the baselines come by themselves"
+    assert chosen_models(["vgg16", "all"]) == list(FROM_LABELS), "the baselines come by themselves"
+
+
+def test_a_model_that_needs_boxes_is_chosen_by_its_name_alone() -> None:
+    assert "located_cnn" not in FROM_LABELS
+    assert chosen_models(["all", "located_cnn"]) == [*FROM_LABELS, "located_cnn"]
 
 
 def test_no_model_is_refused() -> None:

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, BASELINES, FINE_TUNE, FROZEN, FULL, MODEL_NAMES, REGISTRY, SCRATCH
+from bonexray.registry import BACKBONES, BASELINES, FINE_TUNE, FROM_LABELS, FROZEN, FULL, MODEL_NAMES, REGISTRY, SCRATCH
 from bonexray.registry_files import registry_files
 from bonexray.repro.durations import COMMITTED, read_durations
 from bonexray.study import Settings, load_settings
@@ -111,7 +111,7 @@ def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_others(tmp_pa
 
 @pytest.mark.parametrize("mode", [FROZEN, FINE_TUNE, FULL])
 def test_a_model_depends_on_the_features_of_its_backbones_or_on_its_builder(tmp_path, mode):
-    study = composed(tmp_path / "params.yaml", f"mode={mode}")["models"]
+    study = composed(tmp_path / "params.yaml", f"mode={mode}", "model=[all,located_cnn]")["models"]
     for name, row in REGISTRY.items():
         features = [f"data/features/{backbone}" for backbone in row.backbones]
         assert study[name]["inputs"] == (features or [f"src/bonexray/builders/{name}.py"])
@@ -140,11 +140,11 @@ def test_the_paper_preset_is_the_published_setting(tmp_path):
     assert study["weights"]["source"] == "imagenet"
     assert study["models"]["resnet50"]["mode"] == "fine_tune"
     assert "mode" not in study["models"]["vgg16"]
-    assert set(study["models"]) == set(MODEL_NAMES)
+    assert set(study["models"]) == {*FROM_LABELS, *BASELINES}
 
 
 def test_the_default_study_is_the_whole_table():
-    assert list(load_settings(ROOT / "params.yaml").models) == list(MODEL_NAMES)
+    assert list(load_settings(ROOT / "params.yaml").models) == [*FROM_LABELS, *BASELINES]
 
 
 def test_a_weights_file_of_ones_own_is_watched(tmp_path):

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from bonexray import XRayClassifier
 from bonexray.base.errors import BonexrayError
 from bonexray.experiment.keys import KNOWN, QUICK, SHORT
-from bonexray.registry import BASELINE, BASELINES, MODEL_NAMES
+from bonexray.registry import BASELINE, BASELINES, FROM_LABELS
 
 ROOT = Path(__file__).parents[1]
 OURS = {  # config to setting and value
@@ -59,7 +59,7 @@ def test_a_subset_may_be_asked_for_by_true_or_by_its_share(value, share):
 )
 def test_models_go_by_their_names_and_titles(value, names):
     assert list(setting("models", models=value)) == [*names, *BASELINES]
-    assert list(setting("models", models="all")) == list(setting("models")) == list(MODEL_NAMES)
+    assert list(setting("models", models="all")) == list(setting("models")) == [*FROM_LABELS, *BASELINES]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from dvc.repo import Repo
 
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, MODEL_NAMES, REGISTRY
+from bonexray.registry import BACKBONES, BASELINES, FROM_LABELS, REGISTRY
 
 ROOT = Path(__file__).parents[1]
 Edit = Callable[[Path], None]
@@ -103,7 +103,7 @@ def models_on(backbone: str, stage: str) -> set[str]:
 
 EVERY = {
     "features": {f"features@{name}" for name in BACKBONES},
-    "train": {f"train@{name}" for name in MODEL_NAMES},
+    "train": {f"train@{name}" for name in (*FROM_LABELS, *BASELINES)},
 }
 OTHER_SITE = {"external@other_site"}
 SCORING = {

@@ -17,6 +17,7 @@ from bonexray.registry import (
     BASELINE,
     BASELINES,
     FINE_TUNE,
+    FROM_LABELS,
     FROZEN,
     MODEL_NAMES,
     REGISTRY,
@@ -53,14 +54,14 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
     """Return the names of the chosen models.
 
     Args:
-        value: the setting `model`: `all`, a name, or several names.
+        value: the setting `model`: `all`, a name, or several names; `all` and the name of one that needs boxes, both.
 
     Raises:
         BonexrayError: a name is unknown, or none is given.
     """
     names = list(dict.fromkeys([value] if isinstance(value, str) else value or []))
     if ALL in names:  # and with it by name those that need more than labels
-        return [name for name, row in REGISTRY.items() if row.locator is None or name in names]
+        return [name for name in REGISTRY if name in FROM_LABELS or name in names]
     if not names:
         raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
     for name in names:

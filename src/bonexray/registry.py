@@ -333,6 +333,8 @@ REGISTRY: dict[str, Model] = {
 BASELINES: dict[str, str] = {"texture": "Texture baseline", "brightness": "Brightness baseline"}
 """Baselines of every study and their titles: a logistic regression on the numbers of `descriptors/<name>.py`."""
 MODEL_NAMES = (*REGISTRY, *BASELINES)
+FROM_LABELS = tuple(name for name, row in REGISTRY.items() if row.locator is None)
+"""Models that learn from labels alone, which `model=all` means."""
 
 
 def model_title(name: str) -> str:

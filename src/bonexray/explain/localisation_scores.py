@@ -52,13 +52,11 @@ def score_maps(heat: np.ndarray, boxes: np.ndarray, outlines: np.ndarray) -> Loc
     """
     strongest, total = heat.max(axis=(1, 2)), heat.sum(axis=(1, 2))
     top = (heat >= strongest[:, None, None]) & (heat > 0)
-    drawn = np.nan_to_num(outlines) >= 0.5
+    without, shares = np.isnan(outlines).any(axis=(1, 2)), np.nan_to_num(outlines)
     # An outline thinner than half a pixel everywhere is the pixels that it takes most of.
-    thin = (drawn.sum(axis=(1, 2)) == 0)[:, None, None]
-    drawn |= thin & (np.nan_to_num(outlines) > 0) & (outlines >= np.nanmax(outlines, axis=(1, 2), keepdims=True))
+    drawn = (shares > 0) & (shares >= np.minimum(shares.max(axis=(1, 2), keepdims=True), 0.5))
     levels = strongest[:, None, None] * THRESHOLDS[:, None, None, None]
     chosen = np.moveaxis((heat >= levels) & (heat > 0), 0, 1)  # (images, thresholds, px, px)
-    without = np.isnan(outlines).any(axis=(1, 2))
     iou, _ = _overlap(chosen, boxes)
     outline_iou, outline_dice = (np.where(without[:, None], np.nan, part) for part in _overlap(chosen, drawn))
     return LocalisationScores(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bonexray.evaluate.bootstrap import Draws, bounds, draw
 from bonexray.evaluate.settings import Evaluate
-from bonexray.explain.localisation_files import RANDOM
+from bonexray.explain.localisation_files import RANDOM, TITLES
 from bonexray.explain.localisation_scores import OUTLINE_SCORES, SCORES, best_thresholds
 from bonexray.explain.located import Located
 
@@ -23,7 +23,7 @@ def summarise(located: Located, tables: Mapping[str, pd.DataFrame], settings: Ev
         settings: resamples, confidence and seed of the bootstrap.
 
     Returns:
-        images, patients, confidence; `references`: name to scores; `models`: model to kind of map to scores and, as
+        images, patients, outlined (images with an outline), confidence; `kinds`: kind of map to its title; `references`: name to scores; `models`: model to kind of map to scores and, as
         `above_<reference>`, the difference of the pointing game with its interval.
     """
     draws = draw(located.rows.loc[located.is_test, "group"].to_numpy(), settings.resamples, settings.seed)
@@ -48,6 +48,7 @@ def summarise(located: Located, tables: Mapping[str, pd.DataFrame], settings: Ev
         "patients": draws.groups,
         "outlined": int(located.has_outline[located.is_test].sum()),
         "confidence": settings.confidence,
+        "kinds": TITLES,
         "references": {name: _means(part, draws, settings.confidence) for name, part in references.items()},
         "models": models,
     }

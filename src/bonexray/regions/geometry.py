@@ -72,4 +72,4 @@ def bounding_box(mask: np.ndarray) -> Box:
 
 def _held(centres: np.ndarray, low: float, high: float) -> np.ndarray:
     held = (centres > low) & (centres < high)
-    return held if held.any() else np.abs(centres - (low + high) / 2) <= 0.5
+    return held if held.any() else np.floor(centres) == min(np.floor((low + high) / 2), len(centres) - 1)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from scipy import ndimage
 
 from bonexray.base.errors import BonexrayError
 from bonexray.dataset.boxes.annotation import UNREADABLE, Annotation, Images, refused
@@ -26,6 +25,8 @@ def read_masks(folder: Path, images: Images, _labels: Container[str] = ()) -> di
         folder: of the masks, which are bright on the regions.
         images: of the dataset.
     """
+    from scipy import ndimage  # here, since every stage loads this module to check the settings
+
     found = {}
     for path in mask_files(folder):
         name = _image_of(path, folder, images)

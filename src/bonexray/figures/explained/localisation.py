@@ -26,20 +26,17 @@ LABEL = 2.4  # inches for the name of a kind of map
 SCORE, RANDOM = "pointing", "random"
 
 
-def localisation_figure(
-    summary: Mapping[str, object], titles: Mapping[str, str], kinds: Mapping[str, str], path: Path
-) -> None:
+def localisation_figure(summary: Mapping[str, object], titles: Mapping[str, str], path: Path) -> None:
     """Draw the pointing game of every network and kind of map with its interval, and lines at the references.
 
     Args:
         summary: content of localisation.json.
         titles: model to its title.
-        kinds: kind of map to its title.
         path: the PNG to write.
     """
     models, references = summary["models"], summary["references"]
     shown = list(dict.fromkeys(kind for part in models.values() for kind in part))
-    labels = dict(zip(shown, fit_distinct([kinds[kind] for kind in shown], LABEL, TEXT), strict=True))
+    labels = dict(zip(shown, fit_distinct([summary["kinds"][kind] for kind in shown], LABEL, TEXT), strict=True))
     left = PAD + max(width_of(label, TEXT) for label in labels.values()) + 0.15
     width = left + PLOT + 1.9
     note = (
