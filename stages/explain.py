@@ -22,21 +22,24 @@ from bonexray.data.paths import (
 )
 from bonexray.data.predictions import first_training, read_predictions
 from bonexray.evaluate.settings import Evaluate
-from bonexray.explain.localisation_files import CHOSEN, SCORED, SUMMARY
+from bonexray.explain.localisation_files import CHOSEN, SCORED, SUMMARY, TITLES
 from bonexray.explain.located import Located, read_located
 from bonexray.explain.settings import Explain
 from bonexray.explain.store import Store
 from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.boxed import Boxed, boxed_maps
 from bonexray.figures.explained.coefficients import coefficient_bars
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
 from bonexray.figures.explained.localisation import localisation_figure
 from bonexray.progress import progress
+from bonexray.regions.files import boxes_by_image, read_boxes
 from bonexray.registry import BASELINE, model_title
 from bonexray.stage import run_stage
 
 if TYPE_CHECKING:  # a baseline is explained without loading Keras
     from bonexray.explain.explanation import Explanation
 
+BOXED = 8  # test images in the figure of maps and boxes
 log = logging.getLogger("bonexray")
 
 
@@ -116,13 +119,19 @@ def explain_network(options: Explain, name: str, folder: Path) -> None:
 
 def score_network(options: Explain, name: str, folder: Path, located: Located) -> None:
     """Write how well the heat maps of a network find the regions of each test image."""
-    from bonexray.explain.localisation import localise
+    from bonexray.explain.localisation import first_maps, localise, methods_of
     from bonexray.networks.trained import trained_network
     from bonexray.runtime import prepare_runtime, start_anew
 
     prepare_runtime(options.seed, deterministic=True)
     start_anew(options.seed)
-    table, thresholds = localise(trained_network(model_folder(name)), name, located, read_classes(), options.seed)
+    network, classes, shown = trained_network(model_folder(name)), read_classes(), located.samples(BOXED)
+    heat, boxes = first_maps(network, name, located, classes, shown), boxes_by_image(read_boxes())
+    rows = located.rows.iloc[shown]
+    parts = zip(located.images(shown), heat, [boxes[key] for key in rows["id"]], rows["label"], strict=True)
+    title = f"{model_title(name)}: {TITLES[methods_of(name)[0]]} of test images with boxes"
+    boxed_maps([Boxed(*part) for part in parts], title, folder / f"{name}_boxes.png")
+    table, thresholds = localise(network, name, located, classes, options.seed)
     table.to_csv(folder / SCORED, index=False, lineterminator="\n", float_format="%.6f")
     write_json(folder / CHOSEN, thresholds)
 

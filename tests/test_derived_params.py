@@ -60,7 +60,7 @@ def test_a_study_of_all_models_has_every_backbone_and_each_model_stands_for_itse
 
 @every_model
 def test_a_model_is_trained_from_the_features_of_its_backbones_or_from_its_builder(name: str) -> None:
-    params, row = derive_params(choices())["models"][name], model_row(name)
+    params, row = derive_params(choices(model=name))["models"][name], model_row(name)
     features = [f"data/features/{backbone}" for backbone in row.backbones]
     assert params["inputs"] == (features or [f"src/bonexray/builders/{name}.py"])
     assert "mode" not in params

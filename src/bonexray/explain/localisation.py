@@ -56,6 +56,12 @@ def localise(
     return pd.concat(tables, ignore_index=True), thresholds
 
 
+def first_maps(network: keras.Model, name: str, located: Located, classes: list[str], rows: np.ndarray) -> np.ndarray:
+    """Return the maps of a model's first kind, float (n, px, px), of the images at some positions."""
+    part = located.only(rows)
+    return np.concatenate([maps[0] for _, maps in _maps(network, name, part, classes, methods_of(name)[:1])])
+
+
 def _maps(
     network: keras.Model, name: str, located: Located, classes: list[str], methods: list[str]
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:

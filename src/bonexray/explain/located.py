@@ -1,6 +1,6 @@
 """The images with regions, as the scores of heat maps need them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,17 @@ class Located:
     def is_test(self) -> np.ndarray:
         """Return bool (images,), True for test images."""
         return (self.rows["split"] == "test").to_numpy()
+
+    def only(self, positions: np.ndarray) -> "Located":
+        """Return the images at some positions."""
+        rows = self.rows.iloc[positions].reset_index(drop=True)
+        return replace(self, rows=rows, boxes=self.boxes[positions], has_outline=self.has_outline[positions])
+
+    def samples(self, count: int) -> np.ndarray:
+        """Return the positions of some test images, of each class in turn."""
+        test = self.rows[self.is_test]
+        turns = test.groupby("label", sort=False).cumcount()
+        return test.index.to_numpy()[np.argsort(turns.to_numpy(), kind="stable")[:count]]
 
     def batches(self) -> list[np.ndarray]:
         """Return the positions of the images, a batch at a time."""

@@ -25,6 +25,7 @@ LIBRARIES = ("keras", "keras-hub", "matplotlib", "numpy", "tensorflow")
 CODE = (
     "base",
     "data",
+    "dataset/settings.py",
     "regions",
     "backbones",
     "networks",

@@ -5,7 +5,7 @@ name: no fracture; a hairline that crosses part of the bone and opens hardly at 
 displacement; fragments that are displaced by 2 mm or more, the step at which surgeons speak of displacement (Knirk and
 Jupiter, J Bone Joint Surg Am 68, 1986). Lines are transverse or oblique, as in the classification of the AO and the OTA
 (Meinberg et al., J Orthop Trauma 32, 2018). Width, opening and reach are choices, not measurements: they make hairlines
-hard and displaced fractures easy to see at the default dose.
+hard and displaced fractures easy to see at the dose of the cohort.
 """
 
 import math
@@ -17,10 +17,10 @@ from bonexray.phantom.anatomy import FIELD_MM, Anatomy, chord, path_through
 
 GRADES = ("none", "hairline", "complete", "displaced")
 SHARES = (0.4, 0.2, 0.2, 0.2)  # of the patients
-AXIAL_MM, ANGLE_DEG = (14.0, 31.0), (-45.0, 45.0)  # place on the axis; angle to the plane across the shaft
+AXIAL_MM, ANGLE_DEG = (11.0, 36.0), (-35.0, 35.0)  # place on the axis; angle to the plane across the shaft
 # By grade: width of the cleft in mm, share of the ray within it that is open, share of the bone's width that it crosses.
-GAP_MM = {"hairline": (0.5, 0.8), "complete": (0.8, 1.3), "displaced": (0.8, 1.6)}
-OPENING = {"hairline": (0.55, 0.75), "complete": (0.8, 0.95), "displaced": (1.0, 1.0)}
+GAP_MM = {"hairline": (0.6, 0.9), "complete": (0.8, 1.3), "displaced": (0.8, 1.6)}
+OPENING = {"hairline": (0.6, 0.8), "complete": (0.8, 0.95), "displaced": (1.0, 1.0)}
 REACH = {"hairline": (0.55, 0.85), "complete": (1.0, 1.0), "displaced": (1.0, 1.0)}
 SHIFT_MM, SHORTENING_MM, TURN_DEG = (2.0, 5.0), (-1.0, 2.0), (3.0, 10.0)  # of the lower fragment, only if displaced
 WAVES, WAVE_MM, RAGGED_MM = 3, (3.0, 9.0), 0.35  # of the ragged line: waves, their lengths, and their amplitude

@@ -22,7 +22,7 @@ from bonexray.phantom.simulation import detected, display, oversampling, signal_
 from bonexray.phantom.sites import SITES
 
 STREAM = 100  # added to the seed of each patient, who is nobody of the first cohort
-BOX_MARGIN_MM = 2.0  # readers draw a box around a line, not along it
+BOX_MARGIN_MM = 1.0  # readers draw a box around a line, not along it
 
 
 @dataclass(frozen=True)

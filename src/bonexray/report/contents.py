@@ -55,7 +55,7 @@ FIGURES = (
     "reliability",
     "decision_curve",
 )
-EXPLANATIONS = ("gradcam", "architecture", "coefficients")
+EXPLANATIONS = ("gradcam", "boxes", "architecture", "coefficients")
 Result = TypeVar("Result")
 MODE_WORDS = {
     SCRATCH: "from scratch",
