@@ -19,7 +19,7 @@ EXPECTED = {"a/one.png": [Box(10, 20, 30, 25)], "b/deep.v1.png": [Box(0, 0, 5, 5
 
 
 def dataset(path: Path, labels: tuple[str, ...] = ()) -> Dataset:
-    return Dataset(name="test", root="data", inputs=["data"], boxes=str(path), box_labels=list(labels))
+    return Dataset(name="test", root="data", inputs=[str(path.parent)], boxes=str(path), box_labels=list(labels))
 
 
 def read(path: Path, *labels: str) -> dict[str, list[Box]]:
@@ -235,6 +235,21 @@ def test_a_link_out_of_the_folder_is_not_followed(name: str, tmp_path: Path) -> 
     (folder / name).symlink_to(secret)
     with pytest.raises(BonexrayError, match="a link out of it"):
         read(folder)
+
+
+@pytest.mark.parametrize("place", ["elsewhere.csv", "data/../elsewhere.csv", "data/link.csv", "data/folder/boxes.csv"])
+def test_boxes_outside_the_files_that_are_watched_are_refused(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path / "outside", {"boxes.csv": CSV, "x/y.csv": CSV})
+    lay_out(tmp_path, {"elsewhere.csv": CSV, "data/boxes.csv": CSV})
+    (tmp_path / "data/link.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (tmp_path / "data/folder").symlink_to(tmp_path / "outside")
+    sound = Dataset(name="test", root="data", inputs=["data"], boxes="data/boxes.csv")
+    assert set(read_annotations(sound, SIZES)) == set(EXPECTED)
+    with pytest.raises(BonexrayError, match=r"dataset\.boxes: expected a path in data, received"):
+        read_annotations(sound.model_copy(update={"boxes": place}), SIZES)
 
 
 def test_two_images_of_one_name_need_their_path(tmp_path: Path) -> None:

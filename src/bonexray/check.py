@@ -14,7 +14,7 @@ from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.data.scores import PREFIX
-from bonexray.dataset.boxes.formats import format_of
+from bonexray.dataset.boxes.formats import format_of, require_watched_boxes
 from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.source import Listing
@@ -62,7 +62,7 @@ def inspect(path: Path = PARAMS) -> Inspection:
     unkept = [*_raised(require_out_of_git, settings.dataset), *_raised(_require_inputs, settings.dataset)]
     for cohort in settings.external.values():
         unkept += _raised(require_out_of_git, cohort)
-    unkept += _raised(_require_watched, settings.dataset)
+    unkept += [*_raised(_require_watched, settings.dataset), *_raised(require_watched_boxes, settings.dataset)]
     findings = [*settings_findings(settings), *(unlisted or unkept), *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
@@ -218,16 +218,16 @@ def _require_inputs(dataset: Dataset) -> None:
 
 
 def _require_watched(dataset: Dataset) -> None:
-    """Refuse a record or boxes whose changes DVC would not see."""
-    for key in ("record", "boxes"):
-        path = getattr(dataset, key)
-        if path and not any(Path(path).absolute().is_relative_to(Path(p).absolute()) for p in dataset.inputs):
-            raise BonexrayError(
-                f"dataset.{key}",
-                expected=f"a file in {dataset.inputs[0]}",
-                received=path,
-                do="move it there, beside the images",
-            )
+    """Refuse a record whose changes DVC would not see."""
+    if dataset.record and not any(
+        Path(dataset.record).absolute().is_relative_to(Path(p).absolute()) for p in dataset.inputs
+    ):
+        raise BonexrayError(
+            "dataset.record",
+            expected=f"a file in {dataset.inputs[0]}",
+            received=dataset.record,
+            do="move it there, beside the images",
+        )
 
 
 def _require_facts(dataset: Dataset, listing: Listing) -> None:

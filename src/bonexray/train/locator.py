@@ -38,33 +38,38 @@ def teach_locator(network: keras.Model, cohort: Cohort, folder: Path) -> None:
     train, val = (_Located(cohort.located(split, learning=split == "train"), cohort) for split in ("train", "val"))
     optimizer = optimizer_of(settings, settings.learning_rate, len(train), settings.epochs)
     both.compile(optimizer, [MaskLoss(), loss_of(settings)])
-    rates = [] if settings.schedule != "plateau" else [_reduction(cohort)]
     history = both.fit(
         train,
         validation_data=val,
         epochs=settings.epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[
-            Reestimate(cohort.images("train")),
-            keras.callbacks.ModelCheckpoint(
-                checkpoint, MONITOR, save_best_only=True, save_weights_only=True, mode="min"
-            ),
-            *rates,
-            keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, mode="min"),
-        ],
+        callbacks=_callbacks(cohort, checkpoint),
     )
     table = pd.DataFrame(history.history)
     if not np.isfinite(table[["loss", MONITOR]].to_numpy()).all():
-        raise Diverged(
-            "training of the locator", expected="a finite loss", received="another", do="lower train.learning_rate"
-        )
+        do = "lower train.learning_rate"
+        raise Diverged("training of the locator", expected="a finite loss", received="another", do=do)
     table.insert(0, "epoch", range(1, len(table) + 1))
     table.to_csv(folder / HISTORY, index=False, lineterminator="\n")
     both.load_weights(checkpoint)
     checkpoint.unlink()
     for layer in network.layers:
         layer.trainable = layer.name == CLASSES
+
+
+def _callbacks(cohort: Cohort, checkpoint: Path) -> list[keras.callbacks.Callback]:
+    settings = cohort.train
+    reduction = keras.callbacks.ReduceLROnPlateau(
+        MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr, mode="min"
+    )
+    return [
+        Reestimate(cohort.images("train")),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.ModelCheckpoint(checkpoint, MONITOR, save_best_only=True, save_weights_only=True, mode="min"),
+        *([reduction] if settings.schedule == "plateau" else []),
+        keras.callbacks.EarlyStopping(MONITOR, patience=settings.patience, mode="min"),
+    ]
 
 
 class MaskLoss(keras.losses.Loss):
@@ -112,10 +117,3 @@ class _Located(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Start the next epoch."""
         self._batches.on_epoch_end()
-
-
-def _reduction(cohort: Cohort) -> keras.callbacks.Callback:
-    settings = cohort.train
-    return keras.callbacks.ReduceLROnPlateau(
-        MONITOR, factor=settings.lr_factor, patience=settings.lr_patience, min_lr=settings.min_lr, mode="min"
-    )

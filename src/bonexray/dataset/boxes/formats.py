@@ -1,15 +1,18 @@
 """The table of formats: how each is recognised, and its reader."""
 
+import os
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonexray.dataset.boxes.annotation import Annotation, Images, refused
+from bonexray.base.errors import BonexrayError
+from bonexray.dataset.boxes.annotation import SETTING, Annotation, Images, refused
 from bonexray.dataset.boxes.coco import read_coco
 from bonexray.dataset.boxes.masks import FOLDER, TABLE, mask_files, read_boxes_and_masks, read_masks
 from bonexray.dataset.boxes.tabular import read_csv_boxes
 from bonexray.dataset.boxes.voc import read_voc
 from bonexray.dataset.boxes.yolo import label_files, read_yolo
+from bonexray.dataset.links import is_outside
 from bonexray.dataset.settings import Dataset
 
 Reader = Callable[[Path, Images, Container[str]], dict[str, Annotation]]
@@ -63,8 +66,20 @@ def read_annotations(dataset: Dataset, sizes: dict[str, tuple[int, int]]) -> dic
     """
     if dataset.boxes is None:
         return {}
+    require_watched_boxes(dataset)
     path = Path(dataset.boxes)
     return format_of(path).read(path, Images(sizes), frozenset(dataset.box_labels))
+
+
+def require_watched_boxes(dataset: Dataset) -> None:
+    """Refuse boxes that lie outside the files that DVC watches, by their path or by a link."""
+    if dataset.boxes is None:
+        return
+    path = Path(os.path.normpath(Path(dataset.boxes).absolute()))
+    watched = (Path(os.path.normpath(Path(each).absolute())) for each in dataset.inputs)
+    if not any(path.is_relative_to(each) and not is_outside(each, path) for each in watched):
+        do = "move it there, beside the images"
+        raise BonexrayError(SETTING, expected=f"a path in {dataset.inputs[0]}", received=dataset.boxes, do=do)
 
 
 def format_of(path: Path) -> Format:

@@ -57,15 +57,17 @@ def localisation_figure(summary: Mapping[str, object], titles: Mapping[str, str]
         axis.axvline(references["mean_box"][SCORE], color=VERMILION, linestyle=":", linewidth=1.5)
         for place, (kind, scores) in enumerate(part.items()):
             _point(axis, place, scores, GRAY if kind == RANDOM else BLUE, "s" if kind == RANDOM else "o")
-            middle = top + (place + 0.5) * ROW
-            numbers = f"{scores[SCORE]:.2f} ({scores[f'{SCORE}_low']:.2f} to {scores[f'{SCORE}_high']:.2f})"
-            surface.text(left - 0.1, middle, labels[kind], size=TEXT, ha="right", va="center")
-            surface.text(left + PLOT + 0.12, middle, numbers, size=SMALL, va="center")
-        last = model == list(models)[-1]
+            _words(surface, left, top + (place + 0.5) * ROW, labels[kind], scores)
         axis.set(xlim=(0, 1), ylim=(len(part) - 0.5, -0.5), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
-        axis.tick_params(labelbottom=last)
+        axis.tick_params(labelbottom=model == list(models)[-1])
         top += ROW * len(part) + GAP
     save(drawing, path)
+
+
+def _words(surface: Axes, left: float, middle: float, label: str, scores: Mapping[str, float]) -> None:
+    numbers = f"{scores[SCORE]:.2f} ({scores[f'{SCORE}_low']:.2f} to {scores[f'{SCORE}_high']:.2f})"
+    surface.text(left - 0.1, middle, label, size=TEXT, ha="right", va="center")
+    surface.text(left + PLOT + 0.12, middle, numbers, size=SMALL, va="center")
 
 
 def _point(axis: Axes, place: int, scores: Mapping[str, float], colour: str, marker: str) -> None:
