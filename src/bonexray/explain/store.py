@@ -21,20 +21,20 @@ from bonexray.regions.files import BOXES, MASKS
 log = logging.getLogger("bonexray")
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("keras", "keras-hub", "matplotlib", "numpy", "tensorflow")
-# What draws an explanation; the stage in dvc.yaml depends on the same.
+# What draws and scores an explanation. The stage in dvc.yaml depends on the same and on the code of intervals, which are
+# computed anew each time.
 CODE = (
     "base",
     "data",
-    "dataset/settings.py",
     "regions",
     "backbones",
     "networks",
-    "evaluate",
     "explain",
     "figures/canvas",
     "figures/explained",
     "runtime.py",
 )
+INTERVALS = ("dataset/settings.py", "evaluate")
 KEPT = 500  # explanations, about 200 MB
 
 
