@@ -135,8 +135,8 @@ def main(settings: Settings) -> None:
 
 
 def ceiling_of(rows: pd.DataFrame, settings: Settings, classes: list[str]) -> dict[str, float]:
-    """Return the score of a simulated cohort's own truth, as `ceiling_scores`; nothing for real images."""
-    if not settings.dataset.simulated:
+    """Return the score of a simulated cohort's own truth, as `ceiling_scores`; nothing for fractures and real images."""
+    if "cohort" not in settings.dataset.simulated:
         return {}
     truth = read_truth(Path(settings.dataset.simulated["cohort"]))
     return ceiling_scores(rows, truth, classes, settings.evaluate)

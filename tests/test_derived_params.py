@@ -60,8 +60,9 @@ def test_a_study_of_a_group_has_its_models_and_their_backbones(group: str) -> No
     assert len(params["panel"]) == SLOTS
 
 
-def test_every_model_is_in_one_group() -> None:
-    assert sorted(name for names in GROUPS.values() for name in names) == sorted(REGISTRY)
+def test_every_model_is_in_one_group_or_needs_boxes() -> None:
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(name for name, row in REGISTRY.items() if row.locator is None)
 
 
 def test_a_study_has_no_more_models_than_there_are_places() -> None:
@@ -113,6 +114,10 @@ def test_rows_of_backbones_differ_in_words() -> None:
 def test_a_list_may_contain_groups() -> None:
     assert chosen_models(["vgg16", "all"]) == GROUPS["all"], "the baselines come by themselves"
     assert chosen_models(["resnet50", "@encoders"]) == ["resnet50", *GROUPS["@encoders"]]
+
+
+def test_a_model_that_needs_boxes_is_chosen_by_its_name_alone() -> None:
+    assert chosen_models(["all", "located_cnn"]) == [*GROUPS["all"], "located_cnn"]
 
 
 def test_no_model_is_refused() -> None:

@@ -112,8 +112,8 @@ def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_others(tmp_pa
 
 @pytest.mark.parametrize("mode", [FROZEN, FINE_TUNE, FULL])
 def test_a_model_depends_on_the_features_of_its_backbones_or_on_its_builder(tmp_path, mode):
-    study = composed(tmp_path / "params.yaml", f"mode={mode}")["models"]
-    for name in GROUPS["all"]:
+    study = composed(tmp_path / "params.yaml", f"mode={mode}", "model=[all,located_cnn]")["models"]
+    for name in [*GROUPS["all"], "located_cnn"]:
         row = REGISTRY[name]
         features = [f"data/features/{backbone}" for backbone in row.backbones]
         assert study[name]["inputs"] == (features or [f"src/bonexray/builders/{name}.py"])

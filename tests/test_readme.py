@@ -112,6 +112,16 @@ def test_the_filters_are_those_in_metrics():
     assert list(best[:2]) == ["bm3d", "nlm"]  # "`nlm` comes closest to it"
 
 
+def test_the_maps_of_fractures_are_those_in_metrics():
+    measured = json.loads((ROOT / "metrics/fractures.json").read_text(encoding="utf-8"))
+    assert section("docs/localisation.md", "fractures") == benchmark_of("fractures").markdown(measured), (
+        "run `python benchmarks/fractures.py --into docs/localisation.md`"
+    )
+    taught = measured["models"]["located_cnn"]["taught"]
+    assert taught["pointing"] > 0.9
+    assert all(taught[f"above_{reference}_low"] > 0 for reference in ("centre", "mean_box", "random"))
+
+
 def test_the_engines_are_those_in_metrics(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")  # engines.py takes its images from filters.py
     table = benchmark_of("engines").markdown(pd.read_csv(ROOT / "metrics/engines.csv"))

@@ -131,13 +131,13 @@ EDITS = {
     ),
     "a metric": (
         appended("src/bonexray/evaluate/metrics.py"),
-        SCORING,
-        SCORED,
+        SCORING | {"explain"},
+        SCORED | {"explain"},
     ),
     "an interval": (
         appended("src/bonexray/evaluate/bootstrap.py"),
-        SCORING,
-        SCORED,
+        SCORING | {"explain"},
+        SCORED | {"explain"},
     ),
     "a test of pairs": (
         appended("src/bonexray/aggregate/comparison.py"),
@@ -182,8 +182,8 @@ EDITS = {
     ),
     "a default of `evaluate`": (
         appended("src/bonexray/evaluate/settings.py"),
-        SCORING,
-        SCORED,
+        SCORING | {"explain"},
+        SCORED | {"explain"},
     ),
     "a default of `train`": (
         appended("src/bonexray/train/settings.py"),

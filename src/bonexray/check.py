@@ -14,6 +14,7 @@ from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.data.scores import PREFIX
+from bonexray.dataset.boxes.formats import format_of, require_watched_boxes
 from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.source import Listing
@@ -62,7 +63,7 @@ def inspect(path: Path = PARAMS) -> Inspection:
     unkept = [*_raised(require_out_of_git, settings.dataset), *_raised(_require_inputs, settings.dataset)]
     for cohort in settings.external.values():
         unkept += _raised(require_out_of_git, cohort)
-    unkept += _raised(_require_watched, settings.dataset)
+    unkept += [*_raised(_require_watched, settings.dataset), *_raised(require_watched_boxes, settings.dataset)]
     findings = [*settings_findings(settings), *(unlisted or unkept), *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
@@ -110,7 +111,9 @@ def test_patients(settings: Settings, listing: Listing | None) -> int:
 
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
     """Yield problems of the dataset and the weights files of a study in a folder."""
-    files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv", "record") and path}
+    files = {
+        key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv", "record", "boxes") and path
+    }
     listing, unlisted = _listed(settings.dataset.model_copy(update=files))
     yield from [*unlisted, *_findings_of(settings, listing)]
 
@@ -129,6 +132,8 @@ def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[Bonexr
     if listing:
         yield from _raised(_require_dataset, settings, listing)
         yield from _raised(_require_facts, settings.dataset, listing)
+        if settings.dataset.boxes:
+            yield from _raised(format_of, Path(settings.dataset.boxes))
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
     classes = settings.dataset.classes or (class_order(settings.dataset, listing.sources) if listing else [])
@@ -151,6 +156,7 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     for name, model in () if derivation else networks.items():
         too_small = list(_raised(require_px, name, settings.prepare.img_px, networks))
         yield from too_small or _raised(_require_mode, name, model.mode)
+        yield from _raised(_require_boxes, name, settings.dataset)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
     unknown = list(_unknown("backbones", "backbones", settings.backbones, BACKBONES))
     yield from unknown
@@ -204,7 +210,9 @@ def _entries(section: Mapping | list) -> Mapping:
 def _require_inputs(dataset: Dataset) -> None:
     """Refuse a folder or a CSV file edited by hand, whose changes DVC would not see."""
     inputs = (
-        [dataset.simulated["cohort"]] if dataset.simulated else [dataset.root, *([dataset.csv] if dataset.csv else [])]
+        [next(iter(dataset.simulated.values()))]
+        if dataset.simulated
+        else [dataset.root, *([dataset.csv] if dataset.csv else [])]
     )
     if dataset.inputs != inputs:
         raise BonexrayError(
@@ -243,6 +251,12 @@ def _require_mode(name: str, mode: str) -> None:
             if row.backbones
             else f"remove {name} from modes: it is trained from scratch",
         )
+
+
+def _require_boxes(name: str, dataset: Dataset) -> None:
+    if model_row(name).locator and dataset.boxes is None:
+        expected = f"boxes or masks, from which {name} learns where to look"
+        raise BonexrayError("dataset.boxes", expected=expected, received="null", do=f"set it, or leave {name} out")
 
 
 def _require_weights(name: str, settings: Settings) -> None:

@@ -109,7 +109,8 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
     mode = (choices["modes"] or {}).get(name, choices["mode"] if row.backbones else SCRATCH)
     params: dict[str, object] = {} if mode == default else {"mode": mode}  # `bonexray check` refuses impossible ones
     if not row.backbones:
-        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+        located = {"locator": row.locator} if row.locator else {}
+        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map, **located}
     params["inputs"] = [f"data/features/{backbone}" for backbone in row.backbones]
     if row.head:
         params["head"] = row.head

@@ -108,23 +108,26 @@ class Backbone:
 class Model:
     """A model of the comparison: a head on one or two backbones, or a network trained from scratch.
 
-    The last three attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
+    The last four attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
 
     Attributes:
         title: name in figures and tables.
         backbones: keys of `BACKBONES`; empty for a network trained from scratch, which `builders/<name>.py` builds.
         head: key of `networks.heads.HEADS` that replaces the setting `train.head`.
-        group: key of `GROUPS` that chooses it with others.
+        group: key of `GROUPS` that chooses it with others; None for a model that is chosen by its name alone.
         heat_map: layer whose feature maps heat maps are computed from.
         min_px: smallest side of an image.
         parameters: number of parameters at 128 px with three classes, according to its definition.
+        locator: layer whose output (batch, rows, columns, 1) in [0, 1] training teaches where findings are; such a model
+            needs boxes or masks, and is not among `all`.
     """
 
     title: str
     backbones: tuple[str, ...] = ()
     head: str | None = None
-    group: str = "all"
+    group: str | None = "all"
     heat_map: str | None = None
+    locator: str | None = None
     min_px: int = 1
     parameters: int | None = None
 
@@ -446,6 +449,9 @@ REGISTRY: dict[str, Model] = {
     "siglip2_base": Model("SigLIP2-B", backbones=("siglip2_base",), group="@encoders"),
     "medsiglip": Model("MedSigLIP", backbones=("medsiglip",), group="@encoders"),
     "rad_dino": Model("RAD-DINO", backbones=("rad_dino",), group="@encoders"),
+    "located_cnn": Model(
+        "Located CNN", group=None, heat_map="up1_conv_relu", locator="evidence", min_px=8, parameters=66_074
+    ),
 }
 GROUPS: dict[str, list[str]] = {
     group: [name for name, row in REGISTRY.items() if row.group == group] for group in ("all", "@encoders")
@@ -455,7 +461,7 @@ GROUPS: dict[str, list[str]] = {
 BASELINES: dict[str, str] = {"texture": "Texture baseline", "brightness": "Brightness baseline"}
 """Baselines of every study and their titles: a logistic regression on the numbers of `descriptors/<name>.py`."""
 MODEL_NAMES = (*REGISTRY, *BASELINES)
-SLOTS = len(GROUPS["all"]) + len(BASELINES)  # models that a study may have: its folders are dependencies in dvc.yaml
+SLOTS = len(GROUPS["all"]) + 1 + len(BASELINES)  # models of the largest study: dvc.yaml lists their folders
 
 
 def model_title(name: str) -> str:

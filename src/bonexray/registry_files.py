@@ -46,9 +46,8 @@ def models_table() -> str:
         backbones = [BACKBONES[backbone] for backbone in row.backbones]
         step = f", a multiple of {row.multiple_of}" if row.multiple_of > 1 else ""
         native = f"{max(backbone.native_px for backbone in backbones)} px" if backbones else ""
-        weights = {0: "from scratch", 1: row.backbones and _weights(row.backbones[0])}.get(
-            len(backbones), "as its parts"
-        )
+        scratch = "from scratch; needs [boxes or masks](localisation.md)" if row.locator else "from scratch"
+        weights = {0: scratch, 1: row.backbones and _weights(row.backbones[0])}.get(len(backbones), "as its parts")
         lines.append(f"| `{name}` | {row.title} | {row.smallest_px} px{step} | {native} | {weights} |")
     return "\n".join(lines)
 

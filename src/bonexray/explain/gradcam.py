@@ -1,14 +1,15 @@
-"""Grad-CAM: the regions of an image that support a class."""
+"""Grad-CAM and its relatives: the regions of an image that support a class."""
 
 import keras
 import numpy as np
 
 from bonexray.base.errors import BonexrayError
+from bonexray.explain.cam_methods import GRADCAM, METHODS
 from bonexray.explain.feature_maps import SplitNetwork
 from bonexray.runtime import gradients
 
 
-def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) -> np.ndarray:
+def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int, method: str = GRADCAM) -> np.ndarray:
     """Return how strongly each pixel supports a class, relative to the strongest pixel.
 
     Each channel of the last feature maps is weighted by the gradient of the class score, averaged over the map. The
@@ -24,6 +25,7 @@ def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) ->
         maps: `network.feature_maps` of the images.
         chosen: int (images,), the class to explain for each image, as an index in the class map.
         px: side of the image.
+        method: a key of `METHODS`; the text above describes the first.
 
     Returns:
         float64 (images, px, px) in [0, 1]. All zeros mean that nothing supports the class; all ones, that all pixels
@@ -37,7 +39,7 @@ def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) ->
     """
     slopes = gradients(lambda values: class_scores(network.logits(values), chosen), maps)
     parts = zip(maps, slopes, network.offsets, strict=True)
-    return _relative(np.mean([_relative(_weighted_sum(*part, px)) for part in parts], axis=0))
+    return _relative(np.mean([_relative(_heat(*part, px, method)) for part in parts], axis=0))
 
 
 def class_scores(logits, chosen: np.ndarray):
@@ -49,9 +51,8 @@ def class_scores(logits, chosen: np.ndarray):
     return keras.ops.sum(logits * one_hot, axis=-1)
 
 
-def _weighted_sum(maps, slopes, offsets: np.ndarray, px: int) -> np.ndarray:
-    weights = keras.ops.mean(slopes, axis=(1, 2), keepdims=True)
-    heat = keras.ops.relu(keras.ops.sum(weights * (maps - offsets), axis=-1, keepdims=True))
+def _heat(maps, slopes, offsets: np.ndarray, px: int, method: str) -> np.ndarray:
+    heat = keras.ops.relu(METHODS[method](maps - offsets, slopes))
     heat = keras.ops.convert_to_numpy(keras.ops.image.resize(heat, (px, px), interpolation="bilinear"))[..., 0]
     if not np.isfinite(heat).all():
         raise BonexrayError(
