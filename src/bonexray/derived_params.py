@@ -2,7 +2,8 @@
 
 DVC runs one stage for each entry of `models` and `backbones`, and runs it again when its entry changes. The baselines
 are among the models of every study. `cohorts` has the files of each external cohort. `panel` maps every model of the registry to a model of the study: itself, or the first of the study if it is not chosen. The stages
-that read all models need it because DVC takes a path, but no list, as a dependency.
+that read all models need it because DVC takes a path, but no list, as a dependency. A variant for ordered classes stands in
+the place of a model that is not chosen.
 """
 
 import difflib
@@ -19,10 +20,13 @@ from bonexray.registry import (
     FINE_TUNE,
     FROZEN,
     MODEL_NAMES,
+    ORDINAL,
     REGISTRY,
     SCRATCH,
     Backbone,
+    is_model,
     model_row,
+    variant_of,
 )
 
 ALL = "all"
@@ -40,11 +44,12 @@ def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
         BonexrayError: `model` names no model of the registry.
     """
     names = list(dict.fromkeys([*chosen_models(choices["model"]), *BASELINES]))
-    backbones = dict.fromkeys(backbone for name in names if name in REGISTRY for backbone in REGISTRY[name].backbones)
+    networks = [name for name in names if name not in BASELINES]
+    backbones = dict.fromkeys(backbone for name in networks for backbone in model_row(name).backbones)
     return {
         "models": {name: _model_params(name, choices) for name in names},
         "backbones": {name: _backbone_params(name, choices["weights"]["files"] or {}) for name in backbones},
-        "panel": {name: name if name in names else names[0] for name in MODEL_NAMES},
+        "panel": _panel(names),
         "cohorts": {name: _inputs(cohort) for name, cohort in (choices.get("external") or {}).items()},
     }
 
@@ -60,19 +65,38 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
     """
     names = list(dict.fromkeys([value] if isinstance(value, str) else value or []))
     if ALL in names:
-        return list(REGISTRY)
+        names = [*REGISTRY, *(name for name in names if name != ALL and name not in REGISTRY)]
     if not names:
         raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
     for name in names:
-        if name not in MODEL_NAMES:
+        if not is_model(name):
             similar = difflib.get_close_matches(str(name), MODEL_NAMES, n=1)
             raise BonexrayError(
                 "model",
-                expected=f"{ALL}, or names among {', '.join(MODEL_NAMES)}",
+                expected=f"{ALL}, or names among {', '.join(MODEL_NAMES)}, or such a name with _{' or _'.join(ORDINAL)}",
                 received=repr(name),
                 do=f"did you mean {similar[0]!r}?" if similar else "correct the name",
             )
     return names
+
+
+def _panel(names: list[str]) -> dict[str, str]:
+    """Return a model of the study for each model of the registry, so that every one of the study is there.
+
+    Raises:
+        BonexrayError: there are more variants than models of the registry that are not chosen.
+    """
+    variants = [name for name in names if name not in MODEL_NAMES]
+    free = [name for name in MODEL_NAMES if name not in names]
+    if len(variants) > len(free):
+        raise BonexrayError(
+            "model",
+            expected=f"at most {len(MODEL_NAMES)} models, baselines included",
+            received=len(names),
+            do="leave some out",
+        )
+    stands_for = dict(zip(free, variants, strict=False))
+    return {name: name if name in names else stands_for.get(name, names[0]) for name in MODEL_NAMES}
 
 
 def describe_backbone(name: str, row: Backbone) -> str:
@@ -93,10 +117,13 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
         return {"mode": BASELINE, "inputs": [f"src/bonexray/descriptors/{name}.py"]}
     row = model_row(name)
     default = FROZEN if row.backbones else SCRATCH  # left out, see `ModelRow`
-    mode = (choices["modes"] or {}).get(name, choices["mode"] if row.backbones else SCRATCH)
+    base, modes = variant_of(name)[0], choices["modes"] or {}
+    mode = modes.get(name, modes.get(base, choices["mode"] if row.backbones else SCRATCH))
+    output = {"output": row.output} if row.output else {}
     params: dict[str, object] = {} if mode == default else {"mode": mode}  # `bonexray check` refuses impossible ones
     if not row.backbones:
-        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+        return {**params, **output, "inputs": [_builder_path(base)], "heat_map": row.heat_map}
+    params |= output
     params["inputs"] = [f"data/features/{backbone}" for backbone in row.backbones]
     if row.head:
         params["head"] = row.head
