@@ -110,7 +110,7 @@ def test_one_model_has_no_pairs_but_the_columns() -> None:
 
 
 def test_a_panel_tests_grades_only_where_classes_are_ordered() -> None:
-    panel = panel_of({f"model_{n}": predictions_of_trainings(1, 2, seed=n) for n in range(3)})
+    panel = panel_of({f"model_{n}": predictions_of_trainings(3, 2, seed=n) for n in range(3)})
     settings = Evaluate(resamples=200)
     plain, ordered = (pairs_of(panel, UNSORTED, settings, order) for order in (False, True))
     assert not [column for column in plain if "grade" in column or "kappa" in column]

@@ -14,7 +14,7 @@ def grade_pairs_table(study: Study) -> Table | None:
     None if the classes have no order, or if there is no such pair.
     """
     tested = study.pairs.to_dict("records") if "quadratic_weighted_kappa_difference" in study.pairs else []
-    kept = [pair for pair in tested if pair["primary"] or _one_network(pair)]
+    kept = [pair for pair in tested if pair.get("primary") or _one_network(pair)]
     if not kept:
         return None
     rows = [
@@ -27,7 +27,7 @@ def grade_pairs_table(study: Study) -> Table | None:
     ]
     named = [column for label in ORDERED.values() for column in (label, "p")]
     caption = (
-        f"Differences between outputs of one network{' and of the planned pair' if any(p['primary'] for p in kept) else ''}, "
+        f"Differences between outputs of one network{' and of the planned pair' if any(pair.get('primary') for pair in kept) else ''}, "
         f"one minus other, with {study.confidence} intervals; p by the paired bootstrap, after Holm's correction for all "
         f"{len(study.pairs)} pairs unless planned. A negative difference in kappa, or a positive one in the error, speaks "
         "for the other"
