@@ -1,12 +1,8 @@
-"""Outputs for ordered classes: proper probabilities, the regressions behind them, the layer, and their prior."""
+"""Outputs for ordered classes without Keras: proper probabilities, the regressions behind them, and their prior."""
 
-from pathlib import Path
-
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from cohorts import numbers, silent, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,12 +14,8 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from bonexray.base.errors import BonexrayError
 from bonexray.evaluate.prior import corrected
-from bonexray.networks.heads import build_head
-from bonexray.networks.ordinal import Descending, Ordinal, by_class
-from bonexray.networks.outputs import GAP, OUTPUTS, corn, cumulative, even_logits
+from bonexray.networks.outputs import OUTPUTS, corn, cumulative, even_logits
 from bonexray.registry import ORDINAL, require_output
-from bonexray.train.batches import Batches, targets_of
-from bonexray.train.fit import Phase, fit
 from bonexray.train.ordinal import SOLVERS, _loss_and_gradient, fit_corn, fit_cumulative
 from bonexray.train.regression import Labelled, best_of, fit_strengths, probabilities_of
 
@@ -228,75 +220,6 @@ def test_the_corrected_log_loss_of_a_weighted_fit_is_that_of_an_unweighted_one(o
             losses[weights, learned] = -np.log(of_truth[4000:]).mean()
     assert losses["balanced", "uniform"] == pytest.approx(losses[None, "train"], abs=0.01)
     assert losses["balanced", "train"] > losses[None, "train"] + 0.03
-
-
-# The layer
-
-
-def layer_of(output: str, classes: int = 4, width: int = 3) -> Ordinal:
-    layer = Ordinal(classes, output)
-    layer.build((None, width))
-    return layer
-
-
-@every_output
-def test_the_layer_answers_as_the_table_of_outputs(output: str) -> None:
-    layer, rng = layer_of(output), np.random.default_rng(7)
-    layer.kernel.assign(rng.normal(size=layer.kernel.shape))
-    layer.bias.assign([2.0, 0.5, -1.0])
-    features = rng.normal(scale=3, size=(20, 3)).astype(np.float32)
-    logits = features @ numbers(layer.kernel) + numbers(layer.bias)
-    assert numbers(layer(features)) == pytest.approx(OUTPUTS[output](logits), abs=1e-6)
-    copy = Ordinal.from_config(layer.get_config())
-    assert (copy.classes, copy.kind) == (4, output)
-
-
-@every_output
-def test_the_layer_starts_with_equally_probable_grades(output: str) -> None:
-    answers = numbers(layer_of(output)(np.zeros((1, 3), np.float32)))
-    assert answers == pytest.approx(0.25, abs=1e-6)
-
-
-def test_thresholds_stay_in_falling_order() -> None:
-    kept = numbers(Descending()(keras.ops.convert_to_tensor([1.0, 2.0, 0.0, 0.0])))
-    assert kept == pytest.approx([1.0, 1.0 - GAP, 0.0, -GAP], abs=1e-6)
-
-
-@every_output
-def test_a_head_trained_by_gradients_arrives_at_the_regression(output: str, tmp_path: Path) -> None:
-    features, labels = planted(400)
-    features = features.astype(np.float32)
-    settings = with_settings(
-        head="linear", standardize=False, output=output, class_weights="balanced", batch_images=400, epochs=400,
-        learning_rate=0.05, patience=400, weight_decay=0.0,
-    )  # fmt: skip
-    keras.utils.set_random_seed(7)
-    head = build_head({"a": 3}, 4, settings)
-    batches = Batches([lambda rows, _epoch: features[rows]], targets_of(labels, 4, settings), np.arange(400), 400)
-    weights = {grade: 400 / 4 / count for grade, count in enumerate(np.bincount(labels))}
-    history = fit(
-        head, batches, batches, weights, settings, Phase("head", 400, 0.05), tmp_path / "a.weights.h5", silent
-    )
-    each = compute_sample_weight("balanced", labels)
-    expected = probabilities_of(SOLVERS[output](features.astype(float), labels, 4, each, 1e-9), features, output)
-    assert numbers(head(features)) == pytest.approx(expected, abs=0.01)
-    of_truth = expected[np.arange(400), labels]
-    assert history["val_log_loss"].iloc[-1] == pytest.approx(-np.log(of_truth).mean(), abs=0.01)
-    assert history["loss"].iloc[-1] == pytest.approx(-(each * np.log(of_truth)).mean(), abs=0.01)
-
-
-@every_output
-def test_gradients_are_numbers_where_logits_are_extreme(output: str) -> None:
-    layer = layer_of(output)
-    layer.bias.assign([30.0, 30.0, -30.0])  # of a grade without training images, see `train.ordinal`
-    network = keras.Sequential([keras.Input((3,)), layer])
-    network.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-    network.train_on_batch(np.full((4, 3), 50, np.float32), np.eye(4, dtype=np.float32))
-    assert all(np.isfinite(numbers(weight)).all() for weight in network.weights)
-
-
-def test_the_evidence_for_a_grade_is_that_for_passing_the_one_before() -> None:
-    assert numbers(by_class(np.array([[2.0, -3.0]], np.float32))).tolist() == [[-2.0, 2.0, -3.0]]
 
 
 # Refusals
