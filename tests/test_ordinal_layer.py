@@ -10,18 +10,28 @@ from sklearn.utils.class_weight import compute_sample_weight
 from test_ordinal import every_output, planted
 
 from bonexray.networks.heads import build_head
-from bonexray.networks.ordinal import Descending, Ordinal, by_class
+from bonexray.networks.ordinal import LOG_PROBABILITIES, Descending, Ordinal, by_class
 from bonexray.networks.outputs import GAP, OUTPUTS
+from bonexray.networks.settings import HeadSettings
+from bonexray.registry import ORDINAL
 from bonexray.train.batches import Batches, targets_of
 from bonexray.train.fit import Phase, fit
 from bonexray.train.ordinal import SOLVERS
 from bonexray.train.regression import probabilities_of
+from bonexray.train.settings import ModelRow
 
 
 def layer_of(output: str, classes: int = 4, width: int = 3) -> Ordinal:
     layer = Ordinal(classes, output)
     layer.build((None, width))
     return layer
+
+
+def test_every_table_has_the_same_outputs() -> None:
+    assert list(ORDINAL) == list(SOLVERS) == list(LOG_PROBABILITIES)
+    assert set(HeadSettings.model_fields["output"].annotation.__args__) == set(OUTPUTS) > set(ORDINAL)
+    (own, _) = ModelRow.model_fields["output"].annotation.__args__
+    assert list(own.__args__) == list(ORDINAL)
 
 
 @every_output
