@@ -25,7 +25,7 @@ from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.external.labels import with_classes
 from bonexray.features.published import own_file, require_at_hand
 from bonexray.licences import Use, licence_findings, licences_used
-from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
+from bonexray.registry import BACKBONES, BASELINE, BASELINES, ORDINAL, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
 from bonexray.tracking.deleted import require_not_deleted
@@ -256,7 +256,8 @@ def _require_dataset(settings: Settings, listing: Listing) -> None:
     sources = listing.sources
     classes = class_order(settings.dataset, sources)
     if not settings.dataset.classes:
-        _require_outputs(settings, len(classes))
+        if settings.train.output not in ORDINAL:  # `settings_findings` has refused that already
+            require_output(settings.train.output, len(classes))
         require_classes(settings.evaluate, classes, settings.dataset.ordered)
     groups = sorted({source.group or source.path for source in sources})
     rows = {name: row for row, name in enumerate(groups)}
