@@ -57,6 +57,14 @@ def test_thresholds_stay_in_falling_order() -> None:
     assert kept == pytest.approx([1.0, 1.0 - GAP, 0.0, -GAP], abs=1e-6)
 
 
+def test_no_step_of_training_puts_thresholds_out_of_order() -> None:
+    network = keras.Sequential([keras.Input((3,)), layer := layer_of("cumulative")])
+    network.compile(keras.optimizers.SGD(50.0), "categorical_crossentropy")
+    targets = np.eye(4, dtype=np.float32)[[0, 3, 0, 3]]  # nothing in between, which pushes the thresholds together
+    network.train_on_batch(np.zeros((4, 3), np.float32), targets)
+    assert np.diff(numbers(layer.bias)).max() <= -0.99 * GAP
+
+
 @every_output
 def test_a_head_trained_by_gradients_arrives_at_the_regression(output: str, tmp_path: Path) -> None:
     features, labels = planted(400)
