@@ -70,16 +70,14 @@ def test_a_head_trained_by_gradients_arrives_at_the_regression(output: str, tmp_
     features, labels = planted(400)
     features = features.astype(np.float32)
     settings = with_settings(
-        head="linear", standardize=False, output=output, class_weights="balanced", batch_images=400, epochs=400,
-        learning_rate=0.05, patience=400, weight_decay=0.0,
+        head="linear", standardize=False, output=output, class_weights="balanced", batch_images=400, epochs=120,
+        learning_rate=0.1, patience=120, weight_decay=0.0,
     )  # fmt: skip
     keras.utils.set_random_seed(7)
     head = build_head({"a": 3}, 4, settings)
     batches = Batches([lambda rows, _epoch: features[rows]], targets_of(labels, 4, settings), np.arange(400), 400)
     weights = {grade: 400 / 4 / count for grade, count in enumerate(np.bincount(labels))}
-    history = fit(
-        head, batches, batches, weights, settings, Phase("head", 400, 0.05), tmp_path / "a.weights.h5", silent
-    )
+    history = fit(head, batches, batches, weights, settings, Phase("head", 120, 0.1), tmp_path / "a.weights.h5", silent)
     each = compute_sample_weight("balanced", labels)
     expected = probabilities_of(SOLVERS[output](features.astype(float), labels, 4, each, 1e-9), features, output)
     assert numbers(head(features)) == pytest.approx(expected, abs=0.01)

@@ -26,7 +26,7 @@ WAYS = {  # model, mode and head
     "all layers": (BACKBONE, FULL, "standard"),
     "from scratch": (SCRATCH_MODEL, FROZEN, "linear"),
 }
-SLOW = {("fine-tuned", "corn"), ("all layers", "corn")}
+SLOW = {("standard head", "corn"), ("fine-tuned", "corn"), ("all layers", "corn"), ("all layers", "cumulative")}
 CASES = [
     pytest.param(way, output, id=f"{way}, {output}", marks=[pytest.mark.slow] if (way, output) in SLOW else [])
     for way in WAYS
