@@ -77,7 +77,8 @@ def by_class(logits):
 def _cumulative(logits):
     """Return the logarithms of `outputs.cumulative`."""
     end = ops.zeros_like(logits[:, :1])
-    between = ops.log(-ops.expm1(-ops.maximum(logits[:, :-1] - logits[:, 1:], TINY)))
+    gap = ops.maximum(logits[:, :-1] - logits[:, 1:], TINY)
+    between = ops.log(ops.tanh(gap / 2) * (1 + ops.exp(-gap)))  # 1 - exp(-gap), exactly; ONNX has no expm1
     return _reached(ops.log_sigmoid(logits), end) + _stopped(logits, end) + ops.concatenate([end, between, end], axis=1)
 
 
