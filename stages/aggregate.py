@@ -86,7 +86,8 @@ def main(settings: Settings) -> None:
     ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes, learned_prior(cards))
     scores |= ensemble_scores
     judged = panel.in_unit(settings.evaluate.unit)
-    pairs, ranks = pairs_of(judged, classes, settings.evaluate), ranks_of(judged, classes)
+    pairs = pairs_of(judged, classes, settings.evaluate, settings.dataset.ordered)
+    ranks = ranks_of(judged, classes)
     best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
     starts = {name: card["starts_from"] for name, card in cards.items()}

@@ -8,6 +8,7 @@ from small_networks import build, every_model, first_mode, network_of
 from bonexray.backbones.cost import layer_multiply_adds, multiply_adds
 from bonexray.backbones.encoder import build_backbone
 from bonexray.base.errors import BonexrayError
+from bonexray.networks.ordinal import Ordinal
 from bonexray.registry import FINE_TUNE
 
 # Side in pixels and multiply-adds without top, as counted by the authors or reviewers.
@@ -46,6 +47,8 @@ BY_HAND = {
     "dense at every position": ((8, 8, 7), [layers.Dense(5)], 8 * 8 * 7 * 5),
     "an einsum": ((9, 12), [layers.EinsumDense("abc,cde->abde", (9, 3, 4))], 9 * 12 * 3 * 4),
     "an einsum that sums two axes": ((9, 3, 4), [layers.EinsumDense("abde,dec->abc", (9, 12))], 9 * 3 * 4 * 12),
+    "grades of one slope": ((7,), [Ordinal(4, "cumulative")], 7),
+    "grades of three slopes": ((7,), [Ordinal(4, "corn")], 7 * 3),
     "what is not counted": (
         (8, 8, 3),
         [layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5)],

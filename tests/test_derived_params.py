@@ -1,5 +1,6 @@
 """Test the sections of params.yaml that follow from the choice of models, and the refusal of unknown models."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from dvc.utils.hydra import compose_and_dump
 from ruamel.yaml import YAML
 
 from bonexray.base.errors import BonexrayError
+from bonexray.check import require_sound_settings
 from bonexray.composition import PLUGINS, compose
 from bonexray.derived_params import chosen_models, derive_params, describe_backbone
 from bonexray.registry import (
@@ -16,13 +18,17 @@ from bonexray.registry import (
     BASELINES,
     FINE_TUNE,
     FROZEN,
+    FULL,
     GROUPS,
+    ORDINAL,
     REGISTRY,
     SCRATCH,
     SLOTS,
     Published,
+    builder_of,
     model_row,
 )
+from bonexray.study import load_settings
 from bonexray.train.settings import ModelRow
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -120,6 +126,36 @@ def test_a_model_that_needs_boxes_is_chosen_by_its_name_alone() -> None:
     assert chosen_models(["all", "located_cnn"]) == [*GROUPS["all"], "located_cnn"]
 
 
+@pytest.mark.parametrize("output", ORDINAL)
+def test_a_variant_is_the_same_network_with_another_output(output: str) -> None:
+    names = ["resnet50", f"resnet50_{output}", f"small_cnn_{output}"]
+    params = derive_params(choices(model=names))
+    models, rows = params["models"], {name: model_row(name) for name in names}
+    assert models[names[1]] == {**models["resnet50"], "output": output}
+    assert models[names[2]] == {**derive_params(choices())["models"]["small_cnn"], "output": output}
+    assert list(params["backbones"]) == ["resnet50"]
+    assert rows[names[1]].title.startswith("ResNet50, ") and rows[names[1]].modes == rows["resnet50"].modes
+    assert builder_of(names[2]) is builder_of("small_cnn")
+    assert all(ModelRow(**row).output in (output, None) for row in models.values())
+
+
+def test_dvc_watches_every_variant() -> None:
+    names = ["vgg16_corn", "resnet50", "vgg16_cumulative"]
+    assert derive_params(choices(model=names))["panel"][: len(names)] == names
+
+
+def test_a_variant_has_the_mode_of_its_network_unless_it_has_one_of_its_own() -> None:
+    names = ["vgg16", "vgg16_corn", "vgg16_cumulative"]
+    models = derive_params(choices(model=names, modes={"vgg16": FULL, "vgg16_corn": FROZEN}))["models"]
+    assert [ModelRow(**models[name]).mode for name in names] == [FULL, FROZEN, FULL]
+
+
+@pytest.mark.parametrize("name", ["vgg16_ordinal", "corn", "_corn", "texture_corn", "vgg16_corn_corn"])
+def test_only_networks_have_variants(name: str) -> None:
+    with pytest.raises(BonexrayError, match="model: expected all, or names among"):
+        chosen_models([name])
+
+
 def test_no_model_is_refused() -> None:
     with pytest.raises(BonexrayError, match="model: expected at least one name, received none; set model=all"):
         chosen_models([])
@@ -134,6 +170,16 @@ def test_conf_composes_the_derived_sections(tmp_path: Path) -> None:
     derived = derive_params({key: params[key] for key in choices()})
     assert {part: params[part] for part in derived} == derived
     assert list(params["models"]) == ["vgg16", "vgg19", *BASELINES]
+
+
+def test_conf_composes_the_comparison_of_outputs_that_the_docs_show(tmp_path: Path) -> None:
+    text = (CONF.parent / "docs/models.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^dvc exp run -S '(model=\[\w+,\w+_cumulative,\w+_corn\])'$", text, re.MULTILINE)
+    compose(tmp_path / "params.yaml", CONF, [shown])
+    settings = load_settings(tmp_path / "params.yaml")
+    require_sound_settings(settings)
+    outputs = [row.output for row in settings.models.values()]
+    assert outputs == [None, "cumulative", "corn", *[None] * len(BASELINES)]
 
 
 @pytest.mark.parametrize(

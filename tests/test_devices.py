@@ -54,12 +54,17 @@ os.chdir(folder)
 lay_out_images(32, rows)
 lay_out_backbone("mobilenet_v2")
 settings = with_settings(dropout=0.0, dropout_2=0.0)
-for name, mode in (("mobilenet_v2", "frozen"), ("mobilenet_v2", "fine_tune"), ("compact_cnn", "scratch")):
-    network, history, cohort = trained(name, mode, Path(mode), settings)
+for kind, name, mode in (
+    ("frozen", "mobilenet_v2", "frozen"),
+    ("ordinal", "mobilenet_v2_cumulative", "frozen"),
+    ("fine_tune", "mobilenet_v2", "fine_tune"),
+    ("scratch", "compact_cnn", "scratch"),
+):
+    network, history, cohort = trained(name, mode, Path(kind), settings)
     answers = probabilities(network, cohort.features(None) if mode == "frozen" else cohort.images(None))
-    history.drop(columns="phase").to_csv(f"{mode}.csv", index=False)
-    np.save(f"{mode}_answers.npy", answers)
-    np.save(f"{mode}.npy", np.concatenate([numbers(weight).ravel() for weight in network.trainable_weights]))
+    history.drop(columns="phase").to_csv(f"{kind}.csv", index=False)
+    np.save(f"{kind}_answers.npy", answers)
+    np.save(f"{kind}.npy", np.concatenate([numbers(weight).ravel() for weight in network.trainable_weights]))
 """
 
 
@@ -78,7 +83,7 @@ def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 # The compact CNN normalises over each device's share of a batch.
-without_batch_statistics = pytest.mark.parametrize("mode", ["frozen", "fine_tune"])
+without_batch_statistics = pytest.mark.parametrize("mode", ["frozen", "ordinal", "fine_tune"])
 
 
 @pytest.mark.slow
@@ -96,7 +101,7 @@ def test_two_devices_write_the_history_of_one(mode: str, one_and_two: tuple[Path
     one, two = (
         pd.read_csv(folder / f"{mode}.csv").drop(columns=["loss", "accuracy", "log_loss"]) for folder in one_and_two
     )
-    assert len(one) == {"frozen": 3, "fine_tune": 5}[mode]
+    assert len(one) == {"frozen": 3, "ordinal": 3, "fine_tune": 5}[mode]
     assert two.to_numpy() == pytest.approx(one.to_numpy(), rel=1e-4)  # of training, the filled rows count a little
 
 
@@ -111,7 +116,7 @@ def test_a_model_of_two_devices_gives_the_answers_of_one(mode: str, one_and_two:
 @pytest.mark.slow
 def test_three_devices_that_no_batch_divides_by_train_every_kind_of_network(tmp_path: Path) -> None:
     folder = trained_on(3, 26, tmp_path / "three")
-    for mode in ("frozen", "fine_tune", "scratch"):
+    for mode in ("frozen", "ordinal", "fine_tune", "scratch"):
         answers = np.load(folder / f"{mode}_answers.npy")
         assert answers.shape == (26, 3)
         assert np.isfinite(answers).all()

@@ -54,6 +54,7 @@ def test_a_subset_may_be_asked_for_by_true_or_by_its_share(value, share):
     [
         ("vgg16", ["vgg16"]),
         (["VGG16", "InceptionV3", "vgg16"], ["vgg16", "inception_v3"]),
+        (["VGG16", "vgg16_cumulative"], ["vgg16", "vgg16_cumulative"]),
         ("ResNet50 + DenseNet121", ["resnet50_densenet121"]),
     ],
 )

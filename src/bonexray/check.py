@@ -27,7 +27,7 @@ from bonexray.external.labels import with_classes
 from bonexray.features.published import own_file, require_at_hand
 from bonexray.features.safetensors_file import require_safetensors
 from bonexray.licences import Use, licence_findings, licences_used
-from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
+from bonexray.registry import BACKBONES, BASELINE, BASELINES, ORDINAL, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
 from bonexray.tracking.deleted import require_not_deleted
@@ -147,8 +147,8 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     """Yield problems of the settings beyond their types: unknown names, images too small, impossible modes."""
     unfiltered = list(_raised(options_of, settings.denoise))
     yield from unfiltered
+    yield from _raised(_require_outputs, settings, len(settings.dataset.classes or ()) or None)
     if settings.dataset.classes:
-        yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
         yield from evaluate_findings(settings.evaluate, settings.dataset.classes, settings.dataset.ordered)
     derivation = list(_raised(_require_derived, settings))
     yield from derivation
@@ -165,7 +165,7 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _unknown("fine_tune.blocks", "backbones", settings.fine_tune.blocks, BACKBONES)
     panel = [*settings.models, *(f"{PREFIX}{kind}" for kind in settings.aggregate.ensembles)]
     yield from _unknown("evaluate.primary", "models", settings.evaluate.primary or (), panel)
-    yield from _unknown("modes", "models", settings.modes, REGISTRY)
+    yield from _unknown("modes", "models", settings.modes, [*REGISTRY, *networks])
     yield from _raised(require_usable_name, settings.track)
     for name in settings.external:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -240,6 +240,13 @@ def _require_facts(dataset: Dataset, listing: Listing) -> None:
     require_facts(dataset, table_facts(dataset, listing.sources, []), listing.sources)
 
 
+def _require_outputs(settings: Settings, classes: int | None) -> None:
+    """Refuse an output of the study, or of one of its models, that does not fit the classes."""
+    own = {f"model {name}": model.output for name, model in settings.models.items() if model.output}
+    for setting, output in {"train.output": settings.train.output, **own}.items():
+        require_output(output, classes, ordered=settings.dataset.ordered, setting=setting)
+
+
 def _require_mode(name: str, mode: str) -> None:
     row = model_row(name)
     if mode not in row.modes:
@@ -269,7 +276,8 @@ def _require_dataset(settings: Settings, listing: Listing) -> None:
     sources = listing.sources
     classes = class_order(settings.dataset, sources)
     if not settings.dataset.classes:
-        require_output(settings.train.output, len(classes))
+        if settings.train.output not in ORDINAL:  # `settings_findings` has refused that already
+            require_output(settings.train.output, len(classes))
         require_classes(settings.evaluate, classes, settings.dataset.ordered)
     groups = sorted({source.group or source.path for source in sources})
     rows = {name: row for row, name in enumerate(groups)}

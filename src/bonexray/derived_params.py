@@ -21,12 +21,14 @@ from bonexray.registry import (
     FROZEN,
     GROUPS,
     MODEL_NAMES,
-    REGISTRY,
+    ORDINAL,
     SCRATCH,
     SLOTS,
     Backbone,
     builder_name,
+    is_model,
     model_row,
+    variant_of,
 )
 
 BUILDERS = Path(__file__).with_name("builders")
@@ -44,7 +46,8 @@ def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
     """
     names = list(dict.fromkeys([*chosen_models(choices["model"]), *BASELINES]))
     _require_slots(names)
-    backbones = dict.fromkeys(backbone for name in names if name in REGISTRY for backbone in REGISTRY[name].backbones)
+    networks = [name for name in names if name not in BASELINES]
+    backbones = dict.fromkeys(backbone for name in networks for backbone in model_row(name).backbones)
     return {
         "models": {name: _model_params(name, choices) for name in names},
         "backbones": {name: _backbone_params(name, choices["weights"]["files"] or {}) for name in backbones},
@@ -67,11 +70,12 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
     if not names:
         raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
     for name in names:
-        if name not in MODEL_NAMES:
+        if not is_model(name):
             similar = difflib.get_close_matches(str(name), [*GROUPS, *MODEL_NAMES], n=1)
+            known = f"{', '.join(GROUPS)}, or names among {', '.join(MODEL_NAMES)}"
             raise BonexrayError(
                 "model",
-                expected=f"{', '.join(GROUPS)}, or names among {', '.join(MODEL_NAMES)}",
+                expected=f"{known}, or such a name with _{' or _'.join(ORDINAL)}",
                 received=repr(name),
                 do=f"did you mean {similar[0]!r}?" if similar else "correct the name",
             )
@@ -106,11 +110,14 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
         return {"mode": BASELINE, "inputs": [f"src/bonexray/descriptors/{name}.py"]}
     row = model_row(name)
     default = FROZEN if row.backbones else SCRATCH  # left out, see `ModelRow`
-    mode = (choices["modes"] or {}).get(name, choices["mode"] if row.backbones else SCRATCH)
+    base, modes = variant_of(name)[0], choices["modes"] or {}
+    mode = modes.get(name, modes.get(base, choices["mode"] if row.backbones else SCRATCH))
+    output = {"output": row.output} if row.output else {}
     params: dict[str, object] = {} if mode == default else {"mode": mode}  # `bonexray check` refuses impossible ones
     if not row.backbones:
         located = {"locator": row.locator} if row.locator else {}
-        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map, **located}
+        return {**params, **output, "inputs": [_builder_path(base)], "heat_map": row.heat_map, **located}
+    params |= output
     params["inputs"] = [f"data/features/{backbone}" for backbone in row.backbones]
     if row.head:
         params["head"] = row.head

@@ -21,6 +21,7 @@ SCRATCH, FROZEN, FINE_TUNE, FULL, BASELINE = "scratch", "frozen", "fine_tune", "
 RANDOM = "random"  # of starting weights
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch
 Convention = Literal["caffe", "torch", "tf", "lite", "0-255", "radimagenet"]
+ORDINAL = {"cumulative": "cumulative logits", "corn": "CORN"}  # outputs for ordered classes, as titles name them
 HASH_KINDS = {32: "md5", 64: "sha256"}  # by number of hexadecimal digits
 
 
@@ -115,6 +116,7 @@ class Model:
         backbones: keys of `BACKBONES`; empty for a network trained from scratch, which `builders/<name>.py` builds.
         head: key of `networks.heads.HEADS` that replaces the setting `train.head`.
         group: key of `GROUPS` that chooses it with others; None for a model that is chosen by its name alone.
+        output: key of `networks.outputs.OUTPUTS` that replaces the setting `train.output`; of variants, see `model_row`.
         heat_map: layer whose feature maps heat maps are computed from.
         min_px: smallest side of an image.
         parameters: number of parameters at 128 px with three classes, according to its definition.
@@ -126,6 +128,7 @@ class Model:
     backbones: tuple[str, ...] = ()
     head: str | None = None
     group: str | None = "all"
+    output: str | None = None
     heat_map: str | None = None
     locator: str | None = None
     min_px: int = 1
@@ -481,18 +484,38 @@ def builder_of(name: str) -> ModuleType | None:
 
 def builder_name(name: str) -> str | None:
     """Return the name of the module of `builders` that builds a network; None if Keras builds it."""
+    name, _ = variant_of(name)
     row = BACKBONES.get(name)
     if row is None:
         return name
     return None if row.builder else row.family or row.control_of or name
 
 
+def variant_of(name: str) -> tuple[str, str | None]:
+    """Return the registry's name of a model and the output of a variant such as `vgg16_cumulative`, else None."""
+    for output in ORDINAL:
+        base = name.removesuffix(f"_{output}")
+        if base != name and base in REGISTRY:
+            return base, output
+    return name, None
+
+
+def is_model(name: str) -> bool:
+    """Return True for a model, a variant of one, or a baseline."""
+    return variant_of(name)[0] in MODEL_NAMES
+
+
 def model_row(name: str) -> Model:
     """Return the row of a model.
+
+    Every model has variants for ordered classes: `<model>_<output>` is the same network with an output of `ORDINAL`.
 
     Raises:
         BonexrayError: there is no such model.
     """
+    base, output = variant_of(name)
+    if output:
+        return replace(REGISTRY[base], title=f"{REGISTRY[base].title}, {ORDINAL[output]}", output=output)
     if name not in REGISTRY:
         raise BonexrayError(
             "model", expected=f"one of {', '.join(REGISTRY)}", received=repr(name), do="correct the name"
@@ -530,16 +553,32 @@ def _fitting_px(rows: Sequence[Model], img_px: int) -> int:
     return step * max(math.ceil(smallest / step), round(img_px / step))
 
 
-def require_output(output: str, classes: int) -> None:
-    """Raise an error if the output is a sigmoid and there are not two classes.
+def require_output(output: str, classes: int | None, *, ordered: bool = True, setting: str = "train.output") -> None:
+    """Raise an error if the output does not fit the classes.
+
+    Args:
+        output: key of `networks.outputs.OUTPUTS`.
+        classes: number of classes; None if it is not known yet.
+        ordered: whether they are grades, in their order.
+        setting: where the output was chosen.
 
     Raises:
-        BonexrayError: the message names the number of classes.
+        BonexrayError: a sigmoid for other than two classes, or an output for grades without an order or for fewer than
+            three classes.
     """
-    if output == "sigmoid" and classes != 2:
+    if output == "sigmoid" and classes not in (None, 2):
         raise BonexrayError(
-            "train.output",
+            setting,
             expected=f"softmax for {classes} classes",
             received="'sigmoid', which is for two",
             do="set train.output=softmax",
+        )
+    if output in ORDINAL and not (ordered and (classes is None or classes > 2)):
+        order = "dataset.ordered=true and dataset.classes from the lowest grade to the highest"
+        otherwise = "set train.output=softmax" if setting == "train.output" else "leave this model out"
+        raise BonexrayError(
+            setting,
+            expected=f"an output for {classes} classes" if ordered else "an output for classes without an order",
+            received=f"{output!r}, which is for three or more ordered classes",
+            do=otherwise if ordered else f"{otherwise}; if the classes are grades, set {order}",
         )

@@ -14,7 +14,8 @@ def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int, me
 
     Each channel of the last feature maps is weighted by the gradient of the class score, averaged over the map. The
     weighted sum is clipped at zero, resized to the image and divided by its maximum. The score is the logit of the
-    class; for a single sigmoid, its logit for the second class and the negative of it for the first. With several
+    class; for a single sigmoid, its logit for the second class and the negative of it for the first; for an ordinal
+    layer, the logit of a grade above the one before, and for the lowest the negative of the first logit. With several
     backbones, their maps are averaged and divided by the maximum again.
 
     A standardising head subtracts a mean from each averaged channel. Averaging and subtracting commute, so the mean is
@@ -37,7 +38,7 @@ def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int, me
     References:
         Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, ICCV 2017.
     """
-    slopes = gradients(lambda values: class_scores(network.logits(values), chosen), maps)
+    slopes = gradients(lambda values: class_scores(network.class_logits(values), chosen), maps)
     parts = zip(maps, slopes, network.offsets, strict=True)
     return _relative(np.mean([_relative(_heat(*part, px, method)) for part in parts], axis=0))
 

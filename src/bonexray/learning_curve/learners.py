@@ -53,9 +53,10 @@ class Learner:
             Labelled(scaled[rows], np.eye(classes)[labels])
             for rows, labels in ((train, train_labels), (val, val_labels))
         )
-        outputs = 1 if settings.get("output") == "sigmoid" else classes
+        output = settings.get("output", "softmax")  # a baseline has no other
         class_weight = "balanced" if settings["class_weights"] == "balanced" else None
-        return probabilities_of(best_of(fit_strengths(*parts, outputs, class_weight)).weights, scaled)
+        best = best_of(fit_strengths(*parts, classes, class_weight, output=output))
+        return probabilities_of(best.weights, scaled, output)
 
     def _scaled(self, train: np.ndarray) -> np.ndarray:
         """Return all features, standardised by the training images as the model's own training does it."""

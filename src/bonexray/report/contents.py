@@ -12,6 +12,7 @@ from bonexray.report.clinical import clinical_sentence, clinical_table
 from bonexray.report.confounders import confounders_table
 from bonexray.report.data import Study
 from bonexray.report.external import external_results, external_warnings
+from bonexray.report.grades import grade_pairs_table
 from bonexray.report.images import model_pictures, picture
 from bonexray.report.localisation import localisation_sentence, localisation_table
 from bonexray.report.pages import page
@@ -173,6 +174,7 @@ def _tables(study: Study) -> Mapping[str, object]:
         if any(study.has(score) for score in COST)
         else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
+        "grade_pairs": grade_pairs_table(study),
         "external": external_results(study),
         "localisation": localisation_table(study),
         "localisation_sentence": localisation_sentence(study),

@@ -142,5 +142,8 @@ def open_cohort(row: ModelRow, train: Train, augment: Augment) -> Cohort:
         row: the model's mode and inputs.
         train: batch size, output and seed.
         augment: ranges of random views.
+
+    The model's own output replaces that of the settings.
     """
+    train = train.model_copy(update={"output": row.output}) if row.output else train
     return Cohort(read_manifest(), read_classes(), row, train, augment)
