@@ -152,7 +152,7 @@ def test_a_variant_has_the_mode_of_its_network_unless_it_has_one_of_its_own() ->
 
 @pytest.mark.parametrize("name", ["vgg16_ordinal", "corn", "_corn", "texture_corn", "vgg16_corn_corn"])
 def test_only_networks_have_variants(name: str) -> None:
-    with pytest.raises(BonexrayError, match="model: expected all, or names among"):
+    with pytest.raises(BonexrayError, match="model: expected all, @encoders, or names among"):
         chosen_models([name])
 
 

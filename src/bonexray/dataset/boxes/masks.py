@@ -4,7 +4,6 @@ from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from bonexray.base.errors import BonexrayError
 from bonexray.dataset.boxes.annotation import UNREADABLE, Annotation, Images, refused
@@ -65,6 +64,8 @@ def read_mask(path: Path, folder: Path, size: tuple[int, int]) -> np.ndarray:
     Raises:
         BonexrayError: it is a link out of the folder, no picture, or of another size.
     """
+    from PIL import Image, UnidentifiedImageError  # here, as in `read_masks`
+
     if is_outside(folder, path):
         raise refused(str(path), "a file inside the folder of masks", "a link out of it", "copy the file there")
     try:
