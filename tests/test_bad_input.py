@@ -121,7 +121,7 @@ CASES = {
     ),
     "unknown filter": Case(changed(denoise__method="mean"), ["denoise.method", "none, bm3d", "'mean'"], ("denoise",)),
     "unknown model": Case(
-        changed(model="lenet"), ["model", "all, or names among vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
+        changed(model="lenet"), ["model", "all, @encoders, or names among vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
     ),
     "too small for a model": Case(
         choosing("xception", prepare__img_px=64),
@@ -139,7 +139,7 @@ CASES = {
         ("prepare",),
     ),
     "rows that do not follow from the choice": Case(
-        changed(panel={}), ["panel.alexnet", "what follows from model", "compact_cnn", "None"], ("prepare",)
+        changed(panel=[]), ["panel.0", "what follows from model", "compact_cnn", "None"], ("prepare",)
     ),
     "a mode for an unknown model": Case(changed(modes={"lenet": "full"}), ["modes", "models among", "'lenet'"], None),
     "a block of an unknown backbone": Case(

@@ -59,7 +59,7 @@ def test_dollar_signs_and_missing_letters_are_replaced() -> None:
 
 
 def test_every_figure_has_a_caption_and_an_alternative_text() -> None:
-    assert len(CAPTIONS) == 24
+    assert len(CAPTIONS) == 26
     for pattern in CAPTIONS:
         words = words_of(pattern, "VGG16")
         assert ("VGG16" in words.caption) == ("VGG16" in words.alt) == pattern.startswith("{m}_")
