@@ -108,9 +108,9 @@ def test_the_modules_are_found() -> None:
     assert units_imported(PACKAGE / "split" / "settings.py") == {"base"}
 
 
-def test_tensorflow_is_imported_by_the_runtime_and_the_exports_only() -> None:
+def test_tensorflow_is_imported_by_the_runtime_the_optimisers_and_the_exports_only() -> None:
     assert "runtime.py" in importers("tensorflow")
-    assert importers("tensorflow") <= {"runtime.py", "serving/formats.py"}
+    assert importers("tensorflow") <= {"runtime.py", "train/fused.py", "serving/formats.py"}
 
 
 def test_mlflow_is_imported_by_tracking_only() -> None:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import keras
 
 from bonexray.networks.outputs import OUTPUTS
+from bonexray.train.fused import FusedAdam, FusedAdamW
 from bonexray.train.settings import Train
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adam": FusedAdam,
+    "adamw": FusedAdamW,
     "adamax": keras.optimizers.Adamax,
 }
 _OF_SEVERAL: dict[str, Callable[[Train], keras.losses.Loss]] = {
