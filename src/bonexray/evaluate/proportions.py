@@ -2,14 +2,14 @@
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import beta, norm
+from scipy.special import betaincinv, ndtri
 
 Bounds = tuple[float, float]
 
 
 def wilson(share: float, n: float, confidence: float = 0.95) -> Bounds:
     """Return the score interval of a proportion of `n` independent images (Wilson, JASA 22, 1927)."""
-    z = norm.ppf((1 + confidence) / 2)
+    z = ndtri((1 + confidence) / 2)
     centre, reach = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, float((centre - reach) / (1 + z**2 / n))), min(1.0, float((centre + reach) / (1 + z**2 / n)))
 
@@ -27,8 +27,8 @@ def exact(share: float, n: float, confidence: float = 0.95) -> Bounds:
         Graubard, Survey Methodology 24, 1998.
     """
     hits, tail = share * n, (1 - confidence) / 2
-    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
     return min(low, share), max(high, share)
 
 
@@ -55,7 +55,7 @@ def area(estimate: float, positives: float, negatives: float, confidence: float 
     References:
         Method 5 of Newcombe, Statistics in Medicine 25, 2006, with the variance of Hanley and McNeil 1982.
     """
-    z, pairs, half = norm.ppf((1 + confidence) / 2), positives * negatives, (positives + negatives) / 2 - 1
+    z, pairs, half = ndtri((1 + confidence) / 2), positives * negatives, (positives + negatives) / 2 - 1
 
     def excess(value: float) -> float:
         spread = 1 + half * ((1 - value) / (2 - value) + value / (1 + value))
