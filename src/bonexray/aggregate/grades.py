@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bonexray.aggregate.comparison import bootstrap_p, difference_interval
+from bonexray.aggregate.comparison import ADDED, bootstrap_p, difference_interval
 from bonexray.aggregate.multiplicity import holm
 from bonexray.evaluate.bootstrap import Draws, resampled_metrics
 from bonexray.evaluate.metrics import agreement
@@ -47,13 +47,24 @@ def compare_grades(
     for score in GRADE_SCORES:
         sides = [[resampled[name][score] for name in pairs[side]] for side in ("one", "other")]
         difference = (np.array(sides[0]) - np.array(sides[1])).reshape(len(pairs), len(draws.weights)).T
-        low, high = difference_interval(difference, draws, confidence, largest=max(2, len(classes) - 1))
+        low, high = difference_interval(
+            difference, draws, confidence, largest=max(2, len(classes) - 1), step=_step(score, labels, draws)
+        )
         p = bootstrap_p(difference, draws)
         corrected = p.copy()
         corrected[family] = holm(p[family])
         named = {"difference": difference[0], "difference_low": low, "difference_high": high, "p_bootstrap": p}
         columns |= {f"{score}_{name}": values for name, values in {**named, "p_bootstrap_holm": corrected}.items()}
     return pairs.assign(**columns)
+
+
+def _step(score: str, labels: np.ndarray, draws: Draws) -> float:
+    """Return how much one more patient, whose images get the wrong one of the extreme grades, can change a score."""
+    cost = float(np.ptp(labels))
+    if score == GRADE_SCORES[0]:
+        by_chance = 2 * labels.var()  # mean squared distance of two images, by which kappa divides
+        cost = cost**2 / by_chance if by_chance else 0.0
+    return cost / (draws.groups + ADDED)
 
 
 def _scores(

@@ -5,6 +5,7 @@ from scipy.optimize import brentq
 from scipy.special import betaincinv, ndtri
 
 Bounds = tuple[float, float]
+Estimate = tuple[float, float, float]  # value, lower and upper bound
 
 
 def wilson(share: float, n: float, confidence: float = 0.95) -> Bounds:
@@ -41,6 +42,21 @@ def mean_of(estimates: np.ndarray, low: np.ndarray, high: np.ndarray) -> Bounds:
     count, centre = len(estimates), float(estimates.mean())
     reach = [float(np.sqrt(((estimates - end) ** 2).sum())) / count for end in (low, high)]
     return max(0.0, centre - reach[0]), min(1.0, centre + reach[1])
+
+
+def difference_of(one: Estimate, other: Estimate) -> Bounds:
+    """Return the interval of the first minus the second of two independent estimates from their own intervals (MOVER).
+
+    Args:
+        one: estimate, lower and upper bound.
+        other: the same of the other.
+
+    References:
+        Zou and Donner 2008, as in `mean_of`; for two proportions: method 10 of Newcombe, Statistics in Medicine 17, 1998.
+    """
+    (value, low, high), (taken, taken_low, taken_high) = one, other
+    down, up = np.hypot(value - low, taken_high - taken), np.hypot(high - value, taken - taken_low)
+    return float(value - taken - down), float(value - taken + up)
 
 
 def area(estimate: float, positives: float, negatives: float, confidence: float = 0.95) -> Bounds:
