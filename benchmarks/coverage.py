@@ -3,7 +3,7 @@
 The simulated classifiers are known, so that every score's true value is that of a very large sample. Images of a patient
 are correlated and so are models. For each kind of study, the benchmark measures the share of 95 % intervals of every score
 that contain the true score, their width, and the share of studies of equally good models in which any two differ
-significantly after Holm's correction. Writes metrics/coverage.csv and reports/coverage.md. With `--add`, cells are added to
+significantly after Holm's correction. Writes metrics/coverage.csv and docs/coverage.md. With `--add`, cells are added to
 the table that is there, so that a long run can be done in parts.
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="*", default=list(IMAGES), help="most images of a patient")
     parser.add_argument("--processes", type=int, default=2, help="cells at a time")
     parser.add_argument("--add", action="store_true", help="keep the cells of the table that are not run")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder of metrics/ and reports/")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder of metrics/ and docs/")
     options = parser.parse_args()
     cells = [Cell(*cell) for cell in product(options.truths, sorted(options.groups)[::-1], options.images, BALANCES)]
     panels = list(product(options.groups, PANELS)) if options.truths else []
@@ -155,8 +155,8 @@ def markdown(table: pd.DataFrame, resamples: int) -> str:
     lines = [
         "# Coverage of intervals and false alarms of tests",
         "",
-        f"Written by `{COMMAND}`: {table['studies'].max()} simulated studies in each cell, {resamples} resamples each.",
-        f"An interval is measured with a chance of a right answer of {_words(intervals['recalls'].unique())}, with 1 to",
+        f"Written by `{COMMAND}`, {resamples} resamples in each simulated study. Number of studies: {_studies(table)}.",
+        f"Intervals are measured with a chance of a right answer of {_words(intervals['recalls'].unique())}, with at most",
         f"{_words(intervals['images'].unique())} images of a patient, and with classes of equal and of unequal size.",
         "",
     ]
@@ -173,7 +173,7 @@ def _summary(intervals: pd.DataFrame) -> list[str]:
         f"Of {len(intervals)} cells, {(intervals['within'] == 0).sum()} cover less than {LEAST:.0%} by more than chance allows",
         f"for (bold), and {(intervals['share'] < LEAST).sum()} have a share below {LEAST:.0%}. The lowest share is "
         f"{lowest['share']:.1%}, of the {lowest['question']}",
-        f"(chance {lowest['recalls']}, {lowest['groups']} patients, 1 to {lowest['images']:g} images, {lowest['balance']} "
+        f"(chance {lowest['recalls']}, {lowest['groups']} patients, up to {lowest['images']:g} images, {lowest['balance']} "
         f"classes). The narrowest interval has a width of {intervals['narrowest'].min():.4f}.",
         "",
         "The lowest coverage of each score for each number of patients:",
@@ -210,6 +210,11 @@ def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]]
 
 
+def _studies(table: pd.DataFrame) -> str:
+    each = table.groupby("groups")["studies"].max()
+    return ", ".join(f"{studies} of {groups} patients" for groups, studies in each.items())
+
+
 def _words(values: np.ndarray) -> str:
     *others, last = sorted(f"{float(value):g}" for value in values)
     return f"{', '.join(others)} or {last}" if others else last
@@ -228,11 +233,12 @@ def write(table: pd.DataFrame, options: argparse.Namespace) -> None:
     """Write the table and the page."""
     path = options.out / "metrics" / "coverage.csv"
     if options.add and path.exists():
-        table = pd.concat([table, pd.read_csv(path)]).drop_duplicates(KEYS)
+        table = pd.concat([table, pd.read_csv(path, dtype={"recalls": str})]).drop_duplicates(KEYS)
+    table = table.sort_values(KEYS, kind="stable")
     with atomic_file(path) as partial_file:
         table.to_csv(partial_file, index=False, lineterminator="\n", float_format="%.6f")
     text = markdown(table, options.resamples)
-    with atomic_file(options.out / "reports" / "coverage.md") as partial_file:
+    with atomic_file(options.out / "docs" / "coverage.md") as partial_file:
         partial_file.write_text(text, encoding="utf-8")
     print(text)
 

@@ -55,6 +55,14 @@ def test_errors_of_fewer_grades_are_found_where_accuracy_is_equal() -> None:
     assert pair[f"{KAPPA}_difference_low"] > 0 > pair[f"{ERROR}_difference_high"]
 
 
+@pytest.mark.parametrize("images", [40, 400])
+def test_models_of_equal_grades_may_differ_in_further_patients(images: int) -> None:
+    pair = compared(images=images).set_index(["one", "other"]).loc[("near", "same")]
+    for score in GRADE_SCORES:
+        assert pair[f"{score}_p_bootstrap"] == 1
+        assert pair[f"{score}_difference_high"] == -pair[f"{score}_difference_low"] > 3 / (images / 2)
+
+
 def test_an_interval_of_a_large_difference_is_not_cut_at_1() -> None:
     labels, groups = np.arange(40) % 4, np.arange(40)
     opposite = {"right": one_hot(labels, 4)[None], "wrong": one_hot(3 - labels, 4)[None]}

@@ -134,10 +134,7 @@ def _tests_of_one_training(
 def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
     """Return the mean recall over the classes in each row, float (rows, models), from bool `right` (models, images)."""
     # In float32, counts are exact up to 2**24.
-    weights, truth = (
-        weights.astype(np.float32),
-        np.eye(classes, dtype=np.float32)[labels],
-    )
+    weights, truth = weights.astype(np.float32), np.eye(classes, dtype=np.float32)[labels]
     total = (weights @ truth).astype(float)
     hits = weights @ (truth[:, None] * right.T[:, :, None]).reshape(len(labels), -1)
     recall = ratio(hits.reshape(len(weights), len(right), classes), total[:, None], otherwise=0.0)
