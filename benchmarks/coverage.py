@@ -4,13 +4,11 @@ The simulated classifiers are known, so that every score's true value is that of
 are correlated and so are models. For each kind of study, the benchmark measures the share of 95 % intervals of every score
 that contain the true score, their width, and the share of studies of equally good models in which any two differ
 significantly after Holm's correction. Writes metrics/coverage.csv and docs/coverage.md. With `--add`, cells are added to
-the table that is there, so that a long run can be done in parts.
+the table that is there, so that a run can be interrupted or done in parts.
 """
 
 import argparse
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 
@@ -48,21 +46,42 @@ def main() -> None:
     parser.add_argument("--truths", type=float, nargs="*", default=list(TRUTHS), help="chances of a right answer")
     parser.add_argument("--images", type=int, nargs="*", default=list(IMAGES), help="most images of a patient")
     parser.add_argument("--processes", type=int, default=2, help="cells at a time")
-    parser.add_argument("--add", action="store_true", help="keep the cells of the table that are not run")
+    parser.add_argument("--add", action="store_true", help="go on: keep the cells of the table and measure the others")
     parser.add_argument("--out", type=Path, default=Path(), help="folder of metrics/ and docs/")
     options = parser.parse_args()
-    cells = [Cell(*cell) for cell in product(options.truths, sorted(options.groups)[::-1], options.images, BALANCES)]
-    panels = list(product(options.groups, PANELS)) if options.truths else []
+    path = options.out / "metrics" / "coverage.csv"
+    table = pd.read_csv(path, dtype={"recalls": str}) if options.add and path.exists() else pd.DataFrame(columns=KEYS)
+    cells = [Cell(*cell) for cell in product(options.truths, options.groups, options.images, BALANCES)]
+    jobs = [(interval_coverage, cell) for cell in cells if not _is_in(table, cell)]
+    jobs += [(false_alarms, panel) for panel in product(options.groups, PANELS) if not _has_alarms(table, *panel)]
     with ProcessPoolExecutor(options.processes, initializer=threadpool_limits, initargs=(1,)) as pool:
-        run = partial(interval_coverage, studies=options.studies, resamples=options.resamples)
-        rows = list(progress(_flat(pool.map(run, cells)), "intervals", len(cells)))
-        alarm = partial(false_alarms, studies=options.studies, resamples=options.resamples)
-        rows += list(progress(_flat(pool.map(alarm, panels)), "false alarms", len(panels)))
-    write(pd.DataFrame([row for cell in rows for row in cell]), options)
+        done = [
+            pool.submit(measure, job, studies=options.studies, resamples=options.resamples) for measure, job in jobs
+        ]
+        for future in progress(as_completed(done), "coverage", len(done)):
+            table = pd.concat([table, pd.DataFrame(future.result())]).sort_values(
+                KEYS, kind="stable", ignore_index=True
+            )
+            save(table, path)
+    text = markdown(table, options.resamples)
+    with atomic_file(options.out / "docs" / "coverage.md") as partial:
+        partial.write_text(text, encoding="utf-8")
+    print(text)
 
 
-def _flat(found: Iterator[list[Row]]) -> Iterator[list[Row]]:
-    yield from found
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Write the table after each cell, so that an interrupted run can go on with `--add`."""
+    with atomic_file(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
+
+
+def _is_in(table: pd.DataFrame, cell: Cell) -> bool:
+    same = table["recalls"].eq(f"{cell.recall:g}") & table["groups"].eq(cell.groups)
+    return bool((same & table["images"].eq(cell.images) & table["balance"].eq(cell.balance)).any())
+
+
+def _has_alarms(table: pd.DataFrame, groups: int, models: int) -> bool:
+    return bool((table["groups"].eq(groups) & table["models"].eq(models)).any())
 
 
 def interval_coverage(cell: Cell, studies: int, resamples: int) -> list[Row]:
@@ -227,20 +246,6 @@ NOTES = [
     "good models differ at 5 % after Holm's correction for all pairs. McNemar's test treats images of a patient as",
     "independent, so its false alarms become more frequent with more patients.",
 ]
-
-
-def write(table: pd.DataFrame, options: argparse.Namespace) -> None:
-    """Write the table and the page."""
-    path = options.out / "metrics" / "coverage.csv"
-    if options.add and path.exists():
-        table = pd.concat([table, pd.read_csv(path, dtype={"recalls": str})]).drop_duplicates(KEYS)
-    table = table.sort_values(KEYS, kind="stable")
-    with atomic_file(path) as partial_file:
-        table.to_csv(partial_file, index=False, lineterminator="\n", float_format="%.6f")
-    text = markdown(table, options.resamples)
-    with atomic_file(options.out / "docs" / "coverage.md") as partial_file:
-        partial_file.write_text(text, encoding="utf-8")
-    print(text)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from bonexray.evaluate.sample import ratio
 TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
 MAX_T = "p_bootstrap_max_t"
 NEGLIGIBLE = 1e-9
+TOLD_APART = 100
 ADDED = 2  # patients added to an interval, one for each model
 
 
@@ -196,10 +197,10 @@ def difference_interval(
 def _step(labels: np.ndarray, draws: Draws) -> float:
     """Return how much one more patient of each class can change a difference in balanced accuracy, in (0, 1].
 
-    Patients have the same weights on all their images, and so are the distinct columns of the draws.
+    A patient's images have the same weights in every resample, which no other patient has in `TOLD_APART` resamples.
     """
-    classes = np.unique(labels)
-    patients = np.array([np.unique(draws.weights[:, labels == c], axis=1).shape[1] for c in classes])
+    classes, rows = np.unique(labels), draws.resampled(draws.weights)[:TOLD_APART]
+    patients = np.array([np.unique(rows[:, labels == c], axis=1).shape[1] for c in classes])
     return float(np.sqrt((1 / (patients + ADDED) ** 2).sum()) / len(classes))
 
 
