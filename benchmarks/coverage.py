@@ -33,6 +33,7 @@ IMAGES = (1, 4)
 RECALLS = (0.85, 0.60, 0.75)
 PANELS = (5, 10)
 KEYS = ["question", "recalls", "groups", "models", "images", "balance"]
+WHOLE = ["classes", "groups", "models", "studies", "within", "images"]
 COMMAND = "python benchmarks/coverage.py"
 Row = dict[str, object]
 
@@ -55,13 +56,10 @@ def main() -> None:
     jobs = [(interval_coverage, cell) for cell in cells if not _is_in(table, cell)]
     jobs += [(false_alarms, panel) for panel in product(options.groups, PANELS) if not _has_alarms(table, *panel)]
     with ProcessPoolExecutor(options.processes, initializer=threadpool_limits, initargs=(1,)) as pool:
-        done = [
-            pool.submit(measure, job, studies=options.studies, resamples=options.resamples) for measure, job in jobs
-        ]
+        done = [pool.submit(measure, job, options.studies, options.resamples) for measure, job in jobs]
         for future in progress(as_completed(done), "coverage", len(done)):
-            table = pd.concat([table, pd.DataFrame(future.result())]).sort_values(
-                KEYS, kind="stable", ignore_index=True
-            )
+            table = pd.concat([table, pd.DataFrame(future.result())], ignore_index=True)
+            table = table.astype(dict.fromkeys(WHOLE, int)).sort_values(KEYS, kind="stable", ignore_index=True)
             save(table, path)
     text = markdown(table, options.resamples)
     with atomic_file(options.out / "docs" / "coverage.md") as partial:
