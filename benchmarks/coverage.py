@@ -27,7 +27,7 @@ from bonexray.progress import progress
 ALPHA = 0.05
 LEAST = 0.93  # acceptable coverage of 95 % intervals
 ROUNDING = 1e-9
-GROUPS = (20, 50, 100, 400)
+GROUPS = (20, 100, 400)
 TRUTHS = (0.5, 0.8, 0.95, 0.98, 0.999)
 IMAGES = (1, 4)
 RECALLS = (0.85, 0.60, 0.75)
@@ -41,7 +41,7 @@ Row = dict[str, object]
 def main() -> None:
     """Simulate the studies, and write the table and the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=400, help="studies of each kind")
+    parser.add_argument("--studies", type=int, default=240, help="studies of each kind")
     parser.add_argument("--resamples", type=int, default=400, help="resamples of each bootstrap")
     parser.add_argument("--groups", type=int, nargs="*", default=list(GROUPS), help="numbers of patients")
     parser.add_argument("--truths", type=float, nargs="*", default=list(TRUTHS), help="chances of a right answer")
