@@ -10,6 +10,7 @@ from bonexray.aggregate.multiplicity import holm
 from bonexray.evaluate.bootstrap import Draws, resampled_metrics
 from bonexray.evaluate.metrics import agreement
 from bonexray.evaluate.repeats import mean_over_repeats, repeat_weights
+from bonexray.evaluate.sample import ratio
 
 GRADE_SCORES = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
 
@@ -48,7 +49,11 @@ def compare_grades(
         sides = [[resampled[name][score] for name in pairs[side]] for side in ("one", "other")]
         difference = (np.array(sides[0]) - np.array(sides[1])).reshape(len(pairs), len(draws.weights)).T
         low, high = difference_interval(
-            difference, draws, confidence, largest=max(2, len(classes) - 1), step=_step(score, labels, draws)
+            difference,
+            draws,
+            confidence,
+            largest=max(2, len(classes) - 1),
+            step=_step(score, labels, draws, len(classes)),
         )
         p = bootstrap_p(difference, draws)
         corrected = p.copy()
@@ -58,12 +63,11 @@ def compare_grades(
     return pairs.assign(**columns)
 
 
-def _step(score: str, labels: np.ndarray, draws: Draws) -> float:
+def _step(score: str, labels: np.ndarray, draws: Draws, classes: int) -> float:
     """Return how much one more patient, whose images get the wrong one of the extreme grades, can change a score."""
-    cost = float(np.ptp(labels))
-    if score == GRADE_SCORES[0]:
-        by_chance = 2 * labels.var()  # mean squared distance of two images, by which kappa divides
-        cost = cost**2 / by_chance if by_chance else 0.0
+    cost = classes - 1.0
+    if score == GRADE_SCORES[0]:  # divides by the mean squared distance of two images; one grade says nothing about it
+        cost = float(ratio(cost**2, 2 * labels.var(), otherwise=np.inf))
     return cost / (draws.groups + ADDED)
 
 
