@@ -172,7 +172,8 @@ def markdown(table: pd.DataFrame, resamples: int) -> str:
     lines = [
         "# Coverage of intervals and false alarms of tests",
         "",
-        f"Written by `{COMMAND}`, {resamples} resamples in each simulated study. Number of studies: {_studies(table)}.",
+        f"Written by `{COMMAND}`, {resamples} resamples in each simulated study. Number of studies:",
+        f"{_studies(table)}.",
         f"Intervals are measured with a chance of a right answer of {_words(intervals['recalls'].unique())}, with at most",
         f"{_words(intervals['images'].unique())} images of a patient, and with classes of equal and of unequal size.",
         "",
@@ -229,7 +230,8 @@ def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
 
 def _studies(table: pd.DataFrame) -> str:
     each = table.groupby("groups")["studies"].max()
-    return ", ".join(f"{studies} of {groups} patients" for groups, studies in each.items())
+    error = np.sqrt(CONFIDENCE * (1 - CONFIDENCE) / each)
+    return ", ".join(f"{each[n]} of {n} patients (standard error of a share {error[n]:.1%})" for n in each.index)
 
 
 def _words(values: np.ndarray) -> str:
