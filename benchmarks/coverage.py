@@ -117,13 +117,7 @@ def _interval_row(cell: Cell, question: str, ends: np.ndarray, truth: float) -> 
 
 
 def false_alarms(panel: tuple[int, int], studies: int, resamples: int) -> list[Row]:
-    """Measure the share of studies in which any two of equally good models differ significantly.
-
-    Args:
-        panel: numbers of patients and of models.
-        studies: number of studies.
-        resamples: resamples of each bootstrap.
-    """
+    """Measure the share of studies in which any two of a panel, (patients, models), of equally good models differ."""
     (groups, models), alarms = panel, []
     for study in range(studies):
         rng = np.random.default_rng([groups, len(CLASSES), models, study])
