@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bonexray.base.files import read_json
 from bonexray.denoise.filters import FILTERS
 from bonexray.phantom.simulation import simulate
 
@@ -149,20 +150,43 @@ def test_coverage_is_measured_for_every_kind_of_study(tmp_path: Path) -> None:
     alarms = table["question"].str.startswith("false alarm")
     assert list(table.loc[alarms, "question"].value_counts()) == [2, 2]
     assert {"interval of roc_auc", "interval of recall of class 2"} <= set(table.loc[~alarms, "question"])
-    assert table.loc[~alarms, "question"].value_counts().max() == 2 and (table.loc[~alarms, "narrowest"] > 0).all()
+    assert table.loc[~alarms, "question"].value_counts().max() == 4 and (table.loc[~alarms, "narrowest"] > 0).all()
     assert table["share"].between(0, 1).all()
-    assert (tmp_path / "reports" / "coverage.md").read_text(encoding="utf-8").strip() == found.strip()
-    assert "4 simulated studies" in found
+    assert (tmp_path / "docs" / "coverage.md").read_text(encoding="utf-8").strip() == found.strip()
+    assert "4 of 36 patients" in found
+
+
+def test_cells_are_added_to_a_table(tmp_path: Path) -> None:
+    part = ["--out", str(tmp_path), "--images", "1", "--truths"]
+    printed("coverage", *part, "0.9")
+    printed("coverage", *part, "0.98", "--add")
+    table = pd.read_csv(tmp_path / "metrics" / "coverage.csv", dtype={"recalls": str})
+    intervals = table[table["question"].str.startswith("interval")]
+    assert intervals.groupby("question")["recalls"].nunique().max() == 2
+    assert not table.duplicated(["question", "recalls", "groups", "models", "images", "balance"]).any()
 
 
 def test_the_committed_run_finds_intervals_and_the_bootstraps_p_right() -> None:
     table = pd.read_csv(BENCHMARKS.parent / "metrics" / "coverage.csv")
-    assert table["studies"].max() >= 200
-    assert set(table["groups"]) == {20, 100}
-    intervals = table["question"].str.startswith("interval")
-    assert set(table.loc[intervals, "recalls"].astype(float)) == {0.5, 0.8, 0.98}
-    assert (table.loc[intervals, "narrowest"] > 0).all()
+    assert table.groupby("groups")["studies"].max().min() >= 100
+    assert set(table["groups"]) == {20, 100, 400}
+    intervals = table[table["question"].str.startswith("interval")]
+    assert set(intervals["recalls"].astype(float)) == {0.5, 0.8, 0.95, 0.98, 0.999}
+    assert set(intervals["images"]) == {1, 4} and set(intervals["balance"]) == {"even", "rare"}
+    assert (intervals["narrowest"] > 0).all()
     assert table.loc[~table["question"].str.endswith("p_mcnemar"), "within"].all()
+
+
+def test_the_committed_run_covers_every_score_with_an_interval() -> None:
+    scores = read_json(BENCHMARKS.parent / "metrics" / "models.json")
+    first = next(iter(scores.values()))
+    names = {name for name in first if name.endswith("_low")}
+    names |= {f"{name} of class 0" for name in next(iter(first["classes"].values())) if name.endswith("_low")}
+    shown = {name.replace("_low", "") for name in names}
+    measured = set(
+        pd.read_csv(BENCHMARKS.parent / "metrics" / "coverage.csv")["question"].str.removeprefix("interval of ")
+    )
+    assert len(shown) > 20 and shown - measured == set()
 
 
 @pytest.mark.slow

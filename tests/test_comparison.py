@@ -72,8 +72,23 @@ def test_a_much_better_model_differs_after_holms_correction() -> None:
 def test_equal_predictions_do_not_differ() -> None:
     labels, models = panel(1, [0.4])
     [row] = compared(labels, {"one": models["m0"], "other": models["m0"]}).to_dict("records")
-    assert (row["difference"], row["difference_low"], row["difference_high"]) == (0, 0, 0)
+    assert row["difference"] == 0 and row["difference_low"] < 0 < row["difference_high"]
     assert (row["p_bootstrap"], row["p_mcnemar"], row["p_bootstrap_holm"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("patients", [10, 40, 200])
+def test_models_that_never_differ_may_differ_in_further_patients(patients: int) -> None:
+    labels, models = panel(1, [0.4], patients)
+    [row] = compared(labels, {"one": models["m0"], "other": models["m0"]}).to_dict("records")
+    unseen = 1 - 0.025 ** (1 / patients)  # largest share of patients of whom none in the sample is plausible
+    assert 0.5 * unseen < row["difference_high"] == -row["difference_low"] < 3 * unseen
+
+
+def test_a_rare_class_widens_the_interval_of_models_that_never_differ() -> None:
+    rare, even = np.repeat([0, 1], [58, 2]), np.repeat([0, 1], 30)
+    answers = {name: np.eye(3)[np.zeros(60, int)] for name in ("one", "other")}
+    wide, narrow = (compared(labels, answers)["difference_high"].item() for labels in (rare, even))
+    assert wide > 3 * narrow
 
 
 def test_nothing_differs_with_one_group() -> None:
@@ -112,6 +127,7 @@ def test_an_interval_excludes_0_exactly_when_p_is_significant(
     assert pairs[["difference_low", "difference_high"]].abs().max(axis=None) <= 1
     assert (pairs["difference_low"] <= pairs["difference"]).all()
     assert (pairs["difference"] <= pairs["difference_high"]).all()
+    assert (pairs["difference_low"] < pairs["difference_high"]).all()
 
 
 # Bootstrap

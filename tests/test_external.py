@@ -21,10 +21,11 @@ from bonexray.data.paths import IMAGES, PREDICTIONS, REGRESSION, model_folder
 from bonexray.data.predictions import read_predictions
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.prior import Learned
+from bonexray.evaluate.proportions import exact
 from bonexray.evaluate.settings import Evaluate
 from bonexray.external.answers import answers_of
 from bonexray.external.cohort import COPY, read_cohort
-from bonexray.external.scoring import Scoring
+from bonexray.external.scoring import DROPS, Scoring
 from bonexray.external.settings import ExternalCohort
 from bonexray.report.external import chosen_sentences, external_warnings
 from bonexray.split.contradictions import SAME
@@ -246,6 +247,23 @@ def test_the_internal_score_is_the_studys_own(learned: Learned) -> None:
         assert scores[f"internal_{name}"] == pytest.approx(expected[name])
         assert scores[f"drop_{name}"] == pytest.approx(expected[name] - scores[name])
     assert scores["n"] == 200
+
+
+def test_the_interval_of_a_drop_follows_from_those_of_both_scores_and_never_has_width_0() -> None:
+    for scores in (scored(1.0), scored(100.0)):
+        for name in DROPS:
+            low, high = (scores[f"drop_{name}_{end}"] for end in ("low", "high"))
+            assert low <= scores[f"drop_{name}"] <= high and high - low > 0.01
+    rows, _ = development_rows()
+    perfect = np.where(rows["label"].to_numpy()[:, None] == np.array(CLASSES), 0.999, 0.001)
+    images, labels = images_of(200)
+    scoring = Scoring(CLASSES, Evaluate(resamples=400), False, "train", 0.3)
+    scores = scoring.scores(rows, perfect, images, np.where(np.eye(2)[labels] > 0, 0.999, 0.001))
+    assert scores["drop_accuracy"] == 0
+    internal = exact(1, rows.loc[rows["split"] == "test", "group"].nunique())[0]
+    assert (scores["drop_accuracy_low"], scores["drop_accuracy_high"]) == pytest.approx(
+        (internal - 1, 1 - scores["accuracy_low"])
+    )
 
 
 def test_temperature_prior_and_threshold_come_from_the_development_cohort() -> None:

@@ -55,6 +55,25 @@ def test_errors_of_fewer_grades_are_found_where_accuracy_is_equal() -> None:
     assert pair[f"{KAPPA}_difference_low"] > 0 > pair[f"{ERROR}_difference_high"]
 
 
+@pytest.mark.parametrize("images", [40, 400])
+def test_models_of_equal_grades_may_differ_in_further_patients(images: int) -> None:
+    pair = compared(images=images).set_index(["one", "other"]).loc[("near", "same")]
+    for score in GRADE_SCORES:
+        assert pair[f"{score}_p_bootstrap"] == 1
+        assert pair[f"{score}_difference_high"] == -pair[f"{score}_difference_low"] > 3 / (images / 2)
+
+
+def test_images_of_one_grade_say_nothing_about_a_difference_in_kappa() -> None:
+    labels, draws = np.zeros(20, int), draw(np.arange(20), 200, 7)
+    models = {name: one_hot(np.arange(20) % 4 // skill, 4)[None] for name, skill in {"one": 2, "other": 3}.items()}
+    pairs = compare_grades(compare_pairs(labels, draws, models, GRADES, 0.95), labels, draws, models, GRADES, 0.95)
+    assert list(pairs[[f"{KAPPA}_difference_low", f"{KAPPA}_difference", f"{KAPPA}_difference_high"]].iloc[0]) == [
+        -3,
+        0,
+        3,
+    ]
+
+
 def test_an_interval_of_a_large_difference_is_not_cut_at_1() -> None:
     labels, groups = np.arange(40) % 4, np.arange(40)
     opposite = {"right": one_hot(labels, 4)[None], "wrong": one_hot(3 - labels, 4)[None]}

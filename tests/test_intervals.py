@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from scipy.stats import binom
+from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.proportion import proportion_confint
 
 from bonexray.evaluate.bootstrap import draw, resampled_metrics
 from bonexray.evaluate.intervals import Intervals
-from bonexray.evaluate.proportions import area, exact, mean_of, wilson
+from bonexray.evaluate.proportions import area, difference_of, exact, mean_of, wilson
 from bonexray.evaluate.sample import Sample
 from bonexray.evaluate.score_names import ClassScore, Name, with_ending
 
@@ -51,6 +52,13 @@ def test_the_interval_of_an_area_contains_it_and_is_symmetric(estimate: float) -
     assert area(1 - estimate, 12, 24) == pytest.approx((1 - high, 1 - low))
 
 
+def test_the_difference_of_two_proportions_has_newcombes_interval() -> None:
+    one, other = (56 / 70, *wilson(56 / 70, 70)), (48 / 80, *wilson(48 / 80, 80))
+    assert difference_of(one, other) == pytest.approx((0.0524, 0.3339), abs=6e-5)
+    assert difference_of(other, one) == pytest.approx((-0.3339, -0.0524), abs=6e-5)
+    assert difference_of((1.0, 0.9, 1.0), (1.0, 0.8, 1.0)) == pytest.approx((-0.1, 0.2))
+
+
 LABELS = np.arange(36) % 3
 RIGHT = np.eye(3)[LABELS]
 DEGENERATE = {
@@ -82,6 +90,34 @@ def test_copies_of_an_image_do_not_narrow_the_interval() -> None:
     single, _ = ends_of(LABELS, RIGHT, np.arange(36))
     copied, _ = ends_of(np.repeat(LABELS, 4), np.repeat(RIGHT, 4, axis=0), np.repeat(np.arange(36), 4))
     assert copied["accuracy_low"] == pytest.approx(single["accuracy_low"], abs=0.01)
+
+
+@pytest.mark.parametrize(("wrong", "patients", "images"), [(0, 20, 1), (0, 40, 3), (2, 40, 1), (8, 20, 4), (16, 40, 1)])
+def test_errors_between_two_grades_have_the_exact_interval_of_patients(wrong: int, patients: int, images: int) -> None:
+    groups = np.repeat(np.arange(patients), images)
+    labels = groups % 2
+    answers = np.where(np.arange(len(labels)) * wrong % len(labels) < wrong, 1 - labels, labels)
+    draws, probabilities = draw(groups, 300, 7), np.eye(2)[answers]
+    resampled = resampled_metrics(labels, probabilities, draws, NAMES[:2], ordered=True)
+    sample = Sample(labels, probabilities, NAMES[:2], True, np.ones((1, len(labels))))
+    ends = Intervals(sample, probabilities, groups, resampled, draws, 0.95).ends()
+    low, high = exact(wrong / len(labels), patients)
+    assert ends["mean_absolute_grade_error_low"] == pytest.approx(low, abs=0.02)
+    assert ends["mean_absolute_grade_error_high"] == pytest.approx(high, abs=0.02)
+    assert ends["cohen_kappa_low"] < 1 - 2 * high + 0.05
+    assert ends["quadratic_weighted_kappa_low"] == ends["cohen_kappa_low"], "two grades have one distance"
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 6, 12])
+def test_errors_of_two_grades_that_the_sample_does_not_show_are_allowed_for(wrong: int) -> None:
+    near = np.where(np.arange(36) < wrong, 1, LABELS)  # no error is of two grades
+    estimate = cohen_kappa_score(LABELS, near, weights="quadratic")
+    unseen, cost = (
+        1 - 0.05 ** (1 / 36),
+        4 / (4 / 3),
+    )  # share of such errors, and what kappa loses if all images have one
+    ends, _ = ends_of(LABELS, np.eye(3)[near], np.arange(36))
+    assert estimate - ends["quadratic_weighted_kappa_low"] > cost * unseen
 
 
 def test_recall_and_accuracy_are_covered_near_1() -> None:

@@ -15,6 +15,8 @@ from bonexray.evaluate.sample import ratio
 TESTS = ("p_bootstrap", "p_mcnemar", "p_delong")
 MAX_T = "p_bootstrap_max_t"
 NEGLIGIBLE = 1e-9
+TOLD_APART = 100
+ADDED = 2  # patients added to an interval, one for each model
 
 
 def compare_pairs(
@@ -56,7 +58,7 @@ def compare_pairs(
     values = {name: value if value.ndim == 3 else value[None] for name, value in models.items()}
     difference = _resampled_scores(labels, draws, values, len(classes))
     difference = difference[:, one] - difference[:, other]
-    low, high = difference_interval(difference, draws, confidence)
+    low, high = difference_interval(difference, draws, confidence, step=_step(labels, draws))
     names = np.array(list(models), object)
     pairs = pd.DataFrame(
         {
@@ -133,10 +135,7 @@ def _tests_of_one_training(
 def resampled_balanced_accuracy(labels: np.ndarray, right: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
     """Return the mean recall over the classes in each row, float (rows, models), from bool `right` (models, images)."""
     # In float32, counts are exact up to 2**24.
-    weights, truth = (
-        weights.astype(np.float32),
-        np.eye(classes, dtype=np.float32)[labels],
-    )
+    weights, truth = weights.astype(np.float32), np.eye(classes, dtype=np.float32)[labels]
     total = (weights @ truth).astype(float)
     hits = weights @ (truth[:, None] * right.T[:, :, None]).reshape(len(labels), -1)
     recall = ratio(hits.reshape(len(weights), len(right), classes), total[:, None], otherwise=0.0)
@@ -168,15 +167,41 @@ def difference_error(difference: np.ndarray, draws: Draws) -> np.ndarray:
 
 
 def difference_interval(
-    difference: np.ndarray, draws: Draws, confidence: float, largest: float = 1
+    difference: np.ndarray, draws: Draws, confidence: float, largest: float = 1, step: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the bounds of differences (rows of the draws, ...): Student's t on their error, in [-largest, largest].
 
-    The p values use the same distribution, so an interval excludes 0 exactly when p < 1 - confidence.
+    The p values use the same distribution, so an interval excludes 0 exactly when p < 1 - confidence. If two models
+    differ on few patients, their error is estimated too small, and 0 if they differ on none. A bound that does not
+    decide on 0 is therefore that of a sample with two patients more, on each of whom another model is right.
+
+    Args:
+        difference: the difference in the sample first, then in each resample.
+        draws: draws that it was computed from.
+        confidence: confidence level, in (0, 1).
+        largest: largest difference that the score allows.
+        step: largest change of the difference by one more patient; that of a mean over patients if None.
+
+    References:
+        Adding pairs: Agresti and Min, Statistics in Medicine 24, 2005.
     """
-    margin = stats.t.ppf((1 + confidence) / 2, freedom(draws)) * difference_error(difference, draws)
-    low, high = difference[0] - margin, difference[0] + margin
+    quantile, error = stats.t.ppf((1 + confidence) / 2, freedom(draws)), difference_error(difference, draws)
+    low, high = difference[0] - quantile * error, difference[0] + quantile * error
+    step = largest / (draws.groups + ADDED) if step is None else step
+    margin = quantile * np.hypot(error, np.sqrt(ADDED) * step)
+    low = np.where(low > 0, low, difference[0] - margin)
+    high = np.where(high < 0, high, difference[0] + margin)
     return np.clip(low, -largest, largest), np.clip(high, -largest, largest)
+
+
+def _step(labels: np.ndarray, draws: Draws) -> float:
+    """Return how much one more patient of each class can change a difference in balanced accuracy, in (0, 1].
+
+    A patient's images have the same weights in every resample, which no other patient has in `TOLD_APART` resamples.
+    """
+    classes, rows = np.unique(labels), draws.resampled(draws.weights)[:TOLD_APART]
+    patients = np.array([np.unique(rows[:, labels == c], axis=1).shape[1] for c in classes])
+    return float(np.sqrt((1 / (patients + ADDED) ** 2).sum()) / len(classes))
 
 
 def freedom(draws: Draws) -> int:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bonexray.aggregate.comparison import bootstrap_p, difference_interval
+from bonexray.aggregate.comparison import ADDED, bootstrap_p, difference_interval
 from bonexray.aggregate.multiplicity import holm
 from bonexray.evaluate.bootstrap import Draws, resampled_metrics
 from bonexray.evaluate.metrics import agreement
 from bonexray.evaluate.repeats import mean_over_repeats, repeat_weights
+from bonexray.evaluate.sample import ratio
 
 GRADE_SCORES = ("quadratic_weighted_kappa", "mean_absolute_grade_error")
 
@@ -47,13 +48,27 @@ def compare_grades(
     for score in GRADE_SCORES:
         sides = [[resampled[name][score] for name in pairs[side]] for side in ("one", "other")]
         difference = (np.array(sides[0]) - np.array(sides[1])).reshape(len(pairs), len(draws.weights)).T
-        low, high = difference_interval(difference, draws, confidence, largest=max(2, len(classes) - 1))
+        low, high = difference_interval(
+            difference,
+            draws,
+            confidence,
+            largest=max(2, len(classes) - 1),
+            step=_step(score, labels, draws, len(classes)),
+        )
         p = bootstrap_p(difference, draws)
         corrected = p.copy()
         corrected[family] = holm(p[family])
         named = {"difference": difference[0], "difference_low": low, "difference_high": high, "p_bootstrap": p}
         columns |= {f"{score}_{name}": values for name, values in {**named, "p_bootstrap_holm": corrected}.items()}
     return pairs.assign(**columns)
+
+
+def _step(score: str, labels: np.ndarray, draws: Draws, classes: int) -> float:
+    """Return how much one more patient, whose images get the wrong one of the extreme grades, can change a score."""
+    cost = classes - 1.0
+    if score == GRADE_SCORES[0]:  # divides by the mean squared distance of two images; one grade says nothing about it
+        cost = float(ratio(cost**2, 2 * labels.var(), otherwise=np.inf))
+    return cost / (draws.groups + ADDED)
 
 
 def _scores(

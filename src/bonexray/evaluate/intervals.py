@@ -3,21 +3,26 @@
 The images of a patient are not independent. The interval of a proportion uses the number of independent images that
 would give the same variance (Rao and Scott, Annals of Statistics 20, 1992). Where fewer than `FEW` patients' worth of
 images are on the rarer side, this number cannot be estimated, and a patient counts as one image.
+
+An exact interval (Clopper and Pearson 1934) adds one wrong image for its lower end and one right image for its upper
+end: Beta(hits, misses + 1) and Beta(hits + 1, misses). Kappa, correlations and errors in grades depend on the whole
+confusion matrix. Their draws add one image in the same way, as the bound of Gaffke does for any mean of bounded values
+(Mathematical Methods of Statistics 14, 2005).
 """
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bonexray.evaluate.bootstrap import Draws, bounds
-from bonexray.evaluate.metrics import agreement, averages, overall, scores_of
+from bonexray.evaluate.metrics import agreement, averages, scores_of
 from bonexray.evaluate.proportions import Bounds, area, exact, mean_of
 from bonexray.evaluate.sample import Sample
 from bonexray.evaluate.score_names import ClassScore, Name, with_ending
 
 FEW = 10
-POSTERIOR = 2000  # confusion matrices drawn
+DRAWN = 2000  # confusion matrices on each side
 MEANS = {
     "balanced_accuracy": "recall",
     "macro_recall": "recall",
@@ -56,7 +61,7 @@ class Intervals:
         confidence: float,
     ) -> None:
         self._sample, self._groups, self._draws, self._confidence = sample, groups, draws, confidence
-        self._likely, self._resampled, self._posterior = likely, resampled, None
+        self._likely, self._resampled, self._matrices = likely, resampled, None
 
     def ends(self) -> dict[Name, float]:
         """Return `<name>_low` and `<name>_high` of every score; NaN where the score is undefined."""
@@ -77,7 +82,7 @@ class Intervals:
         accuracy, recall, specificity, precision: exact. F1 of a class: exact interval of the Jaccard index, of which it
         is a function. Balanced accuracy: from the recalls, by MOVER. Average precision: bootstrap and exact with the
         positive patients (Boyd 2013). ROC AUC: bootstrap and Newcombe's. Other functions of the confusion matrix:
-        bootstrap and draws of the matrix (Goutte and Gaussier 2005). Losses: bootstrap, and the ends of the accuracy.
+        bootstrap and draws of the matrix, see `_drawn`. Losses: bootstrap, and the ends of the accuracy.
         """
         if name == "accuracy":
             return self._proportion(estimate, np.ones(len(self._groups), bool), self._resampled[name])
@@ -93,8 +98,8 @@ class Intervals:
             return _union(boot, tuple(each.mean(axis=0)))
         if name in LOSSES:
             return _union(boot, self._loss(estimate, LOSSES[name], found["accuracy"]))
-        drawn = self._drawn().get(name)
-        return boot if drawn is None else _union(boot, tuple(np.nanquantile(drawn, self._tails())))
+        drawn = [np.nanquantile(side[name], self._tails()) for side in self._drawn() if name in side]
+        return (float(np.min([boot, *drawn])), float(np.max([boot, *drawn])))
 
     def _of_class(self, name: ClassScore, estimate: float) -> Bounds:
         number = self._sample.classes.index(name.label)
@@ -135,7 +140,7 @@ class Intervals:
         if patients < 2:
             return effective
         tail = (1 + self._confidence) / 2
-        ratio = student.ppf(tail, max(n - 1, 1)) / student.ppf(tail, patients - 1)
+        ratio = stdtrit(max(n - 1, 1), tail) / stdtrit(patients - 1, tail)
         return max(1.0, effective * min(1.0, ratio) ** 2)
 
     def _loss(self, estimate: float, loss: Callable[[np.ndarray], np.ndarray], accuracy: Bounds) -> Bounds:
@@ -156,19 +161,26 @@ class Intervals:
     def _tails(self) -> list[float]:
         return [(1 - self._confidence) / 2, (1 + self._confidence) / 2]
 
-    def _drawn(self) -> Mapping[Name, np.ndarray]:
-        """Return functions of the confusion matrix for draws of its posterior, with a prior of one image in total."""
-        if self._posterior is None:
+    def _drawn(self) -> list[Mapping[Name, np.ndarray]]:
+        """Return functions of the confusion matrix for draws of it with one more wrong image, and one more right image.
+
+        Draws are from a Dirichlet distribution (Goutte and Gaussier 2005). A patient counts as one image, because all
+        images of a patient tend to be of one class. The wrong image is spread over all errors, in ordered classes in
+        proportion to the squared distance in grades, so that rare costly errors are allowed for.
+        """
+        if self._matrices is None:
             sample, count = self._sample, len(self._sample.classes)
-            cells = np.bincount(sample.labels * count + sample.predicted, minlength=count * count)
-            right = self._resampled["accuracy"]
-            effective = self._effective(right[0], np.ones(len(self._groups), bool), right)
-            prior = cells / cells.sum() * effective + 1 / count**2
-            weights = effective * np.random.default_rng(self._draws.groups).dirichlet(prior, POSTERIOR)
             rows, columns = np.divmod(np.arange(count * count), count)
-            matrices = Sample(rows, np.eye(count)[columns], sample.classes, sample.ordered, weights)
-            self._posterior = scores_of(matrices, [overall, averages, agreement])
-        return self._posterior
+            distance = (rows - columns) ** 2 if sample.ordered else (rows != columns)
+            cells = np.bincount(sample.labels * count + sample.predicted, minlength=count * count)
+            rng = np.random.default_rng(self._draws.groups)
+            seen = rng.standard_gamma(self._draws.groups * cells / cells.sum(), (DRAWN, count * count))
+            self._matrices = []
+            for added in (distance / distance.sum(), (rows == columns) / count):
+                weights = seen + rng.standard_gamma(added, seen.shape)
+                matrices = Sample(rows, np.eye(count)[columns], sample.classes, sample.ordered, weights)
+                self._matrices.append(scores_of(matrices, [averages, agreement]))
+        return self._matrices
 
 
 def _union(one: Bounds, other: Bounds) -> Bounds:

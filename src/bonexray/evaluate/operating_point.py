@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
+from bonexray.evaluate import proportions
 from bonexray.evaluate.patients import by_patient
 from bonexray.evaluate.sample import ratio
 from bonexray.evaluate.settings import Evaluate
@@ -127,8 +127,7 @@ def exact(successes: int, cases: int, confidence: float) -> Interval:
     """Return a proportion with its exact interval; NaN without cases."""
     if not cases:
         return (np.nan, np.nan, np.nan)
-    low, high = binomtest(successes, cases).proportion_ci(confidence, "exact")
-    return successes / cases, float(low), float(high)
+    return (successes / cases, *proportions.exact(successes / cases, cases, confidence))
 
 
 def decision_curve(truth: np.ndarray, risk: np.ndarray, prevalence: float | None = None) -> pd.DataFrame:

@@ -14,9 +14,13 @@ from bonexray.evaluate.bootstrap import draw, resampled_metrics
 from bonexray.evaluate.calibration import fit_temperature, with_temperature
 from bonexray.evaluate.calibration_error import calibration_scores
 from bonexray.evaluate.evaluation import evaluate
+from bonexray.evaluate.intervals import Intervals
 from bonexray.evaluate.metrics import OF_PROBABILITIES, all_metrics
 from bonexray.evaluate.patients import by_patient
 from bonexray.evaluate.prior import Learned, corrected
+from bonexray.evaluate.proportions import Estimate, difference_of
+from bonexray.evaluate.sample import Sample
+from bonexray.evaluate.score_names import Name, with_ending
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import SplitPredictions, predictions_in
 
@@ -78,27 +82,32 @@ class Scoring:
         return {**on_test, **drops, "recalibration": self._recalibration(joined, probabilities, likely)}
 
     def _drops(self, joined: pd.DataFrame, probabilities: np.ndarray, likely: np.ndarray) -> dict[str, float]:
-        """Return the differences between two independent cohorts, each resampled by patient."""
-        resampled = []
-        for number, split in enumerate(("test", EXTERNAL)):
-            raw, prior = (self._part(joined, values, split) for values in (probabilities, likely))
-            draws = draw(raw.groups, self.options.resamples, self.options.seed + number)
-            scores = {
-                **resampled_metrics(raw.labels, raw.probabilities, draws, self.classes, self.ordered),
-                **resampled_metrics(
-                    raw.labels, prior.probabilities, draws, self.classes, self.ordered, OF_PROBABILITIES
-                ),
-            }
-            resampled.append({name: scores[name][: 1 + draws.resamples] for name in DROPS})
-        internal, external = resampled
-        outside = 50 * (1 - self.options.confidence)
+        """Return the differences between two independent cohorts, with intervals from those of the two scores."""
+        scores = [self._with_ends(joined, probabilities, likely, split) for split in ("test", EXTERNAL)]
         drops: dict[str, float] = {}
         for name in DROPS:
-            difference = internal[name] - external[name]
-            low, high = np.nanpercentile(difference[1:], [outside, 100 - outside])
-            drops |= {f"internal_{name}": float(internal[name][0]), f"drop_{name}": float(difference[0])}
-            drops |= {f"drop_{name}_low": float(low), f"drop_{name}_high": float(high)}
+            internal, external = (own[name] for own in scores)
+            low, high = difference_of(internal, external)
+            drops |= {f"internal_{name}": internal[0], f"drop_{name}": internal[0] - external[0]}
+            drops |= {f"drop_{name}_low": low, f"drop_{name}_high": high}
         return drops
+
+    def _with_ends(
+        self, joined: pd.DataFrame, probabilities: np.ndarray, likely: np.ndarray, split: str
+    ) -> dict[Name, Estimate]:
+        """Return every score on a split with its interval."""
+        raw, prior = (self._part(joined, values, split) for values in (probabilities, likely))
+        draws = draw(raw.groups, self.options.resamples, self.options.seed)
+        resampled = {
+            **resampled_metrics(raw.labels, raw.probabilities, draws, self.classes, self.ordered),
+            **resampled_metrics(raw.labels, prior.probabilities, draws, self.classes, self.ordered, OF_PROBABILITIES),
+        }
+        sample = Sample(raw.labels, raw.probabilities, self.classes, self.ordered, np.ones((1, len(raw.labels))))
+        ends = Intervals(sample, prior.probabilities, raw.groups, resampled, draws, self.options.confidence).ends()
+        return {
+            name: (float(resampled[name][0]), ends[with_ending(name, "_low")], ends[with_ending(name, "_high")])
+            for name in resampled
+        }
 
     def _recalibration(self, joined: pd.DataFrame, own: np.ndarray, likely: np.ndarray) -> dict[str, object]:
         """Return scores before and after a prior and a temperature fitted to a share of the cohort's patients.
