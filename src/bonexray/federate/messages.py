@@ -26,7 +26,10 @@ def array_of(content: bytes) -> np.ndarray:
 
 
 def sound_replies(
-    replies: Iterable[Message], arrays: Mapping[str, tuple[int, ...]], lists: Mapping[str, int]
+    replies: Iterable[Message],
+    arrays: Mapping[str, tuple[int, ...]],
+    lists: Mapping[str, int],
+    names: Mapping[int, str] | None = None,
 ) -> tuple[list[Message], int]:
     """Return the replies that can be averaged, ordered by site, and the number of others, each with a line in the log.
 
@@ -34,6 +37,7 @@ def sound_replies(
         replies: of the sites in one round.
         arrays: name and shape of each array that a reply has to have.
         lists: name and length of each list of numbers.
+        names: of the sites, by node; by default their numbers.
     """
     sound, refused = [], 0
     for reply in sorted(replies, key=lambda one: one.metadata.src_node_id):
@@ -42,7 +46,8 @@ def sound_replies(
             sound.append(reply)
         else:
             refused += 1
-            log.warning("site %d is left out of this round: %s", reply.metadata.src_node_id, problem)
+            node = reply.metadata.src_node_id
+            log.warning("%s is left out of this round: %s", (names or {}).get(node, f"site {node}"), problem)
     return sound, refused
 
 

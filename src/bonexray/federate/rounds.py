@@ -85,17 +85,18 @@ class _Sound:
 
     shapes: Mapping[str, tuple[int, ...]]
     candidates: int
+    names: Mapping[int, str]
     refused = 0
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]):
         """Average the weights of the sites; see `sound_replies`."""
-        sound, refused = sound_replies(replies, self.shapes, {})
+        sound, refused = sound_replies(replies, self.shapes, {}, self.names)
         self.refused += refused
         return super().aggregate_train(server_round, sound)
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]):
         """Average the log losses of the sites; see `sound_replies`."""
-        sound, refused = sound_replies(replies, {}, {LOG_LOSS: self.candidates})
+        sound, refused = sound_replies(replies, {}, {LOG_LOSS: self.candidates}, self.names)
         self.refused += refused
         return super().aggregate_evaluate(server_round, sound)
 
@@ -109,7 +110,11 @@ class SoundFedProx(_Sound, FedProx):
 
 
 def train_together(
-    grid: Grid, recipe: Mapping[str, object], plan: Plan, strengths: Sequence[float] = CANDIDATES
+    grid: Grid,
+    recipe: Mapping[str, object],
+    plan: Plan,
+    strengths: Sequence[float] = CANDIDATES,
+    names: Mapping[int, str] | None = None,
 ) -> FederatedHead:
     """Train a linear head at all connected sites.
 
@@ -122,14 +127,15 @@ def train_together(
         recipe: of the model; sites with another one refuse.
         plan: strategy and rounds.
         strengths: candidates of the penalty.
+        names: of the sites, by node, for the log.
 
     Raises:
         BonexrayError: no site answered.
     """
-    start = _beginning(grid, recipe, plan)
+    start = _beginning(grid, recipe, plan, names or {})
     width, classes, count = len(start.scaling[0]), len(recipe["classes"]), len(strengths)
     shapes = {"kernel": (count, width, classes), "bias": (count, classes)}
-    strategy = _strategy(plan, shapes)
+    strategy = _strategy(plan, shapes, names or {})
     config = {
         RECIPE: as_text(recipe),
         MEAN: bytes_of(start.scaling[0]),
@@ -158,14 +164,14 @@ def train_together(
     )
 
 
-def _beginning(grid: Grid, recipe: Mapping[str, object], plan: Plan) -> Beginning:
+def _beginning(grid: Grid, recipe: Mapping[str, object], plan: Plan, names: Mapping[int, str]) -> Beginning:
     """Ask the sites for their numbers of images and the averages of their features."""
     record = RecordDict({CONFIG: ConfigRecord({RECIPE: as_text(recipe)})})
     messages = [Message(record, dst_node_id=node, message_type="query.moments") for node in grid.get_node_ids()]
     replies = list(grid.send_and_receive(messages, timeout=plan.round_seconds))
     width = _width(replies)
     sound, refused = sound_replies(
-        replies, {"mean": (width,), "square": (width,)}, {CLASS_SHARES: len(recipe["classes"])}
+        replies, {"mean": (width,), "square": (width,)}, {CLASS_SHARES: len(recipe["classes"])}, names
     )
     arrays, metrics = FedAvg().aggregate_train(0, sound)
     if arrays is None or metrics is None:
@@ -186,10 +192,12 @@ def _width(replies: Sequence[Message]) -> int:
     return max(set(widths), key=widths.count) if widths else 0
 
 
-def _strategy(plan: Plan, shapes: Mapping[str, tuple[int, ...]]) -> SoundFedAvg | SoundFedProx:
+def _strategy(
+    plan: Plan, shapes: Mapping[str, tuple[int, ...]], names: Mapping[int, str]
+) -> SoundFedAvg | SoundFedProx:
     least = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}  # whoever is there trains
     strategy = SoundFedProx(proximal_mu=plan.proximal_mu, **least) if plan.strategy == FEDPROX else SoundFedAvg(**least)
-    strategy.shapes, strategy.candidates = shapes, shapes["bias"][0]
+    strategy.shapes, strategy.candidates, strategy.names = shapes, shapes["bias"][0], names
     return strategy
 
 
