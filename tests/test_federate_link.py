@@ -255,11 +255,12 @@ def test_who_is_not_known_is_not_let_in(keys: Path, site: str, server: str) -> N
 def test_the_server_offers_the_fleet_api_alone_and_only_over_https(keys: Path) -> None:
     trust = ssl.create_default_context(cafile=keys / "server/ca.pem")
     with linked(keys) as (_, port):
-        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust) as web:
+        kind = {"content-type": "application/protobuf"}
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust, headers=kind) as web:
             for path in ("/docs", "/openapi.json", "/v1/control/list-runs", "/v1/runtime/get-nodes", "/"):
                 assert web.post(path).status_code == 404 and web.get(path).status_code == 404, path
-            unsigned = web.post("/v1/fleet/activate-node", headers={"content-type": "application/x-protobuf"})
-            assert unsigned.status_code in (401, 415)
+            for path in ("activate-node", "register-node", "pull-messages", "push-object"):
+                assert web.post(f"/v1/fleet/{path}").status_code == 401, path  # without a signature
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"https://localhost:{port}/")  # whose authority nobody else knows
         with pytest.raises(httpx.HTTPError):

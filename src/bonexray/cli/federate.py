@@ -24,6 +24,7 @@ app.add_typer(
 Model = Annotated[str, typer.Option(help="name of a model of this study, a linear head on frozen backbones")]
 Rounds = Annotated[int, typer.Option(help="number of times that the sites train and the server averages")]
 LocalSteps = Annotated[int, typer.Option(help="iterations of the solver at a site in a round")]
+Strategy = Annotated[Literal["fedavg", "fedprox"], typer.Option(help="fedprox holds the sites near the average")]
 Mu = Annotated[float, typer.Option(help="weight of the distance to the average in fedprox")]
 
 
@@ -34,9 +35,10 @@ def simulate(
     deal: Annotated[
         int | None, typer.Option(help="deal the patients to so many sites of unequal size instead, for a rehearsal")
     ] = None,
-    rounds: Rounds = 20,
-    local_steps: LocalSteps = 5,
-    mu: Mu = 0.1,
+    strategy: Strategy = "fedprox",
+    rounds: Rounds = 30,
+    local_steps: LocalSteps = 20,
+    mu: Mu = 1.0,
     out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("metrics/federated.json"),
 ) -> None:
     """Rehearse a federation of a study's sites: each alone, federated, and all in one place, on the same test images."""
@@ -53,7 +55,8 @@ def simulate(
     from bonexray.federate.tables import rehearsal_table
     from bonexray.study import load_settings
 
-    plan, settings = plan_of(rounds=rounds, local_steps=local_steps, mu=mu), load_settings()
+    plan = plan_of(strategy=strategy, rounds=rounds, local_steps=local_steps, mu=mu)
+    settings = load_settings()
     study = open_site(settings, model)
     names = dealt_sites(study.rows["group"], deal) if deal else sites_in_record(column, study.rows["id"])
     rehearsal = rehearsal_of(study, names)
@@ -102,10 +105,10 @@ def server(
     wait_for: Annotated[
         int | None, typer.Option(min=1, help="number of sites to wait for before the first round; by default all")
     ] = None,
-    strategy: Annotated[Literal["fedavg", "fedprox"], typer.Option(help="how the weights are averaged")] = "fedavg",
-    rounds: Rounds = 20,
-    local_steps: LocalSteps = 5,
-    mu: Mu = 0.1,
+    strategy: Strategy = "fedprox",
+    rounds: Rounds = 30,
+    local_steps: LocalSteps = 20,
+    mu: Mu = 1.0,
     round_seconds: Annotated[float, typer.Option(help="longest time to wait for the answers of a round")] = 600,
     patience_seconds: Annotated[float, typer.Option(help="longest time to wait without enough sites")] = 3600,
     out: Annotated[Path, typer.Option(help="bundle to write")] = Path("federated"),

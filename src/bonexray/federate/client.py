@@ -37,6 +37,7 @@ def client_app(site: Site) -> ClientApp:
     """
     app = ClientApp()
     train, val = site.of("train"), site.of("val")
+    tasks: dict[tuple, Task] = {}
 
     @app.query("moments")
     def _moments(message: Message, _context: Context) -> Message:
@@ -50,14 +51,10 @@ def client_app(site: Site) -> ClientApp:
         require_same_recipe(site.recipe, _config(message)[RECIPE])
         kernels, biases = _weights(message)
         config = _config(message)
-        task = Task(
-            scaled(train.features, _scaling(message)),
-            train.labels,
-            np.array(config[CLASS_WEIGHTS])[train.labels],
-            np.array(config[STRENGTHS]),
-            float(config[MU]),
-        )
-        kernels, biases = local_steps(kernels, biases, task, int(config[LOCAL_STEPS]))
+        given = config[MEAN], config[STD], tuple(config[CLASS_WEIGHTS]), tuple(config[STRENGTHS]), config[MU]
+        if given not in tasks:  # they are the same in every round
+            tasks[given] = _task(train, message)
+        kernels, biases = local_steps(kernels, biases, tasks[given], int(config[LOCAL_STEPS]))
         return _reply(message, {COUNT: len(train.labels)}, {"kernel": kernels, "bias": biases})
 
     @app.evaluate()
@@ -67,6 +64,14 @@ def client_app(site: Site) -> ClientApp:
         return _reply(message, {COUNT: len(val.labels), LOG_LOSS: losses})
 
     return app
+
+
+def _task(train: Site, message: Message) -> Task:
+    """Return the loss of a site's training images by the server's settings."""
+    config = _config(message)
+    weights = np.array(config[CLASS_WEIGHTS])[train.labels]
+    features = scaled(train.features, _scaling(message))
+    return Task(features, train.labels, weights, np.array(config[STRENGTHS]), float(config[MU]))
 
 
 def _reply(message: Message, metrics: dict[str, object], arrays: dict[str, np.ndarray] | None = None) -> Message:

@@ -69,7 +69,7 @@ def compare(
 
     Args:
         rehearsal: the sites.
-        plan: rounds and steps; its strategy is replaced by each of the two.
+        plan: rounds and steps; its strategy comes first, the other beside it.
         settings: resamples, confidence, seed, unit and prevalence.
         on_head: is told the name of each head before it is trained.
 
@@ -77,7 +77,7 @@ def compare(
         What metrics/federated.json has, see docs/federated.md; and the head of each strategy.
     """
     answers, heads = {}, {}
-    for strategy in (FEDAVG, FEDPROX):
+    for strategy in sorted((FEDAVG, FEDPROX), key=lambda name: name != plan.strategy):
         on_head(strategy)
         heads[strategy] = simulate(list(rehearsal.sites.values()), plan.model_copy(update={"strategy": strategy}))
         answers[strategy] = heads[strategy].probabilities(rehearsal.whole.features)
@@ -90,10 +90,10 @@ def compare(
     scores, pairs = _scored(rehearsal.whole, answers, settings)
     result = {
         "model": rehearsal.whole.recipe["model"],
-        "plan": plan.model_dump(include={"rounds", "local_steps", "mu"}),
+        "plan": plan.model_dump(include={"strategy", "rounds", "local_steps", "mu"}),
         "scores": scores,
         "differences": pairs,
-        "sites": {name: _facts(site, name, rehearsal, answers) for name, site in rehearsal.sites.items()},
+        "sites": {name: _facts(site, name, rehearsal, plan, answers) for name, site in rehearsal.sites.items()},
         "left_out": dict(rehearsal.left_out),
         "strategies": {
             name: {"strength": head.strength, "images": head.images, "val_log_loss": head.log_losses}
@@ -146,7 +146,9 @@ def _scored(
     return short, table.to_dict("records")
 
 
-def _facts(site: Site, name: str, rehearsal: Rehearsal, answers: Mapping[str, np.ndarray]) -> dict[str, object]:
+def _facts(
+    site: Site, name: str, rehearsal: Rehearsal, plan: Plan, answers: Mapping[str, np.ndarray]
+) -> dict[str, object]:
     """Return the size of a site, and what it gains on its own test images, which are few."""
     counts = site.of("train").rows["label"].value_counts()
     facts = {
@@ -156,7 +158,7 @@ def _facts(site: Site, name: str, rehearsal: Rehearsal, answers: Mapping[str, np
     }
     rows = rehearsal.whole.rows
     mine = ((rows["split"] == "test") & rows["id"].isin(site.rows["id"])).to_numpy()
-    heads = {FEDAVG: FEDAVG, "alone": ALONE.format(site=name)}
+    heads = {plan.strategy: plan.strategy, "alone": ALONE.format(site=name)}
     own = {
         key: _balanced(rehearsal.whole.labels[mine], answers[head][mine])
         for key, head in heads.items()

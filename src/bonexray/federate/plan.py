@@ -14,7 +14,8 @@ class Plan(Section):
     """The settings of a federation.
 
     Attributes:
-        strategy: fedavg averages the weights of the sites; fedprox also holds each site's weights near the average.
+        strategy: fedavg averages the weights of the sites; fedprox also holds each site's weights near the average, which
+            brings sites of few and different patients nearer to a training on all images.
         rounds: number of times that the sites train and the server averages.
         local_steps: iterations of the solver (L-BFGS) at a site in a round. With more, sites drift apart, and fewer
             rounds are needed.
@@ -27,10 +28,10 @@ class Plan(Section):
         al., Federated Optimization in Heterogeneous Networks, MLSys 2020, whose inexact local solver this is.
     """
 
-    strategy: Literal["fedavg", "fedprox"] = FEDAVG
-    rounds: Count = 20
-    local_steps: Count = 5
-    mu: Annotated[float, Field(ge=0)] = 0.1
+    strategy: Literal["fedavg", "fedprox"] = FEDPROX
+    rounds: Count = 30
+    local_steps: Count = 20
+    mu: Annotated[float, Field(ge=0)] = 1.0
     round_seconds: Positive = 600.0
     patience_seconds: Positive = 600.0
 

@@ -13,8 +13,9 @@ def rehearsal_table(result: Mapping[str, object]) -> Table:
     Args:
         result: see `compare`.
     """
+    first = result["plan"]["strategy"]
     table = Table(title=f"{result['model']} on the same test images")
-    for name in ("trained on", "training patients", "balanced accuracy", "fedavg minus it", "p", "p (Holm)"):
+    for name in ("trained on", "training patients", "balanced accuracy", f"{first} minus it", "p", "p (Holm)"):
         table.add_column(name, justify="left" if name == "trained on" else "right")
     patients = {ALONE.format(site=name): site["patients"]["train"] for name, site in result["sites"].items()}
     differences = {pair["other"]: pair for pair in result["differences"]}
