@@ -126,7 +126,6 @@ def server(
     from bonexray.federate.page import facts_of, page_of
     from bonexray.federate.plan import plan_of
     from bonexray.federate.recipe import recipe_of
-    from bonexray.federate.rounds import train_together
     from bonexray.federate.sockets import address_of
     from bonexray.study import load_settings
 
@@ -134,15 +133,10 @@ def server(
     values = (strategy, rounds, local_steps, mu, round_seconds, patience_seconds)
     plan, settings = plan_of(**dict(zip(names, values, strict=True))), load_settings()
     recipe, place, public = recipe_of(settings, model), address_of(address, "--address"), read_public_keys(sites)
+    least = wait_for or len(public)
     with open_link(place, keys, public, plan.patience_seconds) as (grid, port):
-        typer.echo(f"server: waiting at {place[0]}:{port} for {wait_for or len(public)} of {', '.join(public)}")
-        grid.wait_for(wait_for or len(public))
-        taking_part = grid.connected()
-        typer.echo(f"server: {plan.rounds} rounds of {plan.strategy} with {', '.join(taking_part)}")
-        try:
-            head = train_together(grid, recipe, plan, names=grid.names)
-        finally:
-            grid.finish()
+        typer.echo(f"server: waiting at {place[0]}:{port} for {least} of {', '.join(public)}")
+        head, taking_part = _trained(grid, recipe, plan, least)
     facts = facts_of(head, plan, taking_part)
     typer.echo(f"server: trained on {head.images} images; validation log loss {facts['val_log_loss']:.3f}")
     _write_federated(settings, recipe, head, page_of(recipe, facts), out)
@@ -152,7 +146,20 @@ def server(
         typer.echo(f"server: registered {register_federated(out, settings, facts)}")
 
 
-def _write_federated(settings, recipe, head, page: str, out: Path) -> None:
+def _trained(grid, recipe: dict[str, object], plan, least: int):
+    """Wait for so many sites, and return the head that they train and their names."""
+    from bonexray.federate.rounds import train_together
+
+    grid.wait_for(least)
+    names = grid.connected()
+    typer.echo(f"server: {plan.rounds} rounds of {plan.strategy} with {', '.join(names)}")
+    try:
+        return train_together(grid, recipe, plan, names=grid.names), names
+    finally:
+        grid.finish()
+
+
+def _write_federated(settings, recipe: dict[str, object], head, page: str, out: Path) -> None:
     from bonexray.serving.bundle import write_bundle
     from bonexray.serving.federated import federated_bundle
 

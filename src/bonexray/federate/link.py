@@ -116,8 +116,9 @@ class LinkGrid(HttpGrid):
         for message in messages:
             if timeout:  # a site that comes too late does not begin with it
                 message.metadata.ttl = timeout
-        asked = {node: message.metadata.dst_node_id for node, message in enumerate(messages)}
-        waiting = dict(zip(self.push_messages(messages), asked.values(), strict=True)) if messages else {}
+        nodes = [message.metadata.dst_node_id for message in messages]
+        numbers = self.push_messages(messages) if messages else []
+        waiting = {number: node for number, node in zip(numbers, nodes, strict=True) if number}  # "" is not taken
         answers, end = [], time.monotonic() + (timeout or float("inf"))
         while waiting and time.monotonic() < end:
             for answer in self.pull_messages(waiting):
@@ -150,10 +151,7 @@ def open_link(
     Raises:
         BonexrayError: the port is taken, or the certificate is missing.
     """
-    for name in (CERTIFICATE, SERVER_KEY):
-        if not (keys / name).is_file():
-            do = "write them with `bonexray federate keys --host NAME`"
-            raise BonexrayError(str(keys / name), expected="the server's", received="no such file", do=do)
+    _require_certificate(keys)
     objects = ObjectStoreFactory(FLWR_IN_MEMORY_DB_NAME)
     factory = LinkStateFactory(FLWR_IN_MEMORY_DB_NAME, NoOpFederationManager(), objects)
     state = factory.state()
@@ -162,18 +160,7 @@ def open_link(
     }
     run = _started_run(state)
     with listening(address) as listener:
-        config = uvicorn.Config(
-            _fleet(factory),
-            http="h11",
-            ws="none",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            ssl_certfile=keys / CERTIFICATE,
-            ssl_keyfile=keys / SERVER_KEY,
-            timeout_graceful_shutdown=5,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(_web(_fleet(factory), keys))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
@@ -181,6 +168,28 @@ def open_link(
         finally:
             server.should_exit = True
             thread.join(timeout=10)
+
+
+def _require_certificate(keys: Path) -> None:
+    for name in (CERTIFICATE, SERVER_KEY):
+        if not (keys / name).is_file():
+            do = "write them with `bonexray federate keys --host NAME`"
+            raise BonexrayError(str(keys / name), expected="the server's", received="no such file", do=do)
+
+
+def _web(fleet: FastAPI, keys: Path) -> uvicorn.Config:
+    """Return the settings of the web server: HTTPS alone."""
+    return uvicorn.Config(
+        fleet,
+        http="h11",
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        ssl_certfile=keys / CERTIFICATE,
+        ssl_keyfile=keys / SERVER_KEY,
+        timeout_graceful_shutdown=5,
+    )
 
 
 def _started_run(state: LinkState) -> Run:

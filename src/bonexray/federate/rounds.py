@@ -136,19 +136,9 @@ def train_together(
     width, classes, count = len(start.scaling[0]), len(recipe["classes"]), len(strengths)
     shapes = {"kernel": (count, width, classes), "bias": (count, classes)}
     strategy = _strategy(plan, shapes, names or {})
-    config = {
-        RECIPE: as_text(recipe),
-        MEAN: bytes_of(start.scaling[0]),
-        STD: bytes_of(start.scaling[1]),
-        CLASS_WEIGHTS: _class_weights(start.shares, str(recipe["head"]["class_weights"])),
-        STRENGTHS: [float(strength) for strength in strengths],
-        LOCAL_STEPS: plan.local_steps,
-        MU: 0.0,
-    }
+    to_train, to_evaluate = (_instructions(recipe, plan, start, strengths) for _ in range(2))
     zeros = ArrayRecord({name: Array(np.zeros(shape)) for name, shape in shapes.items()})
-    result = strategy.start(
-        grid, zeros, plan.rounds, plan.round_seconds, ConfigRecord(config), ConfigRecord(dict(config))
-    )
+    result = strategy.start(grid, zeros, plan.rounds, plan.round_seconds, to_train, to_evaluate)
     losses = _log_losses(result.evaluate_metrics_clientapp, plan.rounds, count)
     if not result.arrays or np.isnan(losses).all():
         raise _no_answer("rounds of training")
@@ -161,6 +151,23 @@ def train_together(
         log_losses=losses[:, best].tolist(),
         images=start.images,
         refused=start.refused + strategy.refused,
+    )
+
+
+def _instructions(
+    recipe: Mapping[str, object], plan: Plan, start: Beginning, strengths: Sequence[float]
+) -> ConfigRecord:
+    """Return what the sites get with the weights in each round."""
+    return ConfigRecord(
+        {
+            RECIPE: as_text(recipe),
+            MEAN: bytes_of(start.scaling[0]),
+            STD: bytes_of(start.scaling[1]),
+            CLASS_WEIGHTS: _class_weights(start.shares, str(recipe["head"]["class_weights"])),
+            STRENGTHS: [float(strength) for strength in strengths],
+            LOCAL_STEPS: plan.local_steps,
+            MU: 0.0,
+        }
     )
 
 
