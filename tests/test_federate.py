@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import check_grad, minimize
+from sklearn.utils.class_weight import compute_class_weight
 from typer.testing import CliRunner
 
 from bonexray.base.errors import BonexrayError
@@ -18,7 +19,7 @@ pytest.importorskip("flwr", reason="no Flower here: pip install 'bonexray[federa
 
 from conftest import Study
 from federations import CLASSES, RECIPE, WIDTH, joined, lay_out, site_of
-from flwr.app import Array, ArrayRecord, Error, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 from flwr.common.constant import ErrorCode
 
 from bonexray.derived_params import derive_params
@@ -30,7 +31,7 @@ from bonexray.federate.head import Task, _loss, local_steps
 from bonexray.federate.messages import sound_replies
 from bonexray.federate.plan import Plan, plan_of
 from bonexray.federate.recipe import as_text, require_same_recipe
-from bonexray.federate.rounds import train_together
+from bonexray.federate.rounds import _class_weights, train_together
 from bonexray.federate.simulation import SerialGrid, simulate
 from bonexray.federate.sites import dealt_sites, sites_in_record
 from bonexray.networks.scaling import mean_and_std
@@ -107,6 +108,14 @@ def test_the_scaling_is_that_of_all_images_together() -> None:
     for value, wanted in zip(head.scaling, expected, strict=True):
         np.testing.assert_allclose(value, wanted, rtol=1e-6)
     assert head.images == sum(len(site.of("train").labels) for site in SITES)
+
+
+def test_class_weights_are_those_of_all_images_together() -> None:
+    labels = joined(SITES).of("train").labels
+    shares = np.bincount(labels, minlength=4) / len(labels)  # and a class that nobody has
+    expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+    np.testing.assert_allclose(_class_weights(shares, "balanced"), [*expected, 0.0])
+    assert _class_weights(shares, "none") == [1.0] * 4
 
 
 def test_two_sites_with_the_same_images_train_as_one() -> None:
@@ -292,6 +301,15 @@ def test_a_site_with_another_recipe_refuses(key: str) -> None:
         require_same_recipe(RECIPE, as_text(other))
     with pytest.raises(BonexrayError, match=f"{key} of the federation"):
         simulate([SITES[0], replace(SITES[1], recipe=other)], Plan(rounds=1))
+
+
+@pytest.mark.parametrize("kind", ["query.moments", "train", "evaluate"])
+def test_every_message_is_held_against_the_recipe(kind: str) -> None:
+    simulation.SerialGrid({})
+    other = as_text({**RECIPE, "classes": CLASSES[::-1]})
+    message = Message(RecordDict({"config": ConfigRecord({"recipe": other})}), 2, kind)
+    with pytest.raises(BonexrayError, match="classes of the federation"):
+        client_app(SITES[0])(message, Context(1, 2, {}, RecordDict(), {}))
 
 
 @pytest.mark.parametrize(
