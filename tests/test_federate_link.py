@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 
@@ -21,6 +20,7 @@ from bonexray.base.errors import BonexrayError
 
 pytest.importorskip("flwr", reason="no Flower here: pip install 'bonexray[federated]'")
 
+import httpx
 from federations import CLASSES, RECIPE, site_of
 from flwr.app import Array, ArrayRecord, Context, Message
 
