@@ -77,7 +77,7 @@ def process_of(keys: Path, seed: int, port: int) -> subprocess.Popen[str]:
 
 def trained(keys: Path, apps: dict[int, App], plan: Plan, before: Callable[[LinkGrid, int], None] = lambda *_: None):
     """Train with sites that are threads of this process."""
-    with linked(keys) as (grid, port), ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, linked(keys) as (grid, port):  # a failure ends the server, then the sites
         answers = [pool.submit(serve, app, keys, seed, port) for seed, app in apps.items()]
         try:
             grid.wait_for(len(apps))
@@ -112,7 +112,7 @@ def test_three_processes_end_with_the_weights_of_the_simulation(keys: Path) -> N
 
 
 def test_a_site_that_is_killed_does_not_end_the_training(keys: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with linked(keys) as (grid, port), ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, linked(keys) as (grid, port):  # a failure ends the server, then the sites
         dying = process_of(keys, 2, port)
         answers = [pool.submit(serve, client_app(SITES[seed]), keys, seed, port) for seed in range(2)]
         grid.wait_for(3)
@@ -198,7 +198,7 @@ def test_a_site_that_raises_tells_the_server_nothing_of_it(keys: Path, caplog: p
         raise OSError("/home/anna/patients/p17.dcm is damaged")
 
     sent: list[Message] = []
-    with linked(keys) as (grid, port), ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, linked(keys) as (grid, port):  # a failure ends the server, then the sites
         ending = pool.submit(serve, raising, keys, 0, port)
         grid.wait_for(1)
         ask = grid.send_and_receive
@@ -220,7 +220,7 @@ def test_a_site_with_another_recipe_ends_with_one_line_and_the_others_go_on(keys
     from dataclasses import replace
 
     other = replace(SITES[1], recipe={**RECIPE, "classes": CLASSES[::-1]})
-    with linked(keys) as (grid, port), ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, linked(keys) as (grid, port):  # a failure ends the server, then the sites
         refusing = pool.submit(serve, client_app(other), keys, 1, port)
         going_on = pool.submit(serve, client_app(SITES[0]), keys, 0, port)
         grid.wait_for(2)
