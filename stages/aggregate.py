@@ -17,7 +17,6 @@ from bonexray.aggregate.settings import Aggregate
 from bonexray.aggregate.table import (
     against_baseline,
     best_on_test,
-    chosen_on_validation,
     comparison_table,
     headline_of,
     summary_of,
@@ -49,6 +48,7 @@ from bonexray.data.scores import PREFIX
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.abstention import accuracy_by_answered
 from bonexray.evaluate.bootstrap import draw
+from bonexray.evaluate.choice import candidates_of, chosen_on_validation
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.prior import Learned, learned_prior
 from bonexray.evaluate.settings import Evaluate, require_classes
@@ -78,7 +78,7 @@ def main(settings: Settings) -> None:
     panel = panel_of({name: read_predictions(folder / PREDICTIONS, classes) for name, folder in folders.items()})
     baselines = {name: scores[name] for name in scores if name in BASELINES}
     networks = {name: scores[name] for name in scores if name not in BASELINES}
-    candidates = networks or baselines  # a study of baselines alone chooses among them
+    candidates = candidates_of(scores)
     chosen = chosen_on_validation(candidates)  # before ensembles join: they are fitted on validation
     models, members = panel.only(candidates), list(networks)
     ensembles = fitted_ensembles(panel.only(networks), settings, classes)
@@ -86,7 +86,8 @@ def main(settings: Settings) -> None:
     ensemble_scores = evaluate_ensembles(panel, list(ensembles), settings, classes, learned_prior(cards))
     scores |= ensemble_scores
     judged = panel.in_unit(settings.evaluate.unit)
-    pairs, ranks = pairs_of(judged, classes, settings.evaluate), ranks_of(judged, classes)
+    pairs = pairs_of(judged, classes, settings.evaluate, settings.dataset.ordered)
+    ranks = ranks_of(judged, classes)
     best = best_on_test(scores)
     alike = not_distinguishable(pairs, best)
     starts = {name: card["starts_from"] for name, card in cards.items()}
@@ -135,8 +136,8 @@ def main(settings: Settings) -> None:
 
 
 def ceiling_of(rows: pd.DataFrame, settings: Settings, classes: list[str]) -> dict[str, float]:
-    """Return the score of a simulated cohort's own truth, as `ceiling_scores`; nothing for real images."""
-    if not settings.dataset.simulated:
+    """Return the score of a simulated cohort's own truth, as `ceiling_scores`; nothing for fractures and real images."""
+    if "cohort" not in settings.dataset.simulated:
         return {}
     truth = read_truth(Path(settings.dataset.simulated["cohort"]))
     return ceiling_scores(rows, truth, classes, settings.evaluate)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bonexray.aggregate.comparison import differences_from
-from bonexray.aggregate.frozen_features import frozen_features
+from bonexray.aggregate.frozen_features import best_by_fold, features_of
 from bonexray.aggregate.panel import Panel, pairs_of
 from bonexray.base.config import StageSettings
 from bonexray.base.files import read_json, write_json
@@ -35,24 +35,28 @@ class Settings(StageSettings):
 def main(settings: Settings) -> None:
     """Write metrics/clinical.json; it is empty without clinical variables."""
     if not settings.dataset.clinical:
-        write_json(CLINICAL, {"columns": [], "network": None, "models": {}, "adds": {}})
+        write_json(CLINICAL, {"columns": [], "networks": [], "models": {}, "adds": {}})
         return
     classes, manifest, scores = read_classes(), read_manifest(), read_json(MODELS)
-    network, features = frozen_features(scores) or (next(iter(scores)), None)
-    card = read_json(EVALUATED / network / MODEL_CARD)
-    rows, _ = read_predictions(EVALUATED / network / PREDICTIONS, classes)
+    by_fold = best_by_fold(scores, classes, settings.evaluate.unit)
+    networks = list(dict.fromkeys(by_fold.values()))
+    cards = {name: read_json(EVALUATED / name / MODEL_CARD) for name in networks or scores}
+    features = {name: features_of(cards[name]) for name in networks}
+    rows, _ = read_predictions(EVALUATED / next(iter(cards)) / PREDICTIONS, classes)
     rows = rows[rows["repeat"] == 1].reset_index(drop=True)
     record = read_record().loc[manifest["id"], settings.dataset.clinical].reset_index(drop=True)
     labels = class_numbers(manifest["label"], classes)
-    fitted = fitted_models(rows, labels, record, features, len(classes), str(card["train"]["class_weights"]))
+    weights = str(next(iter(cards.values()))["train"]["class_weights"])
+    of_folds = {fold: features[name] for fold, name in by_fold.items()}
+    fitted = fitted_models(rows, labels, record, of_folds, len(classes), weights)
     answers = {name: probabilities for name, (probabilities, _) in fitted.items()}
-    learned, ordered = learned_prior({network: card}), settings.dataset.ordered
+    learned, ordered = learned_prior(cards), settings.dataset.ordered
     models = {
         name: {**evaluate(rows, values, classes, settings.evaluate, ordered, learned).scores, "fitted": fitted[name][1]}
         for name, values in answers.items()
     }
-    adds = additions(rows, answers, classes, settings.evaluate) if features is not None else {}
-    content = {"columns": settings.dataset.clinical, "network": network if features is not None else None}
+    adds = additions(rows, answers, classes, settings.evaluate) if networks else {}
+    content = {"columns": settings.dataset.clinical, "networks": networks}
     write_json(CLINICAL, {**content, "models": models, "adds": adds})
     for name, each in models.items():
         log.info("%s: balanced accuracy %.3f", name, each["balanced_accuracy"])

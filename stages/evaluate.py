@@ -26,6 +26,7 @@ from bonexray.data.paths import (
 from bonexray.data.predictions import read_predictions
 from bonexray.data.scores import collapse_of
 from bonexray.dataset.settings import Dataset
+from bonexray.evaluate.choice import candidates_of, chosen_on_validation
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.prior import learned_prior
 from bonexray.evaluate.settings import Evaluate, require_classes
@@ -35,6 +36,7 @@ from bonexray.progress import progress
 from bonexray.registry import model_title
 from bonexray.stage import run_stage
 
+CHOSEN = model_folder("chosen")  # under this name in DVC's model registry, whichever model it is
 COSTS = ("parameters", "multiply_adds", "file_mb")
 log = logging.getLogger("bonexray")
 
@@ -48,10 +50,10 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write metrics/models.json, figures and tables in reports/models/, data/evaluated/ and reports/plots/.
+    """Write metrics/models.json, figures and tables in reports/models/, data/evaluated/, reports/plots/ and models/chosen/.
 
     data/evaluated/ holds copies of the card, history and predictions of each model, so that later stages depend on one
-    folder instead of on every model.
+    folder instead of on every model. models/chosen/ is a copy of the model that is best on validation.
     """
     require_classes(settings.evaluate, read_classes(), settings.dataset.ordered)
     names = list(settings.models)
@@ -60,6 +62,8 @@ def main(settings: Settings) -> None:
         calls = (delayed(evaluate_model)(name, settings, reports / name, evaluated / name) for name in names)
         scores = dict(zip(names, progress(work(calls), "evaluating", len(names)), strict=True))
         write_plots(names, reports, evaluated)
+    with atomic_folder(CHOSEN) as folder:
+        shutil.copytree(model_folder(chosen_on_validation(candidates_of(scores))), folder, dirs_exist_ok=True)
     write_json(MODELS, scores)
     for name, model_scores in scores.items():
         log.info("%-22s %s", name, summary_line(model_scores))

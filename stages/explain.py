@@ -1,4 +1,4 @@
-"""Draw heat maps of some test images for every model and a diagram of its layers, and check the heat maps."""
+"""Draw heat maps of some test images for every model and a diagram of its layers, and check and score the heat maps."""
 
 import logging
 from pathlib import Path
@@ -21,18 +21,25 @@ from bonexray.data.paths import (
     model_folder,
 )
 from bonexray.data.predictions import first_training, read_predictions
+from bonexray.evaluate.settings import Evaluate
+from bonexray.explain.localisation_files import CHOSEN, SCORED, SUMMARY, TITLES
+from bonexray.explain.located import Located, read_located
 from bonexray.explain.settings import Explain
 from bonexray.explain.store import Store
 from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.boxed import Boxed, boxed_maps
 from bonexray.figures.explained.coefficients import coefficient_bars
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
+from bonexray.figures.explained.localisation import localisation_figure
 from bonexray.progress import progress
+from bonexray.regions.files import boxes_by_image, read_boxes
 from bonexray.registry import BASELINE, model_title
 from bonexray.stage import run_stage
 
 if TYPE_CHECKING:  # a baseline is explained without loading Keras
     from bonexray.explain.explanation import Explanation
 
+BOXED = 8  # test images in the figure of maps and boxes
 log = logging.getLogger("bonexray")
 
 
@@ -41,14 +48,16 @@ class Settings(StageSettings):
 
     models: dict[str, dict]
     explain: Explain
+    evaluate: Evaluate
 
 
 def main(settings: Settings) -> None:
     """Write the figures of every model, and of a network heatmaps.csv and sanity_check.json, to reports/explained/<name>/.
 
-    Explanations that the store has are taken from it.
+    Explanations that the store has are taken from it. A study with boxes or masks also gets localisation.csv of each
+    network, and localisation.json of all.
     """
-    store, new = Store(settings.explain, Path(__file__)), 0
+    store, new, located = Store(settings.explain, Path(__file__)), 0, read_located()
     with atomic_folder(EXPLAINED_REPORTS) as reports:
         for name in progress(settings.models, "explaining", len(settings.models)):
             folder, kept = reports / name, store.path_of(name)
@@ -59,8 +68,12 @@ def main(settings: Settings) -> None:
                 explain_baseline(name, folder)
             else:
                 explain_network(settings.explain, name, folder)
+                if located:
+                    score_network(settings.explain, name, folder, located)
             store.keep(kept, folder)
             new += 1
+        if located:
+            write_localisation(reports, located, settings)
     log.info("%d of %d models explained anew", new, len(settings.models))
 
 
@@ -102,6 +115,40 @@ def explain_network(options: Explain, name: str, folder: Path) -> None:
     }
     write_json(folder / SANITY_CHECK, check)
     log.info("%-22s rank correlation with maps of random weights %.2f", name, check["randomised_likeness"])
+
+
+def score_network(options: Explain, name: str, folder: Path, located: Located) -> None:
+    """Write how well the heat maps of a network find the regions of each test image."""
+    from bonexray.explain.localisation import first_maps, localise, methods_of
+    from bonexray.networks.trained import trained_network
+    from bonexray.runtime import prepare_runtime, start_anew
+
+    prepare_runtime(options.seed, deterministic=True)
+    start_anew(options.seed)
+    network, classes, shown = trained_network(model_folder(name)), read_classes(), located.samples(BOXED)
+    heat, boxes = first_maps(network, name, located, classes, shown), boxes_by_image(read_boxes())
+    rows = located.rows.iloc[shown]
+    parts = zip(located.images(shown), heat, [boxes[key] for key in rows["id"]], rows["label"], strict=True)
+    title = f"{model_title(name)}: {TITLES[methods_of(name)[0]]} of test images with boxes"
+    boxed_maps([Boxed(*part) for part in parts], title, folder / f"{name}_boxes.png")
+    table, thresholds = localise(network, name, located, classes, options.seed)
+    table.to_csv(folder / SCORED, index=False, lineterminator="\n", float_format="%.6f")
+    write_json(folder / CHOSEN, thresholds)
+
+
+def write_localisation(reports: Path, located: Located, settings: Settings) -> None:
+    """Write the localisation of all networks, with intervals by patient, beside its references."""
+    from bonexray.explain.localisation_summary import summarise  # SciPy, which other studies do not wait for
+
+    tables = {name: pd.read_csv(path) for name in settings.models if (path := reports / name / SCORED).is_file()}
+    summary = summarise(located, tables, settings.evaluate)
+    write_json(reports / SUMMARY, summary)
+    titles = {name: model_title(name) for name in tables}
+    if tables:
+        localisation_figure(summary, titles, reports / "localisation.png")
+    for name, kinds in summary["models"].items():
+        for method, scores in kinds.items():
+            log.info("%-22s %-10s pointing game %.2f  energy %.2f", name, method, scores["pointing"], scores["energy"])
 
 
 def panels_of(

@@ -13,6 +13,7 @@ from bonexray.data.manifest import read_classes, read_manifest
 from bonexray.data.paths import COHORT_FACTS, EXTERNAL, LEFT_OUT, MANIFEST
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.sources import dataset_root
+from bonexray.dataset.versioning import require_out_of_git
 from bonexray.denoise.denoising import denoise_images
 from bonexray.denoise.settings import Denoise
 from bonexray.external.cohort import Cohort, read_cohort
@@ -43,6 +44,7 @@ def main(settings: Settings, name: str) -> None:
         settings: of the stage.
         name: of the cohort, a key of the section `external`.
     """
+    require_out_of_git(settings.external[name])
     classes, development = read_classes(), (dataset_root(settings.dataset), read_manifest())
     cohort = read_cohort(name, settings.external[name], development, classes, settings.audit, settings.compute)
     with atomic_folder(EXTERNAL / name) as folder:

@@ -25,14 +25,13 @@ from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.prior import learned_prior
 from bonexray.evaluate.settings import Evaluate
 from bonexray.external.answers import answers_of
-from bonexray.external.scoring import Scoring
+from bonexray.external.scoring import Scoring, summary_of
 from bonexray.external.settings import ExternalCohort
 from bonexray.figures.external.drops import external_scores
 from bonexray.registry import model_title
 from bonexray.runtime import prepare_runtime
 from bonexray.stage import run_stage
 
-SHORT = ("balanced_accuracy", "drop_balanced_accuracy")  # of each model, for `dvc metrics diff`
 log = logging.getLogger("bonexray")
 
 
@@ -58,8 +57,7 @@ def main(settings: Settings, name: str) -> None:
     answers = dict(answers_of(settings.models, ArrayFile(folder / IMAGES.name)))
     scores = score_models(images, answers, classes, settings, settings.external[name].recalibrate)
     write_json(EXTERNAL_METRICS / f"{name}.json", {**read_json(folder / COHORT_FACTS), "models": scores})
-    short = {model: {score: own[score] for score in SHORT} for model, own in scores.items()}
-    write_json(EXTERNAL_METRICS / f"{name}_scores.json", short)
+    write_json(EXTERNAL_METRICS / f"{name}_scores.json", summary_of(name, scores))
     with atomic_folder(EXTERNAL / f"{name}_predictions") as predictions:
         for model, probabilities in answers.items():
             columns = {f"prob_{label}": probabilities[:, number] for number, label in enumerate(classes)}

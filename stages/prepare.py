@@ -6,6 +6,7 @@ from bonexray.base.config import StageSettings
 from bonexray.base.files import atomic_folder
 from bonexray.compute import Compute
 from bonexray.data.manifest import read_manifest
+from bonexray.prepare.regions import prepare_regions
 from bonexray.prepare.resizing import prepare_images
 from bonexray.prepare.settings import Prepare
 from bonexray.stage import run_stage
@@ -19,9 +20,11 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write data/prepared/: images.npy in the order of the manifest, and index.csv."""
+    """Write data/prepared/: images.npy in the order of the manifest and index.csv, and where findings are if known."""
+    source, ids = Path("data/denoised"), list(read_manifest()["id"])
     with atomic_folder("data/prepared") as folder:
-        prepare_images(Path("data/denoised"), list(read_manifest()["id"]), folder, settings.prepare, settings.compute)
+        prepare_images(source, ids, folder, settings.prepare, settings.compute)
+        prepare_regions(source, ids, folder, settings.prepare)
 
 
 if __name__ == "__main__":

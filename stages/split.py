@@ -26,6 +26,7 @@ from bonexray.split.lookalikes import NOT_SEARCHED, SEARCHED, Pair
 from bonexray.split.page import Finding, audit_page, pairs_figure
 from bonexray.split.placeholders import with_trusted_patients
 from bonexray.split.record import record_of
+from bonexray.split.regions import write_regions
 from bonexray.split.settings import Audit, Split
 from bonexray.split.summary import paths_by_remark, summarise
 from bonexray.stage import run_stage
@@ -43,7 +44,7 @@ class Settings(StageSettings):
 
 
 def main(settings: Settings) -> None:
-    """Write data/split/: manifest.csv, classes.json, record.csv and quarantine.csv; metrics/data.json; the audit's report."""
+    """Write manifest.csv, classes.json, record.csv, quarantine.csv and regions/ to data/split/, and the audit's report."""
     require_out_of_git(settings.dataset)
     listing = read_listing(settings.dataset)
     facts = table_facts(settings.dataset, listing.sources, listing.notes)
@@ -64,11 +65,14 @@ def main(settings: Settings) -> None:
     summary = summarise(images, pairs, groups, manifest, classes, settings.audit.crossing)
     columns: list[str] = []
     write_record(record_of(settings.dataset, root, images, facts, manifest, columns))
+    annotated = write_regions(settings.dataset, images, manifest)
     require_no_separation(settings.dataset, read_record(), manifest["label"].to_numpy(), learners(manifest))
     write_manifest(manifest, classes, leak_suspect=summary["leak_suspect"])
     write_json("metrics/data.json", summary)
     searched = SEARCHED if settings.audit.neighbours else NOT_SEARCHED
     write_report(images, pairs, summary, settings.audit.crossing, [*tree, *patients, searched])
+    if settings.dataset.boxes:
+        log.info("%d images have boxes or masks", annotated)
     if changes := summary.get("given_split"):
         level = logging.WARNING if is_changed(changes) else logging.INFO
         log.log(level, "%s", split_sentence(changes, settings.audit.crossing))

@@ -20,7 +20,7 @@ from bonexray.derived_params import describe_backbone
 from bonexray.features.extraction import extract_features
 from bonexray.features.settings import Weights
 from bonexray.features.starting_weights import starting_backbone
-from bonexray.registry import BACKBONES, FINE_TUNE, model_row
+from bonexray.registry import BACKBONES, FINE_TUNE, model_row, variant_of
 from bonexray.train.cohort import Cohort, open_cohort
 from bonexray.train.settings import FineTune, ModelRow, Train
 from bonexray.train.training import train_model
@@ -74,8 +74,9 @@ def row_of(name: str, mode: str, **tuning: object) -> ModelRow:
     fine_tune = TUNING.model_copy(update=tuning) if mode == FINE_TUNE else None
     return ModelRow(
         mode=mode,
-        inputs=inputs or [f"src/bonexray/builders/{name}.py"],
+        inputs=inputs or [f"src/bonexray/builders/{variant_of(name)[0]}.py"],
         head=model.head,
+        output=model.output,
         heat_map=model.heat_map,
         fine_tune=fine_tune,
     )

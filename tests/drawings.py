@@ -14,7 +14,9 @@ from bonexray.figures.comparison.pairs import critical_difference, pair_matrix
 from bonexray.figures.comparison.panel import evaluation_grid, model_comparison
 from bonexray.figures.comparison.prediction_sets import prediction_sets
 from bonexray.figures.explained.architecture import architecture
+from bonexray.figures.explained.boxed import Boxed, boxed_maps
 from bonexray.figures.explained.heatmaps import Explained, heat_maps
+from bonexray.figures.explained.localisation import localisation_figure
 from bonexray.figures.images.cohort import class_counts
 from bonexray.figures.images.galleries import image_gallery, misclassified, sample_predictions
 from bonexray.figures.learning_curve import learning_curve
@@ -154,6 +156,22 @@ def explained(count: int) -> list[Explained]:
     ]
 
 
+def boxed(count: int) -> list[Boxed]:
+    """Return images with boxes and maps: of one place, of none, and the same everywhere."""
+    ramp = np.linspace(0, 7, 64).reshape(8, 8)
+    heats = (ramp, np.zeros((8, 8)), np.ones((8, 8)))
+    return [Boxed(ramp / 7, heats[n % 3], [(1, 1, 5, 4)] * (n + 1), HEAD * (n + 1)) for n in range(count)]
+
+
+def localised(models: int) -> dict[str, object]:
+    """Return the localisation of models by three kinds of maps."""
+    kinds = {"taught": "taught map", "gradcam": HEAD * 2, "random": "random weights"}
+    scores = {"pointing": 1.0, "pointing_low": 0.04, "pointing_high": 1.0}
+    found = {title: dict.fromkeys(kinds, scores) for title in titles_of(models)}
+    references = {"centre": scores, "mean_box": scores}
+    return {"images": 123_456, "patients": 12_345, "kinds": kinds, "references": references, "models": found}
+
+
 def diagram(branches: int, blocks: int) -> Diagram:
     """Return a network whose blocks have more layers than fit in a line."""
     layers = ", ".join(f"{number} BatchNormalization" for number in range(2, 9))
@@ -221,6 +239,7 @@ OF_MODELS: dict[str, Callable[[int, Path], None]] = {
         {title: 1 + 0.9 * n for n, title in enumerate(titles_of(m))}, 5.2, cliques_of(m), p
     ),
     "pareto": lambda m, p: pareto(costs_of(m), p),
+    "localisation": lambda m, p: localisation_figure(localised(m), {title: title for title in titles_of(m)}, p),
 }
 DRAWINGS: dict[str, Draw] = {
     **{f"{name}, {c} classes": lambda p, d=d, c=c: d(c, p) for name, d in OF_CLASSES.items() for c in (2, 3, 6)},
@@ -263,6 +282,7 @@ DRAWINGS: dict[str, Draw] = {
     "confusion_matrix, 14 classes": lambda p: confusion_matrix(counts_of(14), HEAD, p),
     "heat_maps, one": lambda p: heat_maps(explained(1), HEAD, p),
     "heat_maps, six": lambda p: heat_maps(explained(6), HEAD * 3, p),
+    **{f"boxed_maps, {n}": lambda p, n=n: boxed_maps(boxed(n), HEAD * n, p) for n in (1, 5)},
     "architecture, no backbone": lambda p: architecture(diagram(0, 0), HEAD, p),
     "architecture, one backbone": lambda p: architecture(diagram(1, 9), HEAD * 3, p),
     "architecture, two backbones": lambda p: architecture(diagram(2, 4), HEAD, p),

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+from collections.abc import Iterable
 
 import keras
 import keras_hub
@@ -48,9 +49,17 @@ HUB_CONVERTERS = {  # of KerasHub, which converts timm's ResNets with these stat
         scale=[1 / 255 / std for std in _STD], offset=[-mean / std for mean, std in zip(_MEAN, _STD, strict=True)]
     ),
 }
+LARGE = {"convnext_base", "dinov2_base", "siglip2_base", "medsiglip", "rad_dino"}  # 86 to 410 million parameters
 every_model = pytest.mark.parametrize("name", REGISTRY)
-every_backbone = pytest.mark.parametrize("name", BACKBONES)
 every_scratch_model = pytest.mark.parametrize("name", SCRATCH_MODELS)
+
+
+def large_are_slow(names: Iterable[str]) -> list:
+    """Return names as parameters of a test that builds the backbones, with those of large ones marked as slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in names]
+
+
+every_backbone = pytest.mark.parametrize("name", large_are_slow(BACKBONES))
 
 
 def with_settings(**changes: object) -> Train:

@@ -11,7 +11,7 @@ from study_figures import draw_figures
 
 from bonexray.base.files import write_json
 from bonexray.external.settings import ExternalCohort
-from bonexray.registry import BACKBONES, REGISTRY, model_row
+from bonexray.registry import BACKBONES, REGISTRY, model_row, variant_of
 from bonexray.report.data import ReportSettings
 from bonexray.study import load_settings
 
@@ -31,6 +31,7 @@ SCORES = (
     "log_loss",
     "brier",
     "expected_calibration_error",
+    "expected_calibration_error_if_calibrated",
     "calibrated_expected_calibration_error",
     "calibrated_log_loss",
 )
@@ -94,6 +95,7 @@ SHAPES = {
     "decided": Shape(imagenet=True, clear=True, sets=""),
     "external, equal": Shape(external=0.01, operating=True),
     "external, worse": Shape(external=0.25),
+    "outputs": Shape(models=("vgg16", "vgg16_cumulative", "small_cnn")),
     "control": Shape(models=("efficientnet_lite0", "efficientnet_lite0_random", "compact_cnn"), imagenet=True),
 }
 
@@ -167,7 +169,7 @@ def write_study(root: Path, shape: Shape) -> ReportSettings:
                 {"images": 6, "right": 3, "wrong": 3, "randomised_likeness": 0.12},
             )
     if len(names) > 1:
-        pairs_of(scores, shape.clear).to_csv(root / "metrics/pairs.csv", index=False)
+        pairs_of(scores, shape.clear, shape.ordered).to_csv(root / "metrics/pairs.csv", index=False)
     several = shape.folds > 1
     if several:
         ranks = {name: float(index + 1) for index, name in enumerate(names)}
@@ -289,7 +291,7 @@ def ensembles_of(shape: Shape, scores: dict[str, dict]) -> dict[str, object]:
 
 def row_of(shape: Shape, name: str, scores: dict, alike: bool) -> dict[str, object]:
     """Return the row of a model in metrics/comparison.csv."""
-    network = name in REGISTRY
+    network = variant_of(name)[0] in REGISTRY
     title = model_row(name).title if network else f"Ensemble ({name.removeprefix('ensemble_')})"
     start = start_of(shape, name) if network else "scratch"
     flat = {key: scores[key] for key in ("unit", "n", "balanced_accuracy", "accuracy", "collapsed", "leak_suspect")}
@@ -370,7 +372,7 @@ def confounders_of(shape: Shape, model: str) -> dict[str, object]:
 def clinical_of(shape: Shape, model: str) -> dict[str, object]:
     """Return the content of metrics/clinical.json: the image adds to the record, and the record little to the image."""
     if shape.gap is None:
-        return {"columns": [], "network": None, "models": {}, "adds": {}}
+        return {"columns": [], "networks": [], "models": {}, "adds": {}}
     scores = ("balanced_accuracy", "roc_auc", "log_loss")
     models = {
         name: {key: number for score in scores for key, number in ends_of(score, value).items()}
@@ -380,7 +382,7 @@ def clinical_of(shape: Shape, model: str) -> dict[str, object]:
         "image": {**ends_of("difference", 0.22), "p": 0.001, "p_holm": 0.003},
         "record": {**ends_of("difference", 0.02), "p": 0.4, "p_holm": 0.4},
     }
-    return {"columns": ["age", "bmi"], "network": model, "models": models, "adds": adds}
+    return {"columns": ["age", "bmi"], "networks": [model], "models": models, "adds": adds}
 
 
 def ends_of(name: str, value: float) -> dict[str, float]:
@@ -401,7 +403,12 @@ def card_of(shape: Shape, name: str) -> dict[str, object]:
         "backbones": backbones,
         "manifest_sha256": "cd" * 32,
         "inputs_sha256": {"data/prepared/images.npy": "ef" * 32},
-        "train": {"head": "standard", "epochs": 25, "learning_rate": 0.001},
+        "train": {
+            "head": "standard",
+            "output": model_row(name).output or "softmax",
+            "epochs": 25,
+            "learning_rate": 0.001,
+        },
         "fingerprint": "01" * 32,
         "parameters": 67075,
     }
@@ -414,7 +421,7 @@ def curve_of(shape: Shape) -> pd.DataFrame:
     return pd.DataFrame([{"model": name, **row} for name in shape.models[:2] for row in rows])
 
 
-def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
+def pairs_of(scores: dict[str, dict], clear: bool, ordered: bool) -> pd.DataFrame:
     """Return the content of metrics/pairs.csv; the models of a pair stand in either order, as in a real file."""
     rows = []
     for index, (one, other) in enumerate(itertools.combinations(scores, 2)):
@@ -436,9 +443,20 @@ def pairs_of(scores: dict[str, dict], clear: bool) -> pd.DataFrame:
                 "p_bootstrap_max_t": p,
                 "p_mcnemar_holm": p,
                 "p_delong_holm": np.nan,
+                **{
+                    f"{score}_{column}": value
+                    for score, by in zip(ORDERED if ordered else (), (1, -1), strict=False)
+                    for column, value in grade_columns(by * difference, p).items()
+                },
             }
         )
     return pd.DataFrame(rows)
+
+
+def grade_columns(difference: float, p: float) -> dict[str, float]:
+    """Return the columns of a pair for one score of ordered classes."""
+    ends = {"difference": difference, "difference_low": difference - 0.02, "difference_high": difference + 0.03}
+    return {**ends, "p_bootstrap": p, "p_bootstrap_holm": p}
 
 
 def rewritten(path: Path, **changes: object) -> None:

@@ -151,6 +151,17 @@ CASES = {
         ("features", "vgg16"),
     ),
     "a sigmoid for three classes": Case(with_three_classes, ["train.output", "softmax for 3 classes"], None),
+    "an ordinal output for classes without an order": Case(
+        changed(train__output="cumulative"),
+        ["train.output", "classes without an order", "'cumulative'", "train.output=softmax", "dataset.ordered=true"],
+    ),
+    "a model with an ordinal output for classes without an order": Case(
+        choosing("vgg16_corn"), ["model vgg16_corn", "classes without an order", "'corn'", "leave this model out"]
+    ),
+    "an ordinal output for two classes": Case(
+        changed(train__output="corn", dataset__classes=["normal", "osteoporosis"], dataset__ordered=True),
+        ["train.output", "an output for 2 classes", "three or more ordered classes"],
+    ),
     "weights file missing": Case(
         choosing("mobilenet_v2", files={"mobilenet_v2": "own.h5"}),
         ["own.h5", "without top"],

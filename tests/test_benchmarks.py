@@ -20,6 +20,7 @@ SMALL = {
     "memory": ["--images", "20", "40", "--px", "80"],
     "denoise": ["--images", "2", "--px", "48"],
     "audit": ["--images", "70", "--planted", "0.2"],
+    "fractures": ["--patients", "30", "--px", "32", "--epochs", "1"],
     "coverage": ["--studies", "4", "--resamples", "100", "--groups", "36", "--truths", "0.98"],
     "engines": ["--engines", "bm3d", "--count", "2", "--px", "48"],
     "filters": ["--count", "2", "--px", "48"],
@@ -162,3 +163,13 @@ def test_the_committed_run_finds_intervals_and_the_bootstraps_p_right() -> None:
     assert set(table.loc[intervals, "recalls"].astype(float)) == {0.5, 0.8, 0.98}
     assert (table.loc[intervals, "narrowest"] > 0).all()
     assert table.loc[~table["question"].str.endswith("p_mcnemar"), "within"].all()
+
+
+@pytest.mark.slow
+def test_heat_maps_of_fractures_are_measured_and_written_into_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- fractures: x -->\n<!-- end of fractures -->\n", encoding="utf-8")
+    table = printed("fractures", "--out", str(tmp_path), "--into", str(page))
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ")]
+    assert [" none ", " mean box of training "] in rows and [" Located CNN ", " taught map "] in rows
+    assert (tmp_path / "metrics/fractures.json").is_file() and "| Located CNN | taught map |" in page.read_text()

@@ -71,7 +71,8 @@ def test_missing_packages_are_one_clear_line_and_no_failure(tmp_path: Path):
     script = (ROOT / ".ci/packages").read_text().replace("/usr/lib/postgresql", "/nowhere")
     done = subprocess.run(["bash", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == ".ci/packages: no apt-get or not root; tests that need chromium postgresql are skipped\n"
+    wanted = "chromium postgresql dicom3tools"
+    assert done.stdout == f".ci/packages: no apt-get or not root; tests that need {wanted} are skipped\n"
 
 
 # The comment, on two commits

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json, write_json
 from bonexray.clinical.design import design
 from bonexray.data.folds import Run, split_in
-from bonexray.data.paths import EVALUATED, MODEL_CARD
+from bonexray.data.paths import EVALUATED, MODEL_CARD, PREDICTIONS
 from bonexray.dataset.definition import require_no_definition, require_no_separation, separation
 from bonexray.dataset.settings import Dataset
 from bonexray.evaluate.settings import Evaluate
@@ -166,7 +167,7 @@ def with_bmi(strength: float) -> Recorded:
 def test_what_the_record_adds_is_what_it_knows(run: Callable[..., Found], strength: float, adds: bool) -> None:
     found = run(with_bmi(strength), "bmi", "sex")
     models, gain = found["models"], found["adds"]["record"]
-    assert list(models) == ["record", "image", "both"] and found["network"] == MODEL
+    assert list(models) == ["record", "image", "both"] and found["networks"] == [MODEL]
     assert (models["record"]["balanced_accuracy"] > 0.55) == adds
     assert (gain["difference_low"] > 0) == adds == (gain["p_holm"] < 0.05)
     assert gain["difference_low"] <= gain["difference"] <= gain["difference_high"]
@@ -198,7 +199,7 @@ def test_without_a_frozen_network_the_record_stands_alone(run: Callable[..., Fou
 
     monkeypatch.setattr(study, "write", scratch)
     found = run(study, "bmi")
-    assert list(found["models"]) == ["record"] and found["adds"] == {} and found["network"] is None
+    assert list(found["models"]) == ["record"] and found["adds"] == {} and found["networks"] == []
 
 
 def test_answers_may_be_of_patients(run: Callable[..., Found]) -> None:
@@ -206,10 +207,35 @@ def test_answers_may_be_of_patients(run: Callable[..., Found]) -> None:
     assert found["models"]["both"]["n"] == found["models"]["both"]["n_groups"] and found["adds"]["record"]["p"] < 0.05
 
 
-def test_each_fold_is_fitted_on_its_own_training(run: Callable[..., Found]) -> None:
-    study = with_bmi(2.0)
+def test_each_fold_chooses_its_network_on_its_own_validation_images(run: Callable[..., Found], monkeypatch) -> None:
+    study, other = with_folds(with_bmi(2.0)), "vgg16"
+    write = study.write
+
+    def two_networks() -> None:
+        write()
+        shutil.copytree(EVALUATED / MODEL, EVALUATED / other)
+        table = pd.read_csv(EVALUATED / MODEL / PREDICTIONS)
+        for name, right in ((MODEL, table["fold"] != 2), (other, table["fold"] == 2)):
+            probabilities = (table["label"].to_numpy()[:, None] == CLASSES) * np.where(right, 0.6, -0.15)[:, None] + 0.2
+            columns = {f"prob_{label}": column for label, column in zip(CLASSES, probabilities.T, strict=True)}
+            predicted = np.array(CLASSES)[probabilities.argmax(axis=1)]
+            table.assign(**columns, predicted=predicted).to_csv(EVALUATED / name / PREDICTIONS, index=False)
+        scores = read_json("metrics/models.json")
+        write_json("metrics/models.json", {**scores, other: {**scores[MODEL], "val_balanced_accuracy": 0.6}})
+
+    monkeypatch.setattr(study, "write", two_networks)
+    assert run(study, "bmi")["networks"] == [MODEL, other]
+
+
+def with_folds(study: Recorded) -> Recorded:
     study.manifest["fold"] = (pd.factorize(study.manifest["group"])[0] % 3 + 1).astype(str)
     study.manifest["split"] = split_in(study.manifest, 1)
+    study.runs = [Run(1, fold) for fold in (1, 2, 3)]
+    return study
+
+
+def test_each_fold_is_fitted_on_its_own_training(run: Callable[..., Found]) -> None:
+    study = with_folds(with_bmi(2.0))
     study.runs = [Run(repeat, fold) for repeat in (1, 2) for fold in (1, 2, 3)]
     both = run(study, "bmi")["models"]["both"]
     assert both["n"] == 600 and list(both["fitted"]) == ["fold 1", "fold 2", "fold 3"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small_networks import encoder_of, numbers
 
-from bonexray.builders.convnext_tiny import DepthwiseConvolution
+from bonexray.builders.convnext import DepthwiseConvolution
 from bonexray.runtime import gradients
 
 

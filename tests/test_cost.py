@@ -8,6 +8,7 @@ from small_networks import build, every_model, first_mode, network_of
 from bonexray.backbones.cost import layer_multiply_adds, multiply_adds
 from bonexray.backbones.encoder import build_backbone
 from bonexray.base.errors import BonexrayError
+from bonexray.networks.ordinal import Ordinal
 from bonexray.registry import FINE_TUNE
 
 # Side in pixels and multiply-adds without top, as counted by the authors or reviewers.
@@ -17,6 +18,7 @@ PUBLISHED = {
     "mobilenet_v2": (224, 0.30e9),
     "resnet18": (224, 1.81e9),
     "efficientnet_lite0": (224, 0.385e9),
+    "deit_tiny": (224, 1.26e9),
 }
 
 
@@ -45,6 +47,8 @@ BY_HAND = {
     "dense at every position": ((8, 8, 7), [layers.Dense(5)], 8 * 8 * 7 * 5),
     "an einsum": ((9, 12), [layers.EinsumDense("abc,cde->abde", (9, 3, 4))], 9 * 12 * 3 * 4),
     "an einsum that sums two axes": ((9, 3, 4), [layers.EinsumDense("abde,dec->abc", (9, 12))], 9 * 3 * 4 * 12),
+    "grades of one slope": ((7,), [Ordinal(4, "cumulative")], 7),
+    "grades of three slopes": ((7,), [Ordinal(4, "corn")], 7 * 3),
     "what is not counted": (
         (8, 8, 3),
         [layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5)],
@@ -79,6 +83,14 @@ def test_the_cost_of_vit_tiny_follows_from_its_sizes() -> None:
     tokens, px = patches + 1, 64
     block = tokens * (4 * width * width + 2 * width * deep) + 2 * tokens * tokens * width
     assert multiply_adds(build_backbone("vit_tiny", px)) == patches * 16 * 16 * 3 * width + 12 * block
+
+
+def test_the_cost_of_swin_leaves_out_only_the_products_within_windows() -> None:
+    sides, widths, blocks = (56, 28, 14, 7), (96, 192, 384, 768), (2, 2, 6, 2)
+    products = sum(2 * 49 * side**2 * width * count for side, width, count in zip(sides, widths, blocks, strict=True))
+    cost = multiply_adds(build_backbone("swin_tiny", 224))
+    assert cost + products == pytest.approx(4.5e9, rel=0.01)
+    assert products / cost == pytest.approx(0.03, abs=0.005)
 
 
 @every_model

@@ -8,8 +8,9 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
+from bonexray.check import settings_findings
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, BASELINES, FINE_TUNE, FROZEN, FULL, MODEL_NAMES, REGISTRY, SCRATCH
+from bonexray.registry import BACKBONES, BASELINES, FINE_TUNE, FROZEN, FULL, GROUPS, REGISTRY, SCRATCH, SLOTS
 from bonexray.registry_files import registry_files
 from bonexray.repro.durations import COMMITTED, read_durations
 from bonexray.study import Settings, load_settings
@@ -106,13 +107,14 @@ def test_a_study_of_one_model_has_its_backbones_and_stands_for_all_others(tmp_pa
     study = composed(tmp_path / "params.yaml", f"model={name}")
     assert list(study["models"]) == [name, *BASELINES]
     assert list(study["backbones"]) == list(REGISTRY[name].backbones)
-    assert study["panel"] == {other: other if other in BASELINES else name for other in MODEL_NAMES}
+    assert study["panel"] == [name, *BASELINES, *[name] * (SLOTS - 1 - len(BASELINES))]
 
 
 @pytest.mark.parametrize("mode", [FROZEN, FINE_TUNE, FULL])
 def test_a_model_depends_on_the_features_of_its_backbones_or_on_its_builder(tmp_path, mode):
-    study = composed(tmp_path / "params.yaml", f"mode={mode}")["models"]
-    for name, row in REGISTRY.items():
+    study = composed(tmp_path / "params.yaml", f"mode={mode}", "model=[all,located_cnn]")["models"]
+    for name in [*GROUPS["all"], "located_cnn"]:
+        row = REGISTRY[name]
         features = [f"data/features/{backbone}" for backbone in row.backbones]
         assert study[name]["inputs"] == (features or [f"src/bonexray/builders/{name}.py"])
         assert ModelRow(**study[name]).mode == (mode if row.backbones else SCRATCH)
@@ -140,11 +142,17 @@ def test_the_paper_preset_is_the_published_setting(tmp_path):
     assert study["weights"]["source"] == "imagenet"
     assert study["models"]["resnet50"]["mode"] == "fine_tune"
     assert "mode" not in study["models"]["vgg16"]
-    assert set(study["models"]) == set(MODEL_NAMES)
+    assert set(study["models"]) == {*GROUPS["all"], *BASELINES}
 
 
-def test_the_default_study_is_the_whole_table():
-    assert list(load_settings(ROOT / "params.yaml").models) == list(MODEL_NAMES)
+def test_the_default_study_is_the_whole_table_but_the_pretrained_encoders():
+    assert list(load_settings(ROOT / "params.yaml").models) == [*GROUPS["all"], *BASELINES]
+
+
+def test_the_pretrained_encoders_are_a_study_of_their_own(tmp_path):
+    study = composed(tmp_path / "params.yaml", "model=@encoders", "prepare.img_px=224")
+    assert list(study["models"]) == [*GROUPS["@encoders"], *BASELINES]
+    assert not list(settings_findings(load_settings(tmp_path / "params.yaml")))
 
 
 def test_a_weights_file_of_ones_own_is_watched(tmp_path):
@@ -154,8 +162,20 @@ def test_a_weights_file_of_ones_own_is_watched(tmp_path):
 
 @pytest.mark.parametrize("stage", ["evaluate", "explain", "external_scores"])
 def test_what_is_made_of_all_models_depends_on_every_model(stage):
-    folders = [dependency for dependency in definition(stage)["deps"] if "${panel." in dependency]
-    assert folders == [f"models/${{panel.{name}}}" for name in MODEL_NAMES]
+    folders = [dependency for dependency in definition(stage)["deps"] if "${panel" in dependency]
+    assert folders == [f"models/${{panel[{slot}]}}" for slot in range(SLOTS)]
+
+
+@pytest.mark.parametrize("stage", DVC_YAML)
+def test_dvc_can_restore_a_stage_from_its_run_cache(stage):
+    """DVC stores no run with an output that Git keeps, `{path: {cache: false}}`, unless it is a metric or a plot."""
+    assert all(isinstance(out, str) for out in definition(stage).get("outs", []))
+
+
+def test_dvcs_model_registry_names_the_chosen_model():
+    with Repo(str(ROOT)) as repo:
+        (artifact,) = repo.artifacts.read()["dvc.yaml"].values()
+    assert artifact.type == "model" and artifact.path in definition("evaluate")["outs"]
 
 
 def test_no_parameter_has_a_name_that_the_run_cache_ignores():

@@ -45,7 +45,7 @@ def predictions() -> tuple[pd.DataFrame, np.ndarray]:
 def evaluated(rows: pd.DataFrame, probabilities: np.ndarray, ordered: bool = False) -> Evaluation:
     """Evaluate a single training, or the trainings that `rows` names."""
     named = rows if "repeat" in rows else rows.assign(repeat=1, fold=1)
-    return evaluate(named, probabilities, UNSORTED, SETTINGS, ordered)
+    return evaluate(named, probabilities, UNSORTED, SETTINGS, ordered, "train")
 
 
 def test_probabilities_are_written_under_their_class(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_predictions_are_read_as_written(tmp_path: Path) -> None:
 def test_evaluation_follows_the_order_of_the_class_map(tmp_path: Path) -> None:
     rows, probabilities = predictions()
     write_predictions(tmp_path / "p.csv", rows, {FIRST: probabilities}, UNSORTED)
-    scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS).scores
+    scores = evaluate(*read_predictions(tmp_path / "p.csv", UNSORTED), UNSORTED, SETTINGS, False, "train").scores
     assert scores["classes"]["osteoporosis"]["recall"] == 0.5
     assert scores["classes"]["normal"]["recall"] == scores["classes"]["osteopenia"]["recall"] == 1
     assert scores["classes"]["normal"]["precision"] == pytest.approx(2 / 3)

@@ -7,8 +7,8 @@ from ruamel.yaml import YAML
 
 from bonexray import XRayClassifier
 from bonexray.base.errors import BonexrayError
-from bonexray.experiment.keys import KNOWN, QUICK, SHORT
-from bonexray.registry import BASELINE, BASELINES, MODEL_NAMES
+from bonexray.experiment.keys import KNOWN, QUICK, SHORT, model_names
+from bonexray.registry import BASELINE, BASELINES, GROUPS
 
 ROOT = Path(__file__).parents[1]
 OURS = {  # config to setting and value
@@ -54,12 +54,14 @@ def test_a_subset_may_be_asked_for_by_true_or_by_its_share(value, share):
     [
         ("vgg16", ["vgg16"]),
         (["VGG16", "InceptionV3", "vgg16"], ["vgg16", "inception_v3"]),
+        (["VGG16", "vgg16_cumulative"], ["vgg16", "vgg16_cumulative"]),
         ("ResNet50 + DenseNet121", ["resnet50_densenet121"]),
     ],
 )
 def test_models_go_by_their_names_and_titles(value, names):
     assert list(setting("models", models=value)) == [*names, *BASELINES]
-    assert list(setting("models", models="all")) == list(setting("models")) == list(MODEL_NAMES)
+    assert list(setting("models", models="all")) == list(setting("models")) == [*GROUPS["all"], *BASELINES]
+    assert model_names(["@encoders", "ResNet50"]) == ["@encoders", "resnet50"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from bonexray.data.predictions import write_predictions
 from bonexray.explain.diagram import Block, Diagram, diagram_of
 from bonexray.explain.explanation import choose
 from bonexray.explain.settings import Explain
-from bonexray.explain.store import CODE
+from bonexray.explain.store import CODE, INTERVALS
 from bonexray.figures.explained.architecture import architecture
 from bonexray.figures.explained.heatmaps import Explained, heat_maps, verdict
 from bonexray.networks.trainable import HEAD, backbone_of, build_trainable
@@ -166,7 +166,9 @@ def test_other_settings_and_a_damaged_store_explain_anew(computed: list[str]) ->
 
 def test_the_store_knows_the_code_that_the_stage_depends_on() -> None:
     deps = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["explain"]["deps"]
-    assert {f"src/bonexray/{path}" for path in CODE} == {path for path in deps if path.startswith("src/")}
+    assert {f"src/bonexray/{path}" for path in (*CODE, *INTERVALS)} == {
+        path for path in deps if path.startswith("src/")
+    }
 
 
 def test_probabilities_that_the_weights_do_not_give_are_refused() -> None:

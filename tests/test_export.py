@@ -4,6 +4,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from trained_study import FROZEN, SCRATCH
@@ -14,8 +15,10 @@ from bonexray.base.files import read_json
 from bonexray.base.hashing import sha256_of
 from bonexray.cli import app
 from bonexray.data.predictions import read_predictions
+from bonexray.networks.ordinal import Ordinal
+from bonexray.registry import ORDINAL
 from bonexray.serving.export import LIMITS, export_model
-from bonexray.serving.formats import FORMATS, onnx_runner, tflite_runner
+from bonexray.serving.formats import FORMATS, onnx_runner, tflite_runner, write_onnx, write_tflite
 from bonexray.serving.study import study_bundle
 from bonexray.study import load_settings
 
@@ -67,6 +70,22 @@ def test_a_file_gives_the_recorded_probabilities_of_all_images(tmp_path: Path, k
     _, recorded = read_predictions(Path("models", name, "predictions.csv"), CLASSES)
     found = np.concatenate([RUNNERS[kind](file)(part) for part in np.split(images, [1, 9])])
     np.testing.assert_allclose(found, recorded, atol=LIMITS[kind])
+
+
+@pytest.mark.parametrize("kind", [pytest.param("onnx", marks=ONNX), "tflite", "tflite-int8"])
+@pytest.mark.parametrize("output", ORDINAL)
+def test_every_format_has_what_ordered_classes_need(tmp_path: Path, output: str, kind: str) -> None:
+    keras.utils.set_random_seed(7)
+    image = keras.Input((16, 16, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3)(image))
+    network = keras.Model(image, Ordinal(4, output, name="classes")(pooled))
+    images, file = np.random.default_rng(7).random((9, 16, 16), np.float32), tmp_path / FORMATS[kind]
+    if kind == "onnx":
+        write_onnx(network, file)
+    else:
+        write_tflite(network, file, images if kind == "tflite-int8" else None)
+    found = RUNNERS[kind](file)(images[..., None])
+    np.testing.assert_allclose(found, network.predict_on_batch(images[..., None]), atol=LIMITS[kind])
 
 
 def test_8_bits_are_smaller(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """External cohorts: what is read and left out, the answers of every model, and what the scores lose."""
 
+import runpy
+import subprocess
 from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Study
+from conftest import REPOSITORY, Study
 
+from bonexray.base.config import load
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.compute import Compute
@@ -17,12 +20,14 @@ from bonexray.data.manifest import read_classes, read_manifest
 from bonexray.data.paths import IMAGES, PREDICTIONS, REGRESSION, model_folder
 from bonexray.data.predictions import read_predictions
 from bonexray.evaluate.evaluation import evaluate
+from bonexray.evaluate.prior import Learned
 from bonexray.evaluate.settings import Evaluate
 from bonexray.external.answers import answers_of
 from bonexray.external.cohort import COPY, read_cohort
 from bonexray.external.scoring import Scoring
 from bonexray.external.settings import ExternalCohort
 from bonexray.report.external import chosen_sentences, external_warnings
+from bonexray.split.contradictions import SAME
 from bonexray.split.settings import Audit
 
 CLASSES = ["normal", "osteoporosis"]
@@ -84,6 +89,19 @@ def test_a_cohort_that_cannot_be_scored_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
+def test_the_stage_refuses_images_that_git_would_commit(study: Study) -> None:
+    lay_out(study, {"normal": 2, "osteoporosis": 2})
+    study.change({"external": {"b": {"root": "other"}}, "cohorts": {"b": ["other"]}})
+    (study.folder / ".dvc").mkdir()
+    stage = runpy.run_path(str(REPOSITORY / "stages/external.py"))
+    with chdir(study.folder):
+        subprocess.run(["git", "init", "-q"], check=True)
+        with pytest.raises(
+            BonexrayError, match="received other/, which Git neither tracks nor ignores; run `dvc add oth"
+        ):
+            stage["main"](load(stage["Settings"]), "b")
+
+
 def test_a_missing_folder_has_the_name_of_the_cohorts_setting(
     study: Study, development: tuple[Path, pd.DataFrame]
 ) -> None:
@@ -125,6 +143,16 @@ def test_copies_of_the_development_cohort_and_bad_files_are_left_out_with_the_re
         read_cohort("b", cohort(study, copies="refuse"), development, CLASSES, AUDIT, COMPUTE)
 
 
+def test_an_image_under_two_labels_is_left_out_with_the_reason(
+    study: Study, development: tuple[Path, pd.DataFrame]
+) -> None:
+    lay_out(study, {"normal": 3, "osteoporosis": 3})
+    study.write("other/osteoporosis/again.png", (study.folder / "other/normal/0.png").read_bytes())
+    result = read_cohort("b", cohort(study), development, CLASSES, AUDIT, COMPUTE)
+    assert sorted(result.left_out["path"]) == ["normal/0.png", "osteoporosis/again.png"]
+    assert result.left_out["reason"].str.startswith(SAME).all() and len(result.images) == 5
+
+
 @pytest.mark.parametrize("key", ["classes", "split_column", "reference", "simulated", "inputs", "name"])
 def test_keys_of_the_studys_own_dataset_are_refused(key: str) -> None:
     values = {"classes": ["a", "b"], "simulated": {"cohort": "a"}, "inputs": ["a"]}
@@ -150,10 +178,9 @@ def test_every_model_answers_as_in_its_training(trained_study: Path) -> None:
 
 
 def test_a_baseline_answers_as_in_its_training(trained_study: Path, tmp_path: Path) -> None:
-    import runpy
     import shutil
 
-    from conftest import REPOSITORY, YAML_FILE
+    from conftest import YAML_FILE
 
     from bonexray.study import load_settings
 
@@ -181,7 +208,7 @@ def answers(labels: np.ndarray, skill: float, seed: int) -> np.ndarray:
 
 
 def development_rows(seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
-    labels = np.arange(400) % 2
+    labels = (np.arange(400) % 5 < 2).astype(int)  # classes of unequal size
     rows = pd.DataFrame(
         {
             "repeat": FIRST.repeat,
@@ -203,16 +230,18 @@ def images_of(count: int, positive: float = 0.5) -> tuple[pd.DataFrame, np.ndarr
     return pd.DataFrame({**table, "group": [f"q{i}" for i in range(count)]}), labels
 
 
-def scored(skill: float, *, positive: float = 0.5, **options: object) -> dict[str, object]:
-    scoring = Scoring(CLASSES, Evaluate(resamples=400, **options), False, "train", 0.3)
+def scored(skill: float, *, positive: float = 0.5, learned: Learned = "train", **options: object) -> dict[str, object]:
+    scoring = Scoring(CLASSES, Evaluate(resamples=400, **options), False, learned, 0.3)
     images, labels = images_of(200, positive)
     return scoring.scores(*development_rows(), images, answers(labels, skill, 2))
 
 
-def test_the_internal_score_is_the_studys_own() -> None:
+@pytest.mark.parametrize("learned", ["train", "uniform"])
+def test_the_internal_score_is_the_studys_own(learned: Learned) -> None:
     rows, own = development_rows()
-    expected = evaluate(rows, own, CLASSES, Evaluate(resamples=400)).scores
-    scores = scored(1.0)
+    expected = evaluate(rows, own, CLASSES, Evaluate(resamples=400), False, learned).scores
+    scores = scored(1.0, learned=learned)
+    assert scores["temperature"] == expected["temperature"]
     for name in ("balanced_accuracy", "roc_auc", "log_loss"):
         assert scores[f"internal_{name}"] == pytest.approx(expected[name])
         assert scores[f"drop_{name}"] == pytest.approx(expected[name] - scores[name])
@@ -222,7 +251,10 @@ def test_the_internal_score_is_the_studys_own() -> None:
 def test_temperature_prior_and_threshold_come_from_the_development_cohort() -> None:
     rows, own = development_rows()
     options = Evaluate(resamples=400, sensitivity=0.9)
-    expected, scores = evaluate(rows, own, CLASSES, options).scores, scored(0.2, positive=0.2, sensitivity=0.9)
+    expected, scores = (
+        evaluate(rows, own, CLASSES, options, False, "train").scores,
+        scored(0.2, positive=0.2, sensitivity=0.9),
+    )
     assert scores["temperature"] == expected["temperature"]
     assert scores["operating_threshold"] == expected["operating_threshold"]
     assert scores["operating_sensitivity"] != expected["operating_sensitivity"]
@@ -251,8 +283,20 @@ class Shown:
 
 def test_a_planted_drop_is_stated_and_an_equal_cohort_is_not() -> None:
     worse, equal = Shown(scored(0.1)), Shown(scored(1.0))
-    (warning,) = external_warnings(worse)
-    assert "does not carry over to hospital_b" in warning
+    drop, sets = external_warnings(worse)
+    assert "does not carry over to hospital_b" in drop
+    assert sets.startswith("On hospital_b the prediction sets contain the true class for 0.") and "90 %" in sets
     assert "lower than on the internal test by" in chosen_sentences(worse, "hospital_b")[0]
     assert external_warnings(equal) == []
     assert "a drop is not shown" in chosen_sentences(equal, "hospital_b")[0]
+
+
+@pytest.mark.parametrize(("skill", "kept"), [(1.0, True), (0.1, False)])
+def test_the_coverage_of_the_sets_elsewhere_is_stated_over_all_and_by_class(skill: float, kept: bool) -> None:
+    scores = scored(skill)
+    sentence = chosen_sentences(Shown(scores), "hospital_b")[-1]
+    parts = [scores["set_coverage"], *(scores["classes"][label]["set_coverage"] for label in CLASSES)]
+    assert all(f"{part:.3f} (" in sentence for part in parts) and "of 200 patients, promised 90 %" in sentence
+    assert (scores["set_coverage_high"] >= scores["set_promised"]) == kept
+    bare = {name: value for name, value in scores.items() if not name.startswith("set_")}
+    assert "sets" not in " ".join([*chosen_sentences(Shown(bare), "hospital_b"), *external_warnings(Shown(bare))])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
-from small_networks import build, every_model, images, numbers, same_weights, with_settings
+from small_networks import build, images, large_are_slow, numbers, same_weights, with_settings
 
 from bonexray.backbones.encoder import build_encoder
 from bonexray.base.errors import BonexrayError
@@ -16,9 +16,10 @@ from bonexray.explain.feature_maps import SplitNetwork, split_at_layer, split_ne
 from bonexray.explain.gradcam import class_scores, heat_maps
 from bonexray.explain.sanity import STATISTICS, likeness, randomise
 from bonexray.networks import trainable
+from bonexray.networks.ordinal import Ordinal
 from bonexray.networks.standardize import Standardize
 from bonexray.networks.trainable import HEAD, build_trainable
-from bonexray.registry import BACKBONES, FINE_TUNE, FULL, SCRATCH, model_row
+from bonexray.registry import BACKBONES, FINE_TUNE, FULL, REGISTRY, SCRATCH, model_row
 from bonexray.runtime import gradients
 
 PX, CORNER = 16, 4
@@ -29,6 +30,7 @@ COVERED_BY_OTHERS = {
     "resnet50_densenet121",
 }  # a second pass adds nothing
 BOTH = np.array([0, 2])
+OTHER_OUTPUTS = [{"output": output} for output in ("sigmoid", "cumulative", "corn")]
 
 
 built_encoder = functools.cache(build_encoder)  # no test that draws weights anew uses it
@@ -92,6 +94,20 @@ def test_one_sigmoid_speaks_for_the_second_class_and_against_the_first() -> None
     assert not heat[0].any() and heat[1].max() == 1
 
 
+@pytest.mark.parametrize("output", ["cumulative", "corn"])
+def test_grades_are_spoken_for_by_passing_the_one_before_and_the_lowest_by_not_passing_it(output: str) -> None:
+    image = keras.Input((PX, PX, 1))
+    maps = layers.Activation("linear", name="maps")(image)
+    classes = Ordinal(3, output, name="classes")
+    network = keras.Model(image, classes(layers.GlobalAveragePooling2D()(maps)))
+    classes.kernel.assign(np.ones(classes.kernel.shape))
+    split = split_at_layer(network, "maps")
+    scores = numbers(split.class_logits(split.feature_maps(images(PX, 1))))
+    heat = maps_of(split, images(PX, 3), np.arange(3))
+    assert scores.shape == (1, 3) and scores[0, 0] == -scores[0, 1]
+    assert not heat[0].any() and heat[1].max() == heat[2].max() == 1
+
+
 def test_a_score_is_the_logit_of_the_class() -> None:
     logits = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], np.float32)
     assert list(numbers(class_scores(logits, BOTH))) == [1, 6]
@@ -120,7 +136,7 @@ def test_gradients_are_those_of_the_formula() -> None:
 # Every network
 
 
-@every_model
+@pytest.mark.parametrize("name", large_are_slow(REGISTRY))
 def test_every_model_has_maps_and_its_two_parts_give_its_outputs(name: str) -> None:
     network, pictures = complete(name), images(model_row(name).smallest_px)
     split = split_network(network, name)
@@ -135,7 +151,7 @@ def test_every_model_has_maps_and_its_two_parts_give_its_outputs(name: str) -> N
     assert len(maps) == max(1, len(model_row(name).backbones))
 
 
-@pytest.mark.parametrize("changes", [{"output": "sigmoid"}, {"standardize": False}, {"head": "bare"}], ids=str)
+@pytest.mark.parametrize("changes", [*OTHER_OUTPUTS, {"standardize": False}, {"head": "bare"}], ids=str)
 @pytest.mark.parametrize("mode", [FINE_TUNE, FULL])
 def test_every_kind_of_head_can_be_explained(mode: str, changes: dict) -> None:
     network = complete("mobilenet_v2", mode, **changes)

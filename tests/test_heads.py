@@ -5,11 +5,23 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
-from small_networks import CLASSES, SETTINGS, build, every_model, first_mode, kinds, network_of, numbers, with_settings
+from small_networks import (
+    CLASSES,
+    SETTINGS,
+    build,
+    every_model,
+    first_mode,
+    inputs_of,
+    kinds,
+    network_of,
+    numbers,
+    outputs_of,
+    with_settings,
+)
 
 from bonexray.networks.heads import HEADS, STANDARDIZE, build_head
 from bonexray.networks.trainable import HEAD, build_trainable, head_of
-from bonexray.registry import FINE_TUNE, FROZEN, FULL, REGISTRY, SCRATCH, model_row
+from bonexray.registry import FINE_TUNE, FROZEN, FULL, ORDINAL, REGISTRY, SCRATCH, model_row
 
 NOT_STANDARDIZED = with_settings(standardize=False)
 every_kind = pytest.mark.parametrize("kind", HEADS)
@@ -116,6 +128,17 @@ def test_two_classes_may_share_one_sigmoid(name: str) -> None:
 
 
 @every_kind
+@pytest.mark.parametrize("output", ORDINAL)
+def test_an_ordinal_head_gives_a_probability_for_each_class(kind: str, output: str) -> None:
+    head = build_head({"a": 5}, 4, with_settings(output=output), kind)
+    answers = outputs_of(head, inputs_of(head))
+    assert answers.shape == (4, 4)
+    assert answers.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    slopes, logits = (tuple(weight.shape) for weight in head.get_layer("classes").weights)
+    assert (slopes[1], logits) == ({"cumulative": 1, "corn": 3}[output], (3,))
+
+
+@every_kind
 @pytest.mark.parametrize("classes", [2, 3, 6])
 def test_a_softmax_has_one_unit_per_class(kind: str, classes: int) -> None:
     head = build_head({"a": 5}, classes, SETTINGS, kind)
@@ -124,7 +147,7 @@ def test_a_softmax_has_one_unit_per_class(kind: str, classes: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "mode"), [("vgg16", FROZEN), ("vgg16", FINE_TUNE), ("compact_cnn", SCRATCH)])
-@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "cumulative", "corn"])
 def test_probabilities_stay_32_bit_in_half_precision(name: str, mode: str, output: str, half_precision: None) -> None:
-    network = build_trainable(name, mode, 32, 2, with_settings(output=output))
+    network = build_trainable(name, mode, 32, 3 if output in ORDINAL else 2, with_settings(output=output))
     assert network.output.dtype == "float32"

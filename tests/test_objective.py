@@ -25,15 +25,15 @@ TWO = np.array([0, 1, 1, 0, 1, 1, 0, 1])
 
 
 def probabilities_of(output: str) -> np.ndarray:
-    """Answers (8, 3) of a softmax or (8, 1) of a sigmoid, neither sure nor all alike."""
+    """Answers (8, 1) of a sigmoid or (8, 3) of another output, neither sure nor all alike."""
     rng = np.random.default_rng(7)
-    return (rng.dirichlet([2, 2, 2], 8) if output == "softmax" else rng.uniform(0.05, 0.95, (8, 1))).astype(np.float32)
+    return (rng.uniform(0.05, 0.95, (8, 1)) if output == "sigmoid" else rng.dirichlet([2, 2, 2], 8)).astype(np.float32)
 
 
 def loss_by_formula(output: str, answers: np.ndarray, smoothing: float, gamma: float) -> np.ndarray:
     """One loss an image; a gamma of 0 is cross entropy (Lin et al., Focal loss for dense object detection, 2017)."""
     answers = answers.astype(np.float64)
-    if output == "softmax":
+    if output != "sigmoid":
         classes = answers.shape[1]
         targets = np.eye(classes)[LABELS] * (1 - smoothing) + smoothing / classes
         return -(targets * (1 - answers) ** gamma * np.log(answers)).sum(axis=1)
@@ -47,7 +47,7 @@ def loss_by_formula(output: str, answers: np.ndarray, smoothing: float, gamma: f
 @pytest.mark.parametrize(("output", "loss"), LOSSES)
 def test_a_loss_is_that_of_its_formula(output: str, loss: str, gamma: float, smoothing: float) -> None:
     settings = with_settings(output=output, loss=loss, focal_gamma=gamma, label_smoothing=smoothing)
-    labels, classes = (LABELS, 3) if output == "softmax" else (TWO, 2)
+    labels, classes = (TWO, 2) if output == "sigmoid" else (LABELS, 3)
     answers = probabilities_of(output)
     found = float(loss_of(settings)(targets_of(labels, classes, settings), answers))
     used = gamma if loss == "focal" else 0
@@ -103,7 +103,9 @@ def test_balanced_weights_are_images_over_classes_times_images_of_the_class() ->
     assert sum(balanced_weights(labels)[label] for label in labels) == pytest.approx(len(labels))
 
 
-@pytest.mark.parametrize(("output", "labels"), [("softmax", LABELS), ("sigmoid", TWO)])
+@pytest.mark.parametrize(
+    ("output", "labels"), [("softmax", LABELS), ("sigmoid", TWO), ("cumulative", LABELS), ("corn", LABELS)]
+)
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 @pytest.mark.parametrize("weights", [None, {0: 2.0, 1: 0.5, 2: 3.0}])
 def test_a_loss_in_fit_is_weighted_by_the_class_of_each_image(

@@ -39,11 +39,11 @@ def test_the_threshold_is_the_highest_that_is_sensitive_enough(scores, sensitivi
 
 def test_the_threshold_of_each_fold_is_from_its_own_validation_images() -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
-    before = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
+    before = evaluate(rows, probabilities, UNSORTED, SETTINGS, False, "train").scores
     test = rows["split"] == "test"
     spoilt = rows.assign(label=np.where(test, "normal", rows["label"]))
     spoilt.loc[rows.index[test][:4], "label"] = "osteopenia"
-    after = evaluate(spoilt, probabilities, UNSORTED, SETTINGS).scores
+    after = evaluate(spoilt, probabilities, UNSORTED, SETTINGS, False, "train").scores
     assert after["operating_threshold"] == before["operating_threshold"]
     assert after["operating_sensitivity"] != before["operating_sensitivity"]
     assert before["val_operating_sensitivity"] >= 0.8
@@ -51,7 +51,7 @@ def test_the_threshold_of_each_fold_is_from_its_own_validation_images() -> None:
 
 def test_patients_are_counted_by_the_threshold_of_their_fold() -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
-    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
+    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS, False, "train").scores
     column, right, wrong, positives = UNSORTED.index("osteopenia"), 0, 0, 0
     for _, block in rows.assign(score=probabilities[:, column]).groupby("fold"):
         patients = block.groupby(["split", "group", "label"], as_index=False)["score"].mean()
@@ -72,7 +72,7 @@ def test_patients_are_counted_by_the_threshold_of_their_fold() -> None:
 def test_a_fold_without_positive_validation_patients_has_no_operating_point() -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
     rows.loc[(rows["fold"] == 2) & (rows["split"] == "val"), "label"] = "normal"
-    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
+    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS, False, "train").scores
     assert np.isnan([scores["operating_threshold"], scores["operating_sensitivity"], scores["operating_npv_low"]]).all()
 
 
@@ -85,7 +85,7 @@ def test_the_threshold_is_one_of_the_models_own_probability() -> None:
 
 
 def test_there_is_no_operating_point_unless_it_is_asked_for() -> None:
-    evaluation = evaluate(*predictions_of_trainings(3, 1), UNSORTED, Evaluate(resamples=100))
+    evaluation = evaluate(*predictions_of_trainings(3, 1), UNSORTED, Evaluate(resamples=100), False, "train")
     assert evaluation.operating_point is None
     assert not [name for name in evaluation.scores if "operating" in name]
 

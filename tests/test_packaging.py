@@ -233,7 +233,7 @@ def test_make_installs_for_tests_what_only_tests_need(target: str, extra: str, t
 
 
 @pytest.mark.usefixtures("git_files")
-@pytest.mark.parametrize("path", ["dvc.lock", "metrics/models.json", "reports/summary.md"])
+@pytest.mark.parametrize("path", ["dvc.lock", "metrics/models.json", "reports/filters.md"])
 def test_a_diff_leaves_out_what_the_pipeline_writes(path):
     asked = ["git", "check-attr", "diff", "linguist-generated", "--", path]
     said = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout

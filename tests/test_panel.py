@@ -11,8 +11,8 @@ from bonexray.aggregate.comparison import differences_from
 from bonexray.aggregate.ensembles import ENSEMBLES
 from bonexray.aggregate.friedman import compare_ranks
 from bonexray.aggregate.panel import Panel, ensemble, pairs_of, panel_of, ranks_of
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.base.errors import BonexrayError
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.settings import Evaluate
 
@@ -99,10 +99,10 @@ def test_the_choice_of_folds_is_not_optimistic_where_validation_is_test() -> Non
     rng, images = np.random.default_rng(1), rows["id"].nunique()
     answers = {f"m{n}": np.tile(rng.dirichlet(np.ones(3), images), (5, 1)) for n in range(40)}  # know nothing
     given = Panel(rows, answers)  # a model answers an image alike in every fold
-    scores = {name: evaluate(rows, p, UNSORTED, SETTINGS).scores for name, p in answers.items()}
+    scores = {name: evaluate(rows, p, UNSORTED, SETTINGS, False, "train").scores for name, p in answers.items()}
     best = scores[chosen_on_validation(scores)]["balanced_accuracy"]
     chosen = chosen_by_fold(given, UNSORTED)
-    honest = evaluate(rows, predictions_of_choice(given, chosen), UNSORTED, SETTINGS).scores
+    honest = evaluate(rows, predictions_of_choice(given, chosen), UNSORTED, SETTINGS, False, "train").scores
     assert len(set(chosen.values())) > 1
     assert best > 0.45 and honest["balanced_accuracy"] < 0.4
     assert honest["balanced_accuracy_low"] < 1 / 3 < honest["balanced_accuracy_high"]
@@ -129,7 +129,7 @@ def test_the_choice_of_folds_is_compared_with_a_baseline_as_one_model() -> None:
     answers = predictions_of_choice(given, chosen)
     above = choice_against("model_2", given, answers, UNSORTED, SETTINGS)["above_baseline"]
     mine, other = (
-        evaluate(given.rows, p, UNSORTED, SETTINGS).scores["balanced_accuracy"]
+        evaluate(given.rows, p, UNSORTED, SETTINGS, False, "train").scores["balanced_accuracy"]
         for p in (answers, given.probabilities["model_2"])
     )
     assert above == pytest.approx(mine - other)
@@ -157,7 +157,7 @@ def test_pairs_ranks_and_choices_are_of_means_over_repeats() -> None:
     assert ranks_of(given, UNSORTED) == compare_ranks(pd.DataFrame(means))
     pair = pairs_of(given, UNSORTED, SETTINGS).set_index(["one", "other"]).loc[("model_0", "model_1")]
     one, other = (
-        evaluate(given.rows, given.probabilities[name], UNSORTED, SETTINGS).scores["balanced_accuracy"]
+        evaluate(given.rows, given.probabilities[name], UNSORTED, SETTINGS, False, "train").scores["balanced_accuracy"]
         for name in ("model_0", "model_1")
     )
     assert abs(pair["difference"]) == pytest.approx(abs(one - other))

@@ -26,7 +26,9 @@ def direct(rows: pd.DataFrame, probabilities: np.ndarray, split: str, repeat: in
 
 def test_a_patient_is_scored_once_with_the_mean_of_their_images() -> None:
     rows, probabilities = predictions_of_trainings(3, 2)
-    scores, image = (evaluate(rows, probabilities, UNSORTED, options).scores for options in (BY_PATIENT, BY_IMAGE))
+    scores, image = (
+        evaluate(rows, probabilities, UNSORTED, options, False, "train").scores for options in (BY_PATIENT, BY_IMAGE)
+    )
     assert (scores["unit"], scores["n"], scores["n_groups"], scores["val_n"]) == ("patient", 18, 18, 18)
     assert (image["unit"], image["n"]) == ("image", 36)
     expected, on_validation = ([direct(rows, probabilities, split, n) for n in (1, 2)] for split in ("test", "val"))
@@ -40,12 +42,12 @@ def test_a_patient_is_scored_once_with_the_mean_of_their_images() -> None:
 
 def test_scores_per_patient_stand_beside_those_per_image() -> None:
     rows, probabilities = predictions_of_trainings(3, 2)
-    scores = evaluate(rows, probabilities, UNSORTED, BY_IMAGE).scores
+    scores = evaluate(rows, probabilities, UNSORTED, BY_IMAGE, False, "train").scores
     each = [direct(rows, probabilities, "test", repeat) for repeat in (1, 2)]
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
         assert scores[f"patient_{name}"] == pytest.approx(np.mean([of[name] for of in each]))
     assert scores["patient_n"] == 18
-    alone = evaluate(rows.assign(group=rows["id"]), probabilities, UNSORTED, BY_IMAGE).scores
+    alone = evaluate(rows.assign(group=rows["id"]), probabilities, UNSORTED, BY_IMAGE, False, "train").scores
     assert not [name for name in alone if name.startswith("patient")]
 
 
@@ -53,7 +55,7 @@ def test_a_patient_with_two_labels_is_kept_by_image_and_counted() -> None:
     rows, probabilities = predictions_of_trainings(3, 1)
     other = rows["id"] == rows["id"].iloc[0]
     rows.loc[other, "label"] = "osteoporosis" if rows["label"].iloc[0] != "osteoporosis" else "normal"
-    scores = evaluate(rows, probabilities, UNSORTED, BY_PATIENT).scores
+    scores = evaluate(rows, probabilities, UNSORTED, BY_PATIENT, False, "train").scores
     assert (scores["n"], scores["n_groups"], scores["patients_of_two_labels"]) == (19, 18, 1)
 
 

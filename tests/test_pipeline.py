@@ -155,6 +155,11 @@ def test_the_study_has_its_files_and_its_table(workspace):
     assert set(workspace.metrics("ensembles.json")) == ENSEMBLES
     assert workspace.metrics("data.json")["images"] >= 24
     assert workspace.metrics("headline.json")["model"] in {"compact_cnn", "mobilenet_v2"}
+    chosen, copied = (
+        {Path(path).name: content for path, content in workspace.bytes_of(f"models/{name}/*").items()}
+        for name in (workspace.metrics("headline.json")["model"], "chosen")
+    )
+    assert chosen == copied != {}
     for name in ("comparison", "evaluation_grid", "confusion_grid", "learning_curves", "pairs", "cost"):
         assert (workspace.root / f"reports/comparison/models_{name}.png").stat().st_size > 5000
     for name in ("xception_no", "compact_cnn"):

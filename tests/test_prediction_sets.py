@@ -173,7 +173,9 @@ def test_no_test_label_moves_a_threshold() -> None:
     probabilities = np.concatenate([part.probabilities for part in parts.values()])
     spoilt = rows.assign(label=np.where(rows["split"] == "test", "mild", rows["label"]))
     options = Evaluate(resamples=100, coverage=0.7)
-    before, after = (evaluate(table, probabilities, CLASSES, options).scores for table in (rows, spoilt))
+    before, after = (
+        evaluate(table, probabilities, CLASSES, options, False, "train").scores for table in (rows, spoilt)
+    )
     assert before["set_size"] == after["set_size"] and before["set_coverage"] != after["set_coverage"]
 
 

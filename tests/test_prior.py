@@ -1,20 +1,32 @@
 """Probabilities answer to the prior of training or to a stated prevalence; decisions stay those of the model."""
 
+import runpy
+import shutil
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import REPOSITORY
 from sklearn.linear_model import LogisticRegression
+from trained_study import FROZEN
 from trainings import UNSORTED, predictions_of_trainings
 
 from bonexray.aggregate.ensembles import learned_by
 from bonexray.aggregate.panel import Panel, ensemble
 from bonexray.base.errors import BonexrayError
+from bonexray.data.manifest import read_classes, read_manifest
+from bonexray.data.paths import EVALUATED, PREDICTIONS, model_folder
+from bonexray.data.predictions import read_predictions
 from bonexray.evaluate.calibration import fit_temperature
 from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.metrics import all_metrics
 from bonexray.evaluate.prior import corrected, learned_prior, no_skill_log_loss
 from bonexray.evaluate.settings import Evaluate
 from bonexray.evaluate.split_predictions import predictions_in
+from bonexray.study import load_settings
 
 CLASSES = ["whole", "fractured"]
 SHARE = 0.1  # of fractured images
@@ -41,7 +53,7 @@ def weighted() -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_the_log_loss_of_a_weighted_fit_is_that_of_an_unweighted_one(weighted: tuple) -> None:
     shifted, right = (evaluate(*weighted, CLASSES, SETTINGS, False, learned).scores for learned in ("train", "uniform"))
-    plain = evaluate(*rare_class(None), CLASSES, SETTINGS).scores
+    plain = evaluate(*rare_class(None), CLASSES, SETTINGS, False, "train").scores
     assert shifted["log_loss"] > 1.5 * plain["log_loss"]
     for name in (*OF_PROBABILITIES, "val_log_loss", "calibrated_log_loss"):
         assert right[name] == pytest.approx(plain[name], abs=0.01)
@@ -73,7 +85,7 @@ def test_decisions_and_rankings_are_those_of_the_model(weighted: tuple) -> None:
 def test_without_class_weights_nothing_changes() -> None:
     rows, probabilities = predictions_of_trainings(3, 2)
     assert corrected(rows, probabilities, UNSORTED, "train") is probabilities
-    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
+    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS, False, "train").scores
     each = []
     for repeat in (1, 2):
         test = ((rows["split"] == "test") & (rows["repeat"] == repeat)).to_numpy()
@@ -123,7 +135,7 @@ def test_the_log_loss_without_skill_is_that_of_the_shares_of_training() -> None:
         shares = block.loc[block["split"] == "train", "label"].value_counts(normalize=True)
         answers = shares.reindex(test.loc[test["fold"] == fold, "label"]).fillna(np.finfo(float).eps)
         losses += list(-np.log(answers))
-    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS).scores
+    scores = evaluate(rows, probabilities, UNSORTED, SETTINGS, False, "train").scores
     assert scores["no_skill_log_loss"] == pytest.approx(np.mean(losses))
     assert no_skill_log_loss(rows, test, UNSORTED, dict.fromkeys(UNSORTED, 1 / 3)) == pytest.approx(np.log(3))
 
@@ -132,7 +144,7 @@ def test_the_log_loss_without_skill_is_that_of_the_shares_of_training() -> None:
 def test_an_ensemble_of_weighted_models_is_corrected_once(kind: str, weighted: tuple) -> None:
     rows, probabilities = weighted
     panel = Panel(rows, {"one": probabilities, "other": rare_class("balanced")[1]})
-    plain = evaluate(*rare_class(None), CLASSES, SETTINGS).scores["log_loss"]
+    plain = evaluate(*rare_class(None), CLASSES, SETTINGS, False, "train").scores["log_loss"]
     answers, _ = ensemble(kind, panel, CLASSES)
     learned = learned_by(kind, "uniform")
     assert evaluate(rows, answers, CLASSES, SETTINGS, False, learned).scores["log_loss"] == pytest.approx(
@@ -145,3 +157,22 @@ def test_models_with_and_without_class_weights_do_not_mix() -> None:
     assert [learned_prior({name: card}) for name, card in cards.items()] == ["uniform", "train"]
     with pytest.raises(BonexrayError, match="the same for all models"):
         learned_prior(cards)
+
+
+def test_the_stages_know_the_prior_that_the_models_learned(trained_study: Path, tmp_path: Path) -> None:
+    with chdir(shutil.copytree(trained_study, tmp_path / "study")):
+        settings, classes = load_settings(), read_classes()
+        rows, own = read_predictions(model_folder(FROZEN) / PREDICTIONS, classes)
+        right, wrong = (evaluate(rows, own, classes, settings.evaluate, False, kind) for kind in ("uniform", "train"))
+        assert right.scores["log_loss"] != pytest.approx(wrong.scores["log_loss"])
+        EVALUATED.mkdir()
+        scores = stage("evaluate")["evaluate_model"](FROZEN, settings, tmp_path / "figures", EVALUATED / FROZEN)
+        assert scores["log_loss"] == pytest.approx(right.scores["log_loss"])
+        images = read_manifest()[["id", "path", "label", "group"]]
+        answers = {FROZEN: np.full((len(images), len(classes)), 1 / len(classes))}
+        outside = stage("external_scores")["score_models"](images, answers, classes, settings, 0.3)[FROZEN]
+        assert outside["internal_log_loss"] == pytest.approx(right.scores["log_loss"])
+
+
+def stage(name: str) -> dict[str, Callable]:
+    return runpy.run_path(str(REPOSITORY / f"stages/{name}.py"))

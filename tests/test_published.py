@@ -6,6 +6,9 @@ import http.client
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
+import huggingface_hub
+import huggingface_hub.errors
 import kagglehub
 import kagglehub.exceptions
 import keras
@@ -182,7 +185,7 @@ def served(study_folder: Path) -> Iterator[tuple[Path, str]]:
         yield folder, address
 
 
-@pytest.mark.parametrize("name", ["vgg16", "convnext_tiny", "resnet18"])
+@pytest.mark.parametrize("name", ["vgg16", "convnext_tiny", "resnet18", "dinov2_small"])
 def test_a_mirror_may_be_an_address(
     name: str, served: tuple[Path, str], study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +307,19 @@ def test_without_a_mirror_resnet18_is_downloaded_from_kaggle(
 
 
 @pytest.mark.parametrize(
+    ("name", "repository"), [("dinov2_small", "facebook/dinov2-small"), ("medsiglip", "google/medsiglip-448")]
+)
+def test_without_a_mirror_encoders_are_downloaded_from_hugging_face(
+    name: str, repository: str, study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests_made = []
+    file = publish(name, study_folder, b"weights")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args: requests_made.append(args) or str(file))
+    assert published_file(name, None) == file
+    assert requests_made == [(repository, "model.safetensors")]
+
+
+@pytest.mark.parametrize(
     "error",
     [
         Exception("URL fetch failure on https://a: None -- b"),
@@ -333,8 +349,33 @@ def test_a_failed_download_from_kaggle_is_refused_with_the_name_of_the_file(
     assert "put resnet_18_imagenet/model.weights.h5 into a folder" in refusal("resnet18", None)
 
 
+FORBIDDEN = httpx2.Response(403, request=httpx2.Request("GET", "https://huggingface.co/google/medsiglip-448"))
+
+
 @pytest.mark.parametrize(
-    ("name", "download"), [("resnet50", (keras.utils, "get_file")), ("resnet18", (kagglehub, "model_download"))]
+    "error",
+    [
+        huggingface_hub.errors.GatedRepoError("its terms have to be accepted", response=FORBIDDEN),
+        huggingface_hub.errors.LocalEntryNotFoundError("no connection"),
+        httpx2.ConnectError("no route"),
+    ],
+)
+def test_a_failed_download_from_hugging_face_is_refused_with_the_reason_and_the_name_of_the_file(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", failing(error))
+    message = refusal("medsiglip", None)
+    assert str(error) in message
+    assert "put medsiglip-448/model.safetensors into a folder" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "download"),
+    [
+        ("resnet50", (keras.utils, "get_file")),
+        ("resnet18", (kagglehub, "model_download")),
+        ("dinov2_base", (huggingface_hub, "hf_hub_download")),
+    ],
 )
 def test_other_errors_are_not_hidden(name: str, download: tuple[object, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(*download, failing(RuntimeError("something else")))

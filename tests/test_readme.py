@@ -18,7 +18,8 @@ from bonexray.cli import app
 from bonexray.experiment.keys import CHOSEN, KNOWN, OPEN, QUICK, SHORT
 from bonexray.images.radiograph import MAX_PIXELS
 from bonexray.kept_settings import KEPT
-from bonexray.registry import BASELINES
+from bonexray.registry import BASELINES, REGISTRY
+from bonexray.registry import GROUPS as MODELS
 from bonexray.results.tables import CEILING_ROW
 from bonexray.serving.export import LIMITS
 from bonexray.serving.web.upload import Limits
@@ -109,6 +110,16 @@ def test_the_filters_are_those_in_metrics():
     assert table in (ROOT / "reports/filters.md").read_text(encoding="utf-8")
     best = measured.sort_values("psnr_after_db", ascending=False)["filter"]
     assert list(best[:2]) == ["bm3d", "nlm"]  # "`nlm` comes closest to it"
+
+
+def test_the_maps_of_fractures_are_those_in_metrics():
+    measured = json.loads((ROOT / "metrics/fractures.json").read_text(encoding="utf-8"))
+    assert section("docs/localisation.md", "fractures") == benchmark_of("fractures").markdown(measured), (
+        "run `python benchmarks/fractures.py --into docs/localisation.md`"
+    )
+    taught = measured["models"]["located_cnn"]["taught"]
+    assert taught["pointing"] > 0.9
+    assert all(taught[f"above_{reference}_low"] > 0 for reference in ("centre", "mean_box", "random"))
 
 
 def test_the_engines_are_those_in_metrics(monkeypatch):
@@ -266,9 +277,9 @@ def test_numbers_are_those_of_the_presets():
     assert paper["modes"] == {"resnet50": "fine_tune"}
 
 
-def test_a_slurm_array_has_a_task_for_each_model():
+def test_a_slurm_array_has_a_task_for_each_model_of_the_default_study():
     last = int(re.search(r"--array=0-(\d+)", DOCUMENTS["docs/scaling.md"])[1])
-    assert last + 1 == len(section("docs/models.md", "models").splitlines()) - 2
+    assert list(REGISTRY)[: last + 1] == MODELS["all"]
 
 
 def test_the_glossary_has_ten_words():

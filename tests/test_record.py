@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 from conftest import YAML_FILE, Study
 from datasets import dataset, touch
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 from xrays import SECRET_ID, SECRET_NAME, dicom_file
 
 from bonexray.base.errors import BonexrayError
@@ -67,6 +70,32 @@ def test_the_patients_column_is_that_of_the_dataset(tmp_path: Path) -> None:
 def test_a_table_that_fits_no_image_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(BonexrayError, match=message):
         facts_of(tmp_path, text)
+
+
+@limits(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    header=st.sampled_from(["image,age", "patient,age", "image;sex;age", "age", "", "image,age,age"]),
+    text=st.one_of(
+        st.text(max_size=120),
+        st.lists(
+            st.lists(
+                st.sampled_from(["a/1.2.3", "b/Knee", "p1", "p2", "61", "61,5", "045Y", '"', "", "nan"]), max_size=4
+            ),
+            max_size=6,
+        ).map(lambda rows: "\n".join(",".join(row) for row in rows)),
+    ),
+    columns=st.lists(st.sampled_from(["age", "sex", "\u00e9", "image"]), min_size=1, max_size=2, unique=True),
+)
+def test_any_table_gives_the_record_or_is_refused_in_one_line(
+    tmp_path: Path, header: str, text: str, columns: list[str]
+) -> None:
+    try:
+        facts = facts_of(tmp_path, f"{header}\n{text}".encode("utf-8", "replace").decode(), tuple(columns))
+        require_facts(dataset(tmp_path / "raw", columns=columns), facts, sources())
+    except BonexrayError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(len(values) == len(IMAGES) for values in facts.values())
 
 
 @pytest.mark.parametrize(

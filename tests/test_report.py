@@ -19,6 +19,7 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.report.contents import model_details, report_page, summary_page
 from bonexray.report.data import ReportSettings, Study, read_study
+from bonexray.report.grades import grade_pairs_table
 from bonexray.report.images import MAX_WIDTH_PX, picture
 from bonexray.report.model_card import model_card_page
 from bonexray.report.provenance import Provenance
@@ -28,6 +29,7 @@ from bonexray.results.markdown import markdown_text
 
 PROVENANCE = Provenance({"keras": "3.11.1"}, (("models/vgg16", "ab" * 32),))
 VOID = {"meta", "link", "img", "br", "hr", "input"}
+NAMED = ["vgg16", "vgg16_cumulative"]
 every_shape = pytest.mark.parametrize("name", SHAPES)
 
 
@@ -302,6 +304,30 @@ def test_ranks_need_folds(studies, name: str, there: bool) -> None:
 @pytest.mark.parametrize(("name", "there"), [("three networks", True), ("two classes", False)])
 def test_grades_need_ordered_classes(studies, name: str, there: bool) -> None:
     assert ("Agreement on the ordered scale</summary>" in studies(name)[1]) == there
+
+
+@pytest.mark.parametrize("name", ["outputs", "three networks", "two classes", "one model"])
+def test_outputs_of_one_network_are_compared_in_grades(studies, name: str) -> None:
+    study, page = studies(name)
+    table = grade_pairs_table(study)
+    assert ("grade-pairs" in page) == (name == "outputs") == (table is not None)
+    said = "1 network with an output for ordered classes: cumulative logits."
+    assert (said in page) == (name == "outputs")
+    if table:
+        (row,) = table.rows
+        assert {row[0].text, row[1].text} == {"VGG16", "VGG16, cumulative logits"}
+        assert len(row) == len(table.columns) == 6
+        pair = study.pairs[study.pairs["one"].isin(NAMED) & study.pairs["other"].isin(NAMED)].iloc[0]
+        assert row[2].order == pair["quadratic_weighted_kappa_difference"]
+        assert row[4].order == pair["mean_absolute_grade_error_difference"]
+
+
+def test_a_planned_pair_is_compared_in_grades_too(tmp_path: Path) -> None:
+    settings = write_study(tmp_path, SHAPES["three networks"])
+    pairs = pd.read_csv(tmp_path / "metrics/pairs.csv")
+    pairs.assign(primary=[1, *[0] * (len(pairs) - 1)]).to_csv(tmp_path / "metrics/pairs.csv", index=False)
+    table = grade_pairs_table(read_study(settings, tmp_path))
+    assert len(table.rows) == 1 and "planned" in table.caption
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

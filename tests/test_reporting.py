@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from bonexray.aggregate.table import COLUMNS, best_on_test, chosen_on_validation, comparison_table
+from bonexray.aggregate.table import COLUMNS, best_on_test, comparison_table
 from bonexray.base.errors import BonexrayError
 from bonexray.cli import app
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.registry import REGISTRY, Model
 from bonexray.results import revisions
 from bonexray.results.grid import FILTERS, GRID_COLUMNS, comparable, filter_grid

@@ -19,22 +19,23 @@ MAY_IMPORT = {
     "base": set(),
     "images": set(),
     "data": set(),
-    "dataset": {"data"},
+    "regions": set(),
+    "dataset": {"data", "regions"},
     "phantom": set(),
-    "split": {"data", "dataset", "images", "figures"},
+    "split": {"data", "dataset", "images", "regions", "figures"},
     "denoise": {"data", "images"},
-    "prepare": {"data", "images"},
+    "prepare": {"data", "images", "regions"},
     "augment": set(),
     "builders": set(),
     "descriptors": set(),
     "backbones": {"data"},
     "networks": {"data", "backbones"},
     "features": {"data", "augment", "backbones"},
-    "train": {"data", "augment", "backbones", "networks", "descriptors"},
+    "train": {"data", "regions", "augment", "backbones", "networks", "descriptors"},
     "evaluate": {"data", "dataset"},
     "aggregate": {"data", "evaluate", "networks"},
     "learning_curve": {"data", "networks", "train", "evaluate", "aggregate"},
-    "explain": {"data", "backbones", "networks"},
+    "explain": {"data", "regions", "backbones", "networks", "evaluate"},
     "external": {
         "data",
         "dataset",
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "subgroups": {"data", "train", "evaluate", "aggregate"},
     "clinical": {"aggregate", "train"},
     "figures": {"data", "evaluate", "aggregate", "explain"},
-    "results": {"data", "aggregate"},
+    "results": {"data", "evaluate", "aggregate"},
     "report": {"data", "figures", "results"},
     "serving": {
         "data",
@@ -123,6 +124,10 @@ def test_optuna_is_imported_by_the_search_only() -> None:
 
 def test_flower_is_imported_by_the_federation_only() -> None:
     assert {name.split("/")[0] for name in importers("flwr")} == {"federate"}
+
+
+def test_highdicom_is_imported_by_dicom_answers_only() -> None:
+    assert {str(Path(name).parent) for name in importers("highdicom")} == {"serving/dicom"}
 
 
 def test_stage_scripts_import_neither() -> None:

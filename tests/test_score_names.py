@@ -83,7 +83,7 @@ def expected_of(rows: pd.DataFrame, probabilities: np.ndarray, classes: list[str
 @given(names, st.integers(1, 2))
 def test_every_class_keeps_its_scores_from_evaluation_to_mlflow(tmp_path: Path, classes: list[str], repeats: int):
     rows, probabilities = trained(classes, repeats)
-    scores = evaluate(rows, probabilities, classes, Evaluate(resamples=100)).scores
+    scores = evaluate(rows, probabilities, classes, Evaluate(resamples=100), False, "train").scores
     write_json(tmp_path / "scores.json", scores)
     read = read_json(tmp_path / "scores.json")
     logged = {metric.key: metric.value for metric in metrics_of(dict(flat(read)), 0)}

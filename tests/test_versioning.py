@@ -1,5 +1,6 @@
 """Images that no experiment may commit to Git."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -69,12 +70,21 @@ def test_every_folder_that_the_documentation_names_is_ignored() -> None:
     configs = [YAML(typ="safe").load(path) for path in (ROOT / "conf/dataset").glob("*.yaml")]
     sections = [config.get("dataset", config) for config in configs]
     cohorts = [cohort for config in configs for cohort in config.get("external", {}).values()]
-    roots = {section["root"] for section in [*sections, *cohorts] if "root" in section}
-    assert "data/raw" in roots
+    pages = "".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+    shown = re.findall(r"(?:root(?:=|: )|cp -r \S+ |dvc add )\W?(data/[\w/]+)", pages)
+    roots = {section["root"] for section in [*sections, *cohorts] if "root" in section} | {*shown}
+    assert {"data/raw", "data/hospital_b"} <= roots
     for root in roots:
         Path(root).mkdir(parents=True, exist_ok=True)
         (Path(root) / "a.png").write_bytes(b"image")
         require_out_of_git(dataset(root))
+
+
+def test_what_dvc_knows_of_a_folder_of_data_stays_in_git() -> None:
+    Path("data/raw.dvc").write_text("outs: []")
+    git("add", "-A")
+    tracked = subprocess.run(["git", "ls-files", "data"], check=True, capture_output=True, text=True).stdout.split()
+    assert tracked == ["data/.gitignore", "data/raw.dvc"]
 
 
 def test_without_git_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

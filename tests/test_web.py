@@ -169,7 +169,7 @@ def test_calibration_and_operating_point_are_those_of_the_stage(trained_study: P
     assert facts.temperature == pytest.approx(fit_temperature(labels[val], likely[val]))
     options = load_settings(trained_study / "params.yaml").evaluate
     assert facts.temperature == pytest.approx(
-        evaluate(rows, own, CLASSES, options, learned="uniform").scores["temperature"]
+        evaluate(rows, own, CLASSES, options, False, "uniform").scores["temperature"]
     )
     weighted = own * facts.prior
     np.testing.assert_allclose(weighted / weighted.sum(axis=1, keepdims=True), likely)
@@ -188,7 +188,7 @@ def test_the_sets_are_those_of_the_stage(
     assert facts.sets is None and rows[rows["split"] == "val"]["group"].nunique() < 10
     monkeypatch.setattr("bonexray.evaluate.prediction_sets.FEWEST", 2)
     facts = study_facts(settings, folder)
-    scores = evaluate(rows, own, CLASSES, settings.evaluate, learned="uniform").scores
+    scores = evaluate(rows, own, CLASSES, settings.evaluate, False, "uniform").scores
     size = facts.in_set(own[(rows["split"] == "test").to_numpy()]).sum(axis=1)
     assert (facts.sets.promised, facts.sets.by_class) == (scores["set_promised"], bool(scores["set_by_class"]))
     assert size.mean() == pytest.approx(scores["set_size"])

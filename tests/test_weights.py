@@ -19,6 +19,7 @@ from small_networks import (
     SETTINGS,
     encoder_of,
     images,
+    large_are_slow,
     numbers,
     published_preprocessing,
     same_weights,
@@ -37,7 +38,11 @@ from bonexray.registry import BACKBONES, SCRATCH
 
 SMALL = "mobilenet_v2"
 PACKAGED = "efficientnet_lite0"
-KERAS_FUNCTIONS = {"convnext_tiny": "ConvNeXtTiny"}  # of backbones that we build from Keras's with changes
+KERAS_FUNCTIONS = {
+    "convnext_tiny": "ConvNeXtTiny",
+    "convnext_base": "ConvNeXtBase",
+    "efficientnet_v2_b0": "EfficientNetV2B0",
+}  # of backbones that we build from Keras's with changes
 every_published_by_keras = pytest.mark.parametrize(
     "name", [name for name, row in BACKBONES.items() if row.published and row.module]
 )
@@ -99,7 +104,7 @@ def test_random_weights_are_the_same_bytes_only_for_the_same_seed() -> None:
     assert first == second != other
 
 
-@pytest.mark.parametrize("name", [name for name, row in BACKBONES.items() if row.stored_px == row.min_px])
+@pytest.mark.parametrize("name", large_are_slow(name for name, row in BACKBONES.items() if row.stored_px == row.min_px))
 def test_random_weights_depend_only_on_the_seed(name: str) -> None:
     assert same_weights(starting_backbone(name, random(7)), encoder_of(name).get_layer(name))
 
@@ -349,7 +354,7 @@ def test_a_backbone_without_published_weights_starts_from_random_ones_with_a_war
     monkeypatch.setattr(logging.getLogger("bonexray"), "propagate", True)
     with caplog.at_level(logging.WARNING, "bonexray"):
         backbone = starting_backbone("vit_tiny", imagenet())
-    assert caplog.messages == ["vit_tiny has no published ImageNet weights and starts from random ones"]
+    assert caplog.messages == ["vit_tiny has no published weights and starts from random ones"]
     caplog.clear()
     assert same_weights(backbone, starting_backbone("vit_tiny", random(7)))
     assert caplog.messages == []

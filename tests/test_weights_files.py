@@ -220,7 +220,7 @@ def test_a_file_without_a_convention_gets_other_inputs_and_a_warning(
     assert "convention" not in read_features_card(folder)
     (message,) = own_messages(caplog)
     assert message.startswith(f"weights.files.{NAME} states no convention:") and message.endswith(
-        "ImageNet weights, tf"
+        "published weights, tf"
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from dvc.repo import Repo
 
 from bonexray.composition import compose
-from bonexray.registry import BACKBONES, MODEL_NAMES, REGISTRY
+from bonexray.registry import BACKBONES, BASELINES, GROUPS, REGISTRY
 
 ROOT = Path(__file__).parents[1]
 Edit = Callable[[Path], None]
@@ -102,8 +102,8 @@ def models_on(backbone: str, stage: str) -> set[str]:
 
 
 EVERY = {
-    "features": {f"features@{name}" for name in BACKBONES},
-    "train": {f"train@{name}" for name in MODEL_NAMES},
+    "features": {f"features@{name}" for name in BACKBONES if name in GROUPS["all"]},
+    "train": {f"train@{name}" for name in (*GROUPS["all"], *BASELINES)},
 }
 OTHER_SITE = {"external@other_site"}
 SCORING = {
@@ -131,13 +131,13 @@ EDITS = {
     ),
     "a metric": (
         appended("src/bonexray/evaluate/metrics.py"),
-        SCORING,
-        SCORED,
+        SCORING | {"explain"},
+        SCORED | {"explain"},
     ),
     "an interval": (
         appended("src/bonexray/evaluate/bootstrap.py"),
-        SCORING,
-        SCORED,
+        SCORING | {"explain"},
+        SCORED | {"explain"},
     ),
     "a test of pairs": (
         appended("src/bonexray/aggregate/comparison.py"),
@@ -170,6 +170,11 @@ EDITS = {
         {"features@vit_tiny"},
         {"features"} | TRAINED,
     ),
+    "the builder of backbones outside the study": (
+        appended("src/bonexray/builders/vision_transformer.py"),
+        set(),
+        set(),
+    ),
     "the row of a backbone": (
         with_row("xception"),
         {"features@xception", "report"} | SCORING,
@@ -177,8 +182,8 @@ EDITS = {
     ),
     "a default of `evaluate`": (
         appended("src/bonexray/evaluate/settings.py"),
-        SCORING,
-        SCORED,
+        SCORING | {"explain"},
+        SCORED | {"explain"},
     ),
     "a default of `train`": (
         appended("src/bonexray/train/settings.py"),

@@ -26,12 +26,12 @@ CHANGES = {
 
 
 def run_study(folder: Path) -> Settings:
-    """Run the stages on two classes of noisy images, not square and larger than the working size."""
+    """Run the stages on two classes of unequal size, of noisy images, not square and larger than the working size."""
     study = Study(folder)
     params = YAML_FILE.load(REPOSITORY / "params.yaml")
     rng = np.random.default_rng(7)
     for number in range(24):
-        name, shade = (("normal", 0.3), ("osteoporosis", 0.5))[number % 2]
+        name, shade = (("normal", 0.3), ("osteoporosis", 0.5))[number % 8 in (1, 3, 5)]
         ramp = np.linspace(0, shade, 60)[:, None] * np.linspace(1, 0.5, 50)
         write_png16(study.write(f"data/raw/{name}/{number}.png", b""), ramp + 0.4 * rng.random((60, 50)))
     chosen = {"model": [FROZEN, SCRATCH]}

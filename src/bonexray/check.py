@@ -4,7 +4,7 @@ This module reads no images and does not import Keras.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from bonexray.base.config import PARAMS
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import SPLITS
 from bonexray.data.scores import PREFIX
+from bonexray.dataset.boxes.formats import format_of, require_watched_boxes
 from bonexray.dataset.record import require_facts, table_facts
 from bonexray.dataset.settings import Dataset
 from bonexray.dataset.source import Listing
@@ -24,8 +25,9 @@ from bonexray.derived_params import derive_params
 from bonexray.evaluate.settings import evaluate_findings, require_classes
 from bonexray.external.labels import with_classes
 from bonexray.features.published import own_file, require_at_hand
+from bonexray.features.safetensors_file import require_safetensors
 from bonexray.licences import Use, licence_findings, licences_used
-from bonexray.registry import BACKBONES, BASELINE, BASELINES, REGISTRY, model_row, require_output, require_px
+from bonexray.registry import BACKBONES, BASELINE, BASELINES, ORDINAL, REGISTRY, model_row, require_output, require_px
 from bonexray.split.stratification import require_enough_groups
 from bonexray.study import Settings, load_settings, setting_findings
 from bonexray.tracking.deleted import require_not_deleted
@@ -61,7 +63,7 @@ def inspect(path: Path = PARAMS) -> Inspection:
     unkept = [*_raised(require_out_of_git, settings.dataset), *_raised(_require_inputs, settings.dataset)]
     for cohort in settings.external.values():
         unkept += _raised(require_out_of_git, cohort)
-    unkept += _raised(_require_watched, settings.dataset)
+    unkept += [*_raised(_require_watched, settings.dataset), *_raised(require_watched_boxes, settings.dataset)]
     findings = [*settings_findings(settings), *(unlisted or unkept), *_findings_of(settings, listing)]
     findings += _raised(require_not_deleted, settings.track.name)
     lines = tree_lines(settings.dataset, listing, class_order(settings.dataset, listing.sources)) if listing else []
@@ -109,7 +111,9 @@ def test_patients(settings: Settings, listing: Listing | None) -> int:
 
 def data_findings(settings: Settings, folder: Path = Path()) -> Iterator[BonexrayError]:
     """Yield problems of the dataset and the weights files of a study in a folder."""
-    files = {key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv", "record") and path}
+    files = {
+        key: str(folder / path) for key, path in settings.dataset if key in ("root", "csv", "record", "boxes") and path
+    }
     listing, unlisted = _listed(settings.dataset.model_copy(update=files))
     yield from [*unlisted, *_findings_of(settings, listing)]
 
@@ -128,6 +132,8 @@ def _findings_of(settings: Settings, listing: Listing | None) -> Iterator[Bonexr
     if listing:
         yield from _raised(_require_dataset, settings, listing)
         yield from _raised(_require_facts, settings.dataset, listing)
+        if settings.dataset.boxes:
+            yield from _raised(format_of, Path(settings.dataset.boxes))
     for name in settings.backbones:
         yield from _raised(_require_weights, name, settings)
     classes = settings.dataset.classes or (class_order(settings.dataset, listing.sources) if listing else [])
@@ -141,15 +147,16 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     """Yield problems of the settings beyond their types: unknown names, images too small, impossible modes."""
     unfiltered = list(_raised(options_of, settings.denoise))
     yield from unfiltered
+    yield from _raised(_require_outputs, settings, len(settings.dataset.classes or ()) or None)
     if settings.dataset.classes:
-        yield from _raised(require_output, settings.train.output, len(settings.dataset.classes))
         yield from evaluate_findings(settings.evaluate, settings.dataset.classes, settings.dataset.ordered)
     derivation = list(_raised(_require_derived, settings))
     yield from derivation
     networks = {name: model for name, model in settings.models.items() if model.mode != BASELINE}
     for name, model in () if derivation else networks.items():
-        too_small = list(_raised(require_px, name, settings.prepare.img_px))
+        too_small = list(_raised(require_px, name, settings.prepare.img_px, networks))
         yield from too_small or _raised(_require_mode, name, model.mode)
+        yield from _raised(_require_boxes, name, settings.dataset)
     yield from _unknown("weights.files", "backbones", settings.weights.files, BACKBONES)
     unknown = list(_unknown("backbones", "backbones", settings.backbones, BACKBONES))
     yield from unknown
@@ -158,7 +165,7 @@ def settings_findings(settings: Settings) -> Iterator[BonexrayError]:
     yield from _unknown("fine_tune.blocks", "backbones", settings.fine_tune.blocks, BACKBONES)
     panel = [*settings.models, *(f"{PREFIX}{kind}" for kind in settings.aggregate.ensembles)]
     yield from _unknown("evaluate.primary", "models", settings.evaluate.primary or (), panel)
-    yield from _unknown("modes", "models", settings.modes, REGISTRY)
+    yield from _unknown("modes", "models", settings.modes, [*REGISTRY, *networks])
     yield from _raised(require_usable_name, settings.track)
     for name in settings.external:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -185,20 +192,27 @@ def _require_derived(settings: Settings) -> None:
     content = settings.model_dump(exclude_unset=True)
     for part, expected in derive_params(settings.model_dump()).items():
         if content[part] != expected:
-            names = {*expected, *content[part]}
-            key = next(name for name in sorted(names) if expected.get(name) != content[part].get(name))
+            right, found = _entries(expected), _entries(content[part])
+            key = next(name for name in sorted({*right, *found}) if right.get(name) != found.get(name))
             raise BonexrayError(
                 f"{PARAMS}: {part}.{key}",
-                expected=f"what follows from model, mode, modes, weights and fine_tune: {expected.get(key)}",
-                received=content[part].get(key),
+                expected=f"what follows from model, mode, modes, weights and fine_tune: {right.get(key)}",
+                received=found.get(key),
                 do="change those with `bonexray use`, or with `dvc exp run -S` for one run",
             )
+
+
+def _entries(section: Mapping | list) -> Mapping:
+    """Return a mapping as it is, and a list by place."""
+    return section if isinstance(section, Mapping) else {str(place): entry for place, entry in enumerate(section)}
 
 
 def _require_inputs(dataset: Dataset) -> None:
     """Refuse a folder or a CSV file edited by hand, whose changes DVC would not see."""
     inputs = (
-        [dataset.simulated["cohort"]] if dataset.simulated else [dataset.root, *([dataset.csv] if dataset.csv else [])]
+        [next(iter(dataset.simulated.values()))]
+        if dataset.simulated
+        else [dataset.root, *([dataset.csv] if dataset.csv else [])]
     )
     if dataset.inputs != inputs:
         raise BonexrayError(
@@ -226,6 +240,13 @@ def _require_facts(dataset: Dataset, listing: Listing) -> None:
     require_facts(dataset, table_facts(dataset, listing.sources, []), listing.sources)
 
 
+def _require_outputs(settings: Settings, classes: int | None) -> None:
+    """Refuse an output of the study, or of one of its models, that does not fit the classes."""
+    own = {f"model {name}": model.output for name, model in settings.models.items() if model.output}
+    for setting, output in {"train.output": settings.train.output, **own}.items():
+        require_output(output, classes, ordered=settings.dataset.ordered, setting=setting)
+
+
 def _require_mode(name: str, mode: str) -> None:
     row = model_row(name)
     if mode not in row.modes:
@@ -239,17 +260,24 @@ def _require_mode(name: str, mode: str) -> None:
         )
 
 
+def _require_boxes(name: str, dataset: Dataset) -> None:
+    if model_row(name).locator and dataset.boxes is None:
+        expected = f"boxes or masks, from which {name} learns where to look"
+        raise BonexrayError("dataset.boxes", expected=expected, received="null", do=f"set it, or leave {name} out")
+
+
 def _require_weights(name: str, settings: Settings) -> None:
     require_at_hand(name, settings.weights)
     if name in settings.weights.files:
-        own_file(name, settings.weights)
+        require_safetensors(name, own_file(name, settings.weights))
 
 
 def _require_dataset(settings: Settings, listing: Listing) -> None:
     sources = listing.sources
     classes = class_order(settings.dataset, sources)
     if not settings.dataset.classes:
-        require_output(settings.train.output, len(classes))
+        if settings.train.output not in ORDINAL:  # `settings_findings` has refused that already
+            require_output(settings.train.output, len(classes))
         require_classes(settings.evaluate, classes, settings.dataset.ordered)
     groups = sorted({source.group or source.path for source in sources})
     rows = {name: row for row, name in enumerate(groups)}

@@ -1,8 +1,9 @@
 """The sections of `params.yaml` that follow from others: `models`, `backbones`, `panel` and `cohorts`.
 
 DVC runs one stage for each entry of `models` and `backbones`, and runs it again when its entry changes. The baselines
-are among the models of every study. `cohorts` has the files of each external cohort. `panel` maps every model of the registry to a model of the study: itself, or the first of the study if it is not chosen. The stages
-that read all models need it because DVC takes a path, but no list, as a dependency.
+are among the models of every study. `cohorts` has the files of each external cohort. `panel` lists the models of the
+study, and the first again until `SLOTS` are full. The stages that read all models need it because DVC takes a path, but
+no list, as a dependency.
 """
 
 import difflib
@@ -18,14 +19,18 @@ from bonexray.registry import (
     BASELINES,
     FINE_TUNE,
     FROZEN,
+    GROUPS,
     MODEL_NAMES,
-    REGISTRY,
+    ORDINAL,
     SCRATCH,
+    SLOTS,
     Backbone,
+    builder_name,
+    is_model,
     model_row,
+    variant_of,
 )
 
-ALL = "all"
 BUILDERS = Path(__file__).with_name("builders")
 ENCODER = "src/bonexray/backbones/encoder.py"
 
@@ -37,14 +42,16 @@ def derive_params(choices: Mapping[str, object]) -> dict[str, dict]:
         choices: the settings `model`, `mode`, `modes`, `fine_tune`, `weights` and `external`.
 
     Raises:
-        BonexrayError: `model` names no model of the registry.
+        BonexrayError: `model` names no model of the registry, or too many.
     """
     names = list(dict.fromkeys([*chosen_models(choices["model"]), *BASELINES]))
-    backbones = dict.fromkeys(backbone for name in names if name in REGISTRY for backbone in REGISTRY[name].backbones)
+    _require_slots(names)
+    networks = [name for name in names if name not in BASELINES]
+    backbones = dict.fromkeys(backbone for name in networks for backbone in model_row(name).backbones)
     return {
         "models": {name: _model_params(name, choices) for name in names},
         "backbones": {name: _backbone_params(name, choices["weights"]["files"] or {}) for name in backbones},
-        "panel": {name: name if name in names else names[0] for name in MODEL_NAMES},
+        "panel": names + names[:1] * (SLOTS - len(names)),
         "cohorts": {name: _inputs(cohort) for name, cohort in (choices.get("external") or {}).items()},
     }
 
@@ -53,26 +60,36 @@ def chosen_models(value: str | Iterable[str]) -> list[str]:
     """Return the names of the chosen models.
 
     Args:
-        value: the setting `model`: `all`, a name, or several names.
+        value: the setting `model`: a key of `GROUPS` such as `all`, a name, or several of these.
 
     Raises:
         BonexrayError: a name is unknown, or none is given.
     """
-    names = list(dict.fromkeys([value] if isinstance(value, str) else value or []))
-    if ALL in names:
-        return list(REGISTRY)
+    given = [value] if isinstance(value, str) else value or []
+    names = list(dict.fromkeys(name for part in given for name in GROUPS.get(part, [part])))
     if not names:
         raise BonexrayError("model", expected="at least one name", received="none", do="set model=all, or a name")
     for name in names:
-        if name not in MODEL_NAMES:
-            similar = difflib.get_close_matches(str(name), MODEL_NAMES, n=1)
+        if not is_model(name):
+            similar = difflib.get_close_matches(str(name), [*GROUPS, *MODEL_NAMES], n=1)
+            known = f"{', '.join(GROUPS)}, or names among {', '.join(MODEL_NAMES)}"
             raise BonexrayError(
                 "model",
-                expected=f"{ALL}, or names among {', '.join(MODEL_NAMES)}",
+                expected=f"{known}, or such a name with _{' or _'.join(ORDINAL)}",
                 received=repr(name),
                 do=f"did you mean {similar[0]!r}?" if similar else "correct the name",
             )
     return names
+
+
+def _require_slots(names: list[str]) -> None:
+    if len(names) > SLOTS:
+        raise BonexrayError(
+            "model",
+            expected=f"at most {SLOTS - len(BASELINES)} models, to which the baselines come",
+            received=len(names) - len(BASELINES),
+            do="leave some out, or make two studies",
+        )
 
 
 def describe_backbone(name: str, row: Backbone) -> str:
@@ -93,10 +110,14 @@ def _model_params(name: str, choices: Mapping) -> dict[str, object]:
         return {"mode": BASELINE, "inputs": [f"src/bonexray/descriptors/{name}.py"]}
     row = model_row(name)
     default = FROZEN if row.backbones else SCRATCH  # left out, see `ModelRow`
-    mode = (choices["modes"] or {}).get(name, choices["mode"] if row.backbones else SCRATCH)
+    base, modes = variant_of(name)[0], choices["modes"] or {}
+    mode = modes.get(name, modes.get(base, choices["mode"] if row.backbones else SCRATCH))
+    output = {"output": row.output} if row.output else {}
     params: dict[str, object] = {} if mode == default else {"mode": mode}  # `bonexray check` refuses impossible ones
     if not row.backbones:
-        return {**params, "inputs": [_builder_path(name)], "heat_map": row.heat_map}
+        located = {"locator": row.locator} if row.locator else {}
+        return {**params, **output, "inputs": [_builder_path(base)], "heat_map": row.heat_map, **located}
+    params |= output
     params["inputs"] = [f"data/features/{backbone}" for backbone in row.backbones]
     if row.head:
         params["head"] = row.head
@@ -112,7 +133,7 @@ def _backbone_params(name: str, files: Mapping[str, object]) -> dict[str, str]:
     file = file if isinstance(file, Mapping) else {"path": file}
     row = replace(BACKBONES[name], convention=file.get("convention") or BACKBONES[name].convention)
     facts = describe_backbone(name, row)
-    code = ENCODER if row.builder else _builder_path(row.control_of or name)
+    code = ENCODER if row.builder else _builder_path(builder_name(name))
     if name not in files:
         return {"row": facts, "watch": code}
     if not row.builder:  # DVC watches the weights, so the code is a fact

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from bonexray.base.config import PARAMS, read_params
 from bonexray.base.errors import BonexrayError
@@ -21,7 +21,8 @@ from bonexray.study import DERIVED, load_settings, setting_findings
 CONF = Path("conf")
 KEPT = CONF / "local" / "study.yaml"
 GROUPS = ("dataset", "preset")
-HEAD = "# @package _global_\n# Written by `bonexray use`; composed after all other files of conf/.\n"
+GLOBAL = "# @package _global_"
+HEAD = f"{GLOBAL}\n# Written by `bonexray use`; composed after all other files of conf/.\n"
 EXAMPLE = "bonexray use dataset=folder train.epochs=4"
 
 
@@ -91,19 +92,28 @@ def difference_line(differing: Mapping[str, tuple[object, object]]) -> str:
 
 
 def _compose(target: Path, conf: Path) -> None:
+    """Compose the files of a folder, and require that the settings are sound.
+
+    Raises:
+        BonexrayError: a file cannot be read, the files do not go together, or a setting is refused.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError as HydrasYAMLError
 
     try:
         compose(target, conf)
-    except (HydraException, OmegaConfBaseException) as error:
-        received = " ".join(str(error).split())[:200]
+    except (HydraException, OmegaConfBaseException, HydrasYAMLError, ValueError, OSError, RecursionError) as error:
+        for path in sorted(conf.rglob("*.yaml")):
+            _content(path, str(CONF / path.relative_to(conf)))  # names the file that is no YAML
         raise BonexrayError(
-            str(KEPT), expected="settings that Hydra composes", received=received, do="correct it"
+            f"{CONF}/", expected="settings that Hydra composes", received=_short(error), do="correct them"
         ) from None
     for finding in setting_findings(target) or settings_findings(load_settings(target)):
-        what = finding.what.removeprefix(f"{target}: ")
-        raise BonexrayError(what, expected=finding.expected, received=finding.received, do=finding.do)
+        what, do = finding.what.removeprefix(f"{target}: "), finding.do
+        if what == KEPT.parent.name:  # the section that Hydra names after the folder
+            what, do = str(KEPT), f"begin the file with `{GLOBAL}`"
+        raise BonexrayError(what, expected=finding.expected, received=finding.received, do=do)
 
 
 def _parsed(override: str) -> tuple[str, object]:
@@ -125,10 +135,33 @@ def _read() -> dict[str, object]:
     """Return the values that are kept by name, choices of files first."""
     if not KEPT.is_file():
         return {}
-    content = read_params(KEPT)
+    content = _content(KEPT, str(KEPT))
     choices = content.pop("defaults", [])
-    chosen = {key.removeprefix("override /"): value for choice in choices for key, value in choice.items()}
+    if not isinstance(choices, list) or not all(isinstance(choice, Mapping) for choice in choices):
+        expected, do = "choices such as `- override /dataset: folder`", "correct or remove it"
+        raise BonexrayError(f"{KEPT}: defaults", expected=expected, received=choices, do=do)
+    chosen = {str(key).removeprefix("override /"): value for choice in choices for key, value in choice.items()}
     return {**chosen, **dict(_flat(content))}
+
+
+def _content(path: Path, name: str) -> dict:
+    """Return the content of a settings file; nothing if it has only comments.
+
+    Raises:
+        BonexrayError: it is not a YAML mapping.
+    """
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except (YAMLError, ValueError, OSError) as error:  # ValueError: not UTF-8, or no date
+        raise BonexrayError(name, expected="YAML", received=_short(error), do="correct or remove it") from None
+    if not isinstance(content, dict):
+        received = type(content).__name__
+        raise BonexrayError(name, expected="sections", received=received, do="correct or remove it")
+    return content
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).replace('"<unicode string>", ', "").split())[:200]
 
 
 def _write(path: Path, values: Mapping[str, object]) -> None:
@@ -143,6 +176,9 @@ def _write(path: Path, values: Mapping[str, object]) -> None:
             section = content
             for part in sections:
                 section = section.setdefault(part, {})
+                if not isinstance(section, dict):
+                    do = f"run `bonexray use --drop {part}` first"
+                    raise BonexrayError(name, expected=f"{part} to be a section", received=section, do=do)
             section[key] = value
     text = io.StringIO()
     yaml = YAML()

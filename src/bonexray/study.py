@@ -52,7 +52,7 @@ class Settings(Section):
     modes: dict[str, Literal["frozen", "fine_tune", "full"]] = Field(default_factory=dict)
     models: Annotated[dict[str, ModelRow], Field(min_length=1)]
     backbones: dict[str, BackboneRow]
-    panel: dict[str, str]
+    panel: list[str]
     cohorts: dict[str, list[str]] = Field(default_factory=dict)
     dataset: Dataset
     external: dict[str, ExternalCohort] = Field(default_factory=dict)

@@ -9,7 +9,8 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.ui import ui
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from yaml import YAMLError
 
 SOURCE = Path(__file__).parents[3] / "src"  # in a checkout; where bonexray is installed there is no such folder
 PARAMS = Path("params.yaml")  # of the study that is composed anew
@@ -54,11 +55,17 @@ def resolve(part: str, *, _root_: DictConfig) -> DictConfig:
 
 def _warn_of_another_dataset(settings: DictConfig) -> None:
     """Warn if this composition leaves the dataset of params.yaml; a `-S dataset=folder` holds for one run only."""
-    if not PARAMS.is_file():
-        return
-    now, then = settings.dataset.name, OmegaConf.load(PARAMS).dataset.name
-    if now != then:
+    now, then = settings.dataset.name, _dataset_before()
+    if then not in (None, now):
         ui.warn(f"the dataset is {now} now, {then} before; `bonexray use dataset=...` keeps one for later experiments")
+
+
+def _dataset_before() -> str | None:
+    """Return the dataset of params.yaml; None if there is none, as in a file with the marks of a merge conflict."""
+    try:
+        return OmegaConf.load(PARAMS).dataset.name
+    except (OSError, ValueError, AttributeError, RecursionError, YAMLError, OmegaConfBaseException):
+        return None
 
 
 OmegaConf.register_new_resolver("bonexray", resolve, replace=True)

@@ -47,7 +47,7 @@ def ceiling_scores(rows: pd.DataFrame, truth: pd.DataFrame, classes: list[str], 
     Returns:
         `CEILING` and the ends of its interval, with `_low` and `_high`.
     """
-    scores = evaluate(rows, ceiling_predictions(rows, truth, classes), classes, settings, learned="uniform").scores
+    scores = evaluate(rows, ceiling_predictions(rows, truth, classes), classes, settings, False, "uniform").scores
     return {f"{CEILING}{end}": scores[f"{SCORE}{end}"] for end in ("", "_low", "_high")}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from bonexray.aggregate.comparison import differences_from
 from bonexray.aggregate.panel import Panel, pairs_of
-from bonexray.aggregate.table import chosen_on_validation
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.evaluate.metrics import all_metrics, collapsed
 from bonexray.evaluate.repeats import each_repeat, mean_scores
 from bonexray.evaluate.settings import Evaluate

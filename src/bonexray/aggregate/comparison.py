@@ -167,13 +167,16 @@ def difference_error(difference: np.ndarray, draws: Draws) -> np.ndarray:
     return np.where(error < NEGLIGIBLE, implied, error)
 
 
-def difference_interval(difference: np.ndarray, draws: Draws, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds of differences (rows of the draws, ...): Student's t on their error, in [-1, 1].
+def difference_interval(
+    difference: np.ndarray, draws: Draws, confidence: float, largest: float = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of differences (rows of the draws, ...): Student's t on their error, in [-largest, largest].
 
     The p values use the same distribution, so an interval excludes 0 exactly when p < 1 - confidence.
     """
     margin = stats.t.ppf((1 + confidence) / 2, freedom(draws)) * difference_error(difference, draws)
-    return np.clip(difference[0] - margin, -1, 1), np.clip(difference[0] + margin, -1, 1)
+    low, high = difference[0] - margin, difference[0] + margin
+    return np.clip(low, -largest, largest), np.clip(high, -largest, largest)
 
 
 def freedom(draws: Draws) -> int:

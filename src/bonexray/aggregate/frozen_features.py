@@ -5,18 +5,43 @@ from pathlib import Path
 
 import numpy as np
 
-from bonexray.aggregate.table import chosen_on_validation
+from bonexray.aggregate.choice import chosen_by_fold
+from bonexray.aggregate.panel import panel_of
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json
 from bonexray.base.hashing import sha256_of
-from bonexray.data.paths import EVALUATED, FEATURES, MODEL_CARD
+from bonexray.data.paths import EVALUATED, FEATURES, MODEL_CARD, PREDICTIONS
+from bonexray.data.predictions import read_predictions
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.networks.scaling import mean_and_std
 
 FROZEN = "frozen"
 
 
+def best_by_fold(
+    scores: Mapping[str, Mapping], classes: list[str], unit: str, evaluated: Path = EVALUATED
+) -> dict[int, str]:
+    """Return the frozen network that is best on the validation images of each fold; empty without such a network.
+
+    Args:
+        scores: model to its scores, with those on validation.
+        classes: names of the classes.
+        unit: image or patient, see `Evaluate`.
+        evaluated: folder with the card and the predictions of each model.
+    """
+    frozen = _frozen(scores, evaluated)
+    if not frozen:
+        return {}
+    panel = panel_of({name: read_predictions(evaluated / name / PREDICTIONS, classes) for name in frozen})
+    if panel.rows["fold"].max() == 1:
+        return {1: chosen_on_validation(frozen)}
+    return chosen_by_fold(panel.in_unit(unit), classes)
+
+
 def frozen_features(scores: Mapping[str, Mapping], evaluated: Path = EVALUATED) -> tuple[str, np.ndarray] | None:
     """Return the name of the frozen network that is best on validation and its features; None without such a network.
+
+    With folds its choice has seen the test images: it may not be scored on their classes, see `best_by_fold`.
 
     Args:
         scores: model to its scores, with those on validation.
@@ -25,12 +50,16 @@ def frozen_features(scores: Mapping[str, Mapping], evaluated: Path = EVALUATED) 
     Raises:
         BonexrayError: the features are missing, or are not those that the network was trained on.
     """
-    cards = {name: read_json(evaluated / name / MODEL_CARD) for name in scores}
-    frozen = {name: scores[name] for name, card in cards.items() if card["mode"] == FROZEN}
+    frozen = _frozen(scores, evaluated)
     if not frozen:
         return None
     best = chosen_on_validation(frozen)
-    return best, features_of(cards[best])
+    return best, features_of(read_json(evaluated / best / MODEL_CARD))
+
+
+def _frozen(scores: Mapping[str, Mapping], evaluated: Path) -> dict[str, Mapping]:
+    """Return the scores of the models with a frozen backbone."""
+    return {name: own for name, own in scores.items() if read_json(evaluated / name / MODEL_CARD)["mode"] == FROZEN}
 
 
 def features_of(card: Mapping[str, object]) -> np.ndarray:

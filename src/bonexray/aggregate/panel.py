@@ -9,6 +9,7 @@ import pandas as pd
 from bonexray.aggregate.comparison import compare_pairs
 from bonexray.aggregate.ensembles import fit_ensemble, held_out_predictions
 from bonexray.aggregate.friedman import Ranks, compare_ranks
+from bonexray.aggregate.grades import compare_grades
 from bonexray.base.errors import BonexrayError
 from bonexray.data.manifest import class_numbers
 from bonexray.evaluate.bootstrap import draw
@@ -91,13 +92,14 @@ def ensemble(kind: str, panel: Panel, classes: list[str]) -> tuple[np.ndarray, d
     return probabilities, parameters
 
 
-def pairs_of(panel: Panel, classes: list[str], settings: Evaluate) -> pd.DataFrame:
-    """Compare every pair of members on the test images, over all repeats; see `compare_pairs`."""
+def pairs_of(panel: Panel, classes: list[str], settings: Evaluate, ordered: bool = False) -> pd.DataFrame:
+    """Compare every pair of members on the test images, over all repeats; see `compare_pairs`, and `compare_grades`."""
     tests = {name: each_repeat(panel.rows, p, classes, "test") for name, p in panel.probabilities.items()}
     first = next(iter(tests.values()))[0]
     draws = draw(first.groups, settings.resamples, settings.seed)
     models = {name: np.stack([repeat.probabilities for repeat in repeats]) for name, repeats in tests.items()}
-    return compare_pairs(first.labels, draws, models, classes, settings.confidence, settings.primary or ())
+    pairs = compare_pairs(first.labels, draws, models, classes, settings.confidence, settings.primary or ())
+    return compare_grades(pairs, first.labels, draws, models, classes, settings.confidence) if ordered else pairs
 
 
 def ranks_of(panel: Panel, classes: list[str]) -> Ranks | None:

@@ -73,7 +73,7 @@ OPTIONAL = [
     "multiply_adds",
     "file_mb",
 ]  # present only with repeats, with several images of a patient, for ordered classes, or not for every kind
-SUMMARY = ["model", "balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "macro_f1", "roc_auc"]
+SUMMARY = ["balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high", "macro_f1", "roc_auc"]
 SUMMARY_OF_MODEL = ["balanced_accuracy", "roc_auc"]
 VALIDATION = [
     "val_balanced_accuracy",
@@ -183,6 +183,7 @@ def headline_of(
 def summary_of(headline: Mapping[str, object], scores: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """Return the few numbers that DVC compares: the chosen model's, and two of each model."""
     return {
+        "chosen": headline["model"],  # not "model": the setting of that name stands beside it in `dvc exp show`
         **{name: headline[name] for name in SUMMARY},
         "models": {model: {name: own[name] for name in SUMMARY_OF_MODEL} for model, own in scores.items()},
     }
@@ -198,16 +199,3 @@ def against_baseline(baseline: str, scores: Mapping[str, float], above: Mapping[
 def best_on_test(models: Mapping[str, Mapping[str, float]]) -> str:
     """Return the model with the highest balanced accuracy on test; in a tie, the first in `comparison_table`."""
     return min(models, key=lambda name: (-models[name]["balanced_accuracy"], name))
-
-
-def chosen_on_validation(models: dict[str, dict[str, float]]) -> str:
-    """Return the best model on validation, by balanced accuracy, then log loss; a collapsed one only if all are."""
-    return min(
-        models,
-        key=lambda name: (
-            models[name]["val_collapsed"],
-            -models[name]["val_balanced_accuracy"],
-            models[name]["val_log_loss"],
-            name,
-        ),
-    )

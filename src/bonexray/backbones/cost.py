@@ -127,6 +127,7 @@ _COUNTED: dict[str, Callable[["keras.Layer"], int]] = {  # by name: KerasHub tak
     "DepthwiseConv2D": _depthwise,
     "SeparableConv2D": _separable,
     "Dense": _dense,
+    "Ordinal": _kernel,
     "EinsumDense": _einsum_dense,
     "MultiHeadAttention": _attention,
     "ViTPatchingAndEmbedding": _patches,

@@ -25,16 +25,28 @@ def predict(
     model: Model = None,
     out: Annotated[Path | None, typer.Option(help="CSV file to write; by default standard output")] = None,
     heatmap: Annotated[Path | None, typer.Option(help="folder for a heat map of each prediction")] = None,
+    dicom_sr: Annotated[Path | None, typer.Option(help="folder for a DICOM structured report of each X-ray")] = None,
+    dicom_heatmap: Annotated[
+        Path | None, typer.Option(help="folder for a DICOM secondary capture of each heat map")
+    ] = None,
 ) -> None:
     """Predict the class of X-rays; unreadable files are reported, and the exit code is then 1, or 2 if all are."""
     from bonexray.progress import progress
+    from bonexray.serving.dicom.writing import require_apart, require_dicom
     from bonexray.serving.files import image_files, write_table
     from bonexray.serving.predictor import Predictor
 
     paths = image_files(images)
+    for option, folder in (("--dicom-sr", dicom_sr), ("--dicom-heatmap", dicom_heatmap)):
+        if folder:
+            require_apart(option, folder, images)
+            require_dicom(option, paths)
     predictor = Predictor(_bundle(model))
-    answers = progress(predictor.answers(paths, heat=heatmap is not None), "predicting", len(paths))
-    bad = write_table(paths, answers, predictor.classes, out, heatmap)
+    # Those that may refuse an X-ray come first, so that it leaves no file.
+    columns = _columns(predictor, {"dicom_sr": dicom_sr, "dicom_heatmap": dicom_heatmap, "heatmap": heatmap})
+    heat = not columns.keys().isdisjoint(("dicom_heatmap", "heatmap"))
+    answers = progress(predictor.answers(paths, heat=heat), "predicting", len(paths))
+    bad = write_table(paths, answers, predictor.classes, out, columns)
     for path, reason in bad.items():
         typer.echo(f"skipped: {path}: {reason}", err=True)
     typer.echo(f"predict: {len(paths) - len(bad)} of {len(paths)} X-rays with {predictor.card.model}", err=True)
@@ -129,6 +141,21 @@ def serve(
     predictors = [Predictor(_bundle(name)) for name in names]
     title = " and ".join(predictor.card.model for predictor in predictors)
     serve_page(predictors, port, Limits(most_mb), lambda url: typer.echo(f"serve: {title} on {url}; end with Ctrl-C"))
+
+
+def _columns(predictor, folders: dict[str, Path | None]):
+    """Return the columns of files that have a folder."""
+    from functools import partial
+
+    from bonexray.serving.dicom.writing import captures, reports
+    from bonexray.serving.files import drawings
+
+    makers = {
+        "dicom_sr": partial(reports, predictor),
+        "dicom_heatmap": partial(captures, predictor),
+        "heatmap": drawings,
+    }
+    return {name: makers[name](folder) for name, folder in folders.items() if folder}
 
 
 def _bundle(model: str | None):

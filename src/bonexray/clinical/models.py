@@ -18,7 +18,7 @@ def fitted_models(
     rows: pd.DataFrame,
     labels: np.ndarray,
     record: pd.DataFrame,
-    features: np.ndarray | None,
+    features: Mapping[int, np.ndarray],
     classes: int,
     class_weights: str,
 ) -> dict[str, tuple[np.ndarray, dict[str, dict[str, float]]]]:
@@ -31,7 +31,7 @@ def fitted_models(
         rows: rows of `read_predictions` of one repeat, each fold in the order of the manifest.
         labels: int (images,), the class of each image of the manifest.
         record: clinical variables by image, in the order of the manifest.
-        features: float (images, width) in that order; None for the record alone.
+        features: float (images, width) in that order, for each fold; empty for the record alone.
         classes: number of classes.
         class_weights: `balanced` or `none`.
 
@@ -39,12 +39,12 @@ def fitted_models(
         `record` and, with features, `image` and `both`: probabilities, float (rows, classes), and by fold the chosen
         strength and scale.
     """
-    names = [RECORD] if features is None else [RECORD, IMAGE, BOTH]
+    names = [RECORD, IMAGE, BOTH] if features else [RECORD]
     answers = {name: np.zeros((len(rows), classes)) for name in names}
     chosen: dict[str, dict[str, dict[str, float]]] = {name: {} for name in names}
     for fold, block in rows.groupby("fold", sort=False):
         split = block["split"].to_numpy()
-        inputs = inputs_of(record, features, split == "train")
+        inputs = inputs_of(record, features.get(fold), split == "train")
         for name in names:
             fits = {
                 scale: best_of(fits_of(values, labels, split, classes, class_weights))

@@ -38,6 +38,8 @@ class Dataset(Section):
     clinical: list[Name] = Field(default_factory=list)
     clinical_trusted: list[Name] = Field(default_factory=list)
     reference: str | None = None
+    boxes: str | None = None
+    box_labels: list[Name] = Field(default_factory=list)
     ignore: list[str] = Field(default_factory=list)
     links: Literal["refuse", "follow"] = "refuse"
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]

@@ -40,7 +40,9 @@ def read_listing(dataset: Dataset) -> Listing:
         sources, notes = rows.sources, rows.notes
     else:
         ignored = Ignored()
-        top = walk(root, dataset.ignore, ignored, follow=dataset.links == "follow")
+        top = walk(
+            root, [*dataset.ignore, *_boxes_below(root, dataset.boxes)], ignored, follow=dataset.links == "follow"
+        )
         sources = folder_sources(root, top, ignored)
         notes = ignored.notes()
     if not sources:
@@ -83,6 +85,12 @@ def tree_lines(dataset: Dataset, listing: Listing, classes: list[str]) -> list[s
         held = ", ".join(f"{name} {counts[split, name]}" for name in classes if counts[split, name])
         lines += [f"  {title}: {held}"] if held else []
     return [escaped(line) for line in [*lines, *(f"  {note}" for note in listing.notes)]]
+
+
+def _boxes_below(root: Path, boxes: str | None) -> list[str]:
+    """Return the path of the boxes relative to the root, so that no mask is taken for an image; empty if elsewhere."""
+    path = Path(boxes).absolute() if boxes else root
+    return [path.relative_to(root.absolute()).as_posix()] if boxes and path.is_relative_to(root.absolute()) else []
 
 
 def dataset_root(dataset: Dataset) -> Path:

@@ -52,8 +52,8 @@ def evaluate(
     probabilities: np.ndarray,
     classes: list[str],
     settings: Evaluate,
-    ordered: bool = False,
-    learned: Learned = "train",
+    ordered: bool,
+    learned: Learned,
 ) -> Evaluation:
     """Score a model on test, with intervals and a baseline, and on validation.
 

@@ -16,6 +16,9 @@ SMALLEST = np.finfo(float).eps  # avoids the logarithm of 0, as in the log loss
 def learned_prior(cards: Mapping[str, Mapping[str, object]]) -> Learned:
     """Return the prior that the loss of some models had: equal shares with balanced class weights, else training's.
 
+    This holds for every output: a class weight multiplies an image's whole log loss, also that of an ordered class, so
+    the probabilities are those of a population with other class shares, whatever form they have.
+
     Args:
         cards: model to the content of its model.json; at least one.
 

@@ -21,6 +21,7 @@ WRITTEN = (
     *RESULTS,
     "weights",
     "data/phantom",
+    "data/phantom_fracture",
     "data/split",
     "data/denoised",
     "data/prepared",

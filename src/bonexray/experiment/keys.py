@@ -7,7 +7,7 @@ from pathlib import Path
 from bonexray.base.config import Section
 from bonexray.base.config.params import RENAMED
 from bonexray.base.errors import BonexrayError
-from bonexray.registry import MODEL_NAMES, model_title
+from bonexray.registry import GROUPS, MODEL_NAMES, is_model, model_title
 from bonexray.resources import resource_path
 from bonexray.study import Settings
 
@@ -118,7 +118,7 @@ def _value(key: str, name: str, value: object) -> object:
 
 
 def model_names(value: object) -> list[str]:
-    """Return the registry's names of models that are given by name, by title such as `InceptionV3`, or as `all`.
+    """Return the registry's names of models that are given by name, by title such as `InceptionV3`, or as a group.
 
     Args:
         value: one name, or several.
@@ -129,8 +129,10 @@ def model_names(value: object) -> list[str]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names:
         raise _refused("models", "a name or a list of names", repr(value), "give at least one name, or 'all'")
-    known = {"all": "all"} | {_letters(model_title(name)): name for name in MODEL_NAMES}
-    known |= {_letters(name): name for name in MODEL_NAMES}
+    valid = [*MODEL_NAMES, *(name for name in names if isinstance(name, str) and is_model(name))]  # with variants
+    known = {_letters(group): group for group in GROUPS}
+    known |= {_letters(model_title(name)): name for name in valid}
+    known |= {_letters(name): name for name in valid}
     return list(dict.fromkeys(_one_of("models", _letters(name), known, name) for name in names))
 
 

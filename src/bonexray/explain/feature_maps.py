@@ -8,6 +8,7 @@ import numpy as np
 
 from bonexray.backbones.encoder import CONVENTION, GRAY_TO_RGB
 from bonexray.networks.heads import CLASSES, STANDARDIZE
+from bonexray.networks.ordinal import Ordinal, by_class
 from bonexray.networks.trainable import HEAD, backbone_of
 from bonexray.registry import BACKBONES, model_row
 
@@ -22,20 +23,25 @@ class SplitNetwork:
         feature_maps: a function from images (batch, px, px, 1) in [0, 1] to the last feature maps, one tensor (batch,
             rows, columns, channels) per backbone.
         upper: a network from those maps to the inputs of the class layer.
-        class_layer: a dense layer with a softmax, or with a sigmoid for the second of two classes.
+        class_layer: a dense layer with a softmax, or with a sigmoid for the second of two classes, or an ordinal layer.
         offsets: float (channels,) per backbone: the mean that a standardising head subtracts from each channel's
             average, else 0.
     """
 
     feature_maps: Callable[[object], list]
     upper: keras.Model
-    class_layer: keras.layers.Dense
+    class_layer: keras.layers.Dense | Ordinal
     offsets: list[np.ndarray]
 
     def logits(self, maps: list):
-        """Return the class layer's values before its softmax or sigmoid, (batch, units)."""
+        """Return the class layer's values before its activation, (batch, units)."""
         features = self.upper(maps if len(maps) > 1 else maps[0], training=False)
         return keras.ops.matmul(features, self.class_layer.kernel) + self.class_layer.bias
+
+    def class_logits(self, maps: list):
+        """Return a logit for each class, (batch, classes), or (batch, 1) of a sigmoid; see `by_class` for grades."""
+        logits = self.logits(maps)
+        return by_class(logits) if isinstance(self.class_layer, Ordinal) else logits
 
     def probabilities(self, maps: list):
         """Return the network's outputs, (batch, units)."""
@@ -89,7 +95,7 @@ def _converted(images, encoder: keras.Model):
 
 
 def split_at_layer(network: keras.Model, layer: str) -> SplitNetwork:
-    """Split a network without backbones at one of its layers; its last layer, `classes`, is dense."""
+    """Split a network without backbones at one of its layers; its last layer is `classes`."""
     maps, classes = network.get_layer(layer).output, network.get_layer(CLASSES)
     lower = keras.Model(network.input, maps)
     upper, offsets = keras.Model(maps, classes.input), [np.zeros(maps.shape[-1], np.float32)]

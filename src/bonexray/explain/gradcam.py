@@ -1,19 +1,21 @@
-"""Grad-CAM: the regions of an image that support a class."""
+"""Grad-CAM and its relatives: the regions of an image that support a class."""
 
 import keras
 import numpy as np
 
 from bonexray.base.errors import BonexrayError
+from bonexray.explain.cam_methods import GRADCAM, METHODS
 from bonexray.explain.feature_maps import SplitNetwork
 from bonexray.runtime import gradients
 
 
-def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) -> np.ndarray:
+def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int, method: str = GRADCAM) -> np.ndarray:
     """Return how strongly each pixel supports a class, relative to the strongest pixel.
 
     Each channel of the last feature maps is weighted by the gradient of the class score, averaged over the map. The
     weighted sum is clipped at zero, resized to the image and divided by its maximum. The score is the logit of the
-    class; for a single sigmoid, its logit for the second class and the negative of it for the first. With several
+    class; for a single sigmoid, its logit for the second class and the negative of it for the first; for an ordinal
+    layer, the logit of a grade above the one before, and for the lowest the negative of the first logit. With several
     backbones, their maps are averaged and divided by the maximum again.
 
     A standardising head subtracts a mean from each averaged channel. Averaging and subtracting commute, so the mean is
@@ -24,6 +26,7 @@ def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) ->
         maps: `network.feature_maps` of the images.
         chosen: int (images,), the class to explain for each image, as an index in the class map.
         px: side of the image.
+        method: a key of `METHODS`; the text above describes the first.
 
     Returns:
         float64 (images, px, px) in [0, 1]. All zeros mean that nothing supports the class; all ones, that all pixels
@@ -35,9 +38,9 @@ def heat_maps(network: SplitNetwork, maps: list, chosen: np.ndarray, px: int) ->
     References:
         Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based localization, ICCV 2017.
     """
-    slopes = gradients(lambda values: class_scores(network.logits(values), chosen), maps)
+    slopes = gradients(lambda values: class_scores(network.class_logits(values), chosen), maps)
     parts = zip(maps, slopes, network.offsets, strict=True)
-    return _relative(np.mean([_relative(_weighted_sum(*part, px)) for part in parts], axis=0))
+    return _relative(np.mean([_relative(_heat(*part, px, method)) for part in parts], axis=0))
 
 
 def class_scores(logits, chosen: np.ndarray):
@@ -49,9 +52,8 @@ def class_scores(logits, chosen: np.ndarray):
     return keras.ops.sum(logits * one_hot, axis=-1)
 
 
-def _weighted_sum(maps, slopes, offsets: np.ndarray, px: int) -> np.ndarray:
-    weights = keras.ops.mean(slopes, axis=(1, 2), keepdims=True)
-    heat = keras.ops.relu(keras.ops.sum(weights * (maps - offsets), axis=-1, keepdims=True))
+def _heat(maps, slopes, offsets: np.ndarray, px: int, method: str) -> np.ndarray:
+    heat = keras.ops.relu(METHODS[method](maps - offsets, slopes))
     heat = keras.ops.convert_to_numpy(keras.ops.image.resize(heat, (px, px), interpolation="bilinear"))[..., 0]
     if not np.isfinite(heat).all():
         raise BonexrayError(

@@ -16,12 +16,25 @@ from bonexray.base.hashing import digest, sha256_of
 from bonexray.base.repository import main_repository
 from bonexray.data.paths import CLASSES, COEFFICIENTS, IMAGES, MODEL_CARD, MODEL_WEIGHTS, PREDICTIONS, model_folder
 from bonexray.explain.settings import Explain
+from bonexray.regions.files import BOXES, MASKS
 
 log = logging.getLogger("bonexray")
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("keras", "keras-hub", "matplotlib", "numpy", "tensorflow")
-# What draws an explanation; the stage in dvc.yaml depends on the same.
-CODE = ("base", "data", "backbones", "networks", "explain", "figures/canvas", "figures/explained", "runtime.py")
+# What draws and scores an explanation. The stage in dvc.yaml depends on the same and on the code of intervals, which are
+# computed anew each time.
+CODE = (
+    "base",
+    "data",
+    "regions",
+    "backbones",
+    "networks",
+    "explain",
+    "figures/canvas",
+    "figures/explained",
+    "runtime.py",
+)
+INTERVALS = ("dataset/settings.py", "evaluate")
 KEPT = 500  # explanations, about 200 MB
 
 
@@ -40,7 +53,7 @@ class Store:
             "libraries": {name: version(name) for name in LIBRARIES},
             "code": {str(path.relative_to(PACKAGE)): sha256_of(path) for path in _files(CODE)},
             "script": sha256_of(script),
-            "inputs": [sha256_of(path) for path in (CLASSES, IMAGES)],
+            "inputs": [sha256_of(path) for path in (CLASSES, IMAGES, BOXES, MASKS) if path.is_file()],
         }
 
     def path_of(self, name: str) -> Path:

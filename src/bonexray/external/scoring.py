@@ -4,6 +4,7 @@ Only the recalibration is fitted to the cohort: for all other scores, temperatur
 development cohort.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,11 @@ EXTERNAL = "external"  # split of the cohort's images beside those of the develo
 DROPS = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "cohen_kappa", "log_loss", "brier")
 RECALIBRATED = ("log_loss", "brier", "expected_calibration_error")
 FEWEST = 10  # smallest number of patients in each part of a recalibration
+
+
+def summary_of(cohort: str, scores: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """Return the few numbers that DVC compares: the balanced accuracy of each model on a cohort."""
+    return {EXTERNAL: {cohort: {model: own["balanced_accuracy"] for model, own in scores.items()}}}
 
 
 @dataclass(frozen=True)

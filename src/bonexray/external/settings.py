@@ -12,6 +12,8 @@ OWN = (
     "ordered",
     "split_column",
     "reference",
+    "boxes",
+    "box_labels",
     "simulated",
     "record",
     "columns",

@@ -1,4 +1,4 @@
-"""Published ImageNet weights, found in a package, read from a mirror or downloaded, and checked against their hash."""
+"""Published weights, found in a package, read from a mirror or downloaded, and checked against their hash."""
 
 import hashlib
 import logging
@@ -11,15 +11,18 @@ from bonexray.base.errors import BonexrayError
 from bonexray.base.files import read_json, write_json
 from bonexray.base.hashing import sha256_of
 from bonexray.base.repository import main_repository
+from bonexray.features.safetensors_file import require_safetensors
 from bonexray.features.settings import Weights
-from bonexray.registry import BACKBONES, HASH_KINDS, Published
+from bonexray.registry import BACKBONES, HASH_KINDS, RANDOM, Published
 
+OWN = "own"  # a file of the user's
+DOWNLOADERS = {"kagglehub", "huggingface_hub", "httpx", "httpx2"}  # packages whose errors are those of a download
 log = logging.getLogger("bonexray")
 
 
 def origin(name: str, settings: Weights) -> str:
-    """Return where the starting weights of a backbone come from: `own` (a file), `imagenet` or `random`."""
-    return "own" if name in settings.files else BACKBONES[name].starts_from(settings.source)
+    """Return where the starting weights of a backbone come from: `own` (a file), `random`, or see `starts_from`."""
+    return OWN if name in settings.files else BACKBONES[name].starts_from(settings.source)
 
 
 def own_convention(name: str, settings: Weights) -> str | None:
@@ -121,15 +124,16 @@ def packaged_file(name: str) -> Path:
 
 
 def require_at_hand(name: str, settings: Weights) -> None:
-    """Raise an error if weights are missing from their package or from a mirror that is a folder.
+    """Raise an error if published weights are missing from their package or from a mirror that is a folder.
 
     Addresses are not checked beforehand.
 
     Raises:
-        BonexrayError: the package or the file is missing.
+        BonexrayError: the package, the file, or the package that reads it is missing.
     """
-    if origin(name, settings) != "imagenet":
+    if origin(name, settings) in (OWN, RANDOM):
         return
+    require_safetensors(name, BACKBONES[name].published.file)
     if BACKBONES[name].published.package:
         packaged_file(name)
     elif settings.mirror and not _is_address(settings.mirror):
@@ -147,12 +151,17 @@ def _downloaded(name: str, published: Published, address: str) -> Path:
 
             handle, file = address.removeprefix("kaggle://").split("#")
             return Path(kagglehub.model_download(handle, file))
+        if address.startswith("hf://"):
+            import huggingface_hub  # a dependency of KerasHub too
+
+            repository, file = address.removeprefix("hf://").split("#")
+            return Path(huggingface_hub.hf_hub_download(repository, file))
         import keras  # here, so that a check of a mirror does not import TensorFlow
 
         return Path(keras.utils.get_file(published.file.replace("/", "_"), address, cache_subdir="models"))
     except Exception as error:
         is_download_error = isinstance(error, OSError | ValueError | HTTPException) or "URL fetch failure" in str(error)
-        if not is_download_error and type(error).__module__ != "kagglehub.exceptions":
+        if not is_download_error and type(error).__module__.split(".")[0] not in DOWNLOADERS:
             raise
         raise BonexrayError(
             f"weights of {name}",

@@ -13,7 +13,7 @@ class WeightsFile(Section):
     """A weights file of one's own for a backbone.
 
     Attributes:
-        path: of the file, HDF5 without top.
+        path: of the file, HDF5 without top, or safetensors as a publisher of the backbone writes them.
         convention: preprocessing of the images that its weights expect; None takes that of the backbone's row.
         source: address or words that say where it is from.
         licence: SPDX name of its licence, or a link to it.

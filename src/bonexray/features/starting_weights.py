@@ -1,4 +1,4 @@
-"""The starting weights of a backbone: seeded random ones, published ImageNet weights, or a file of the user's."""
+"""The starting weights of a backbone: seeded random ones, published weights, or a file of the user's."""
 
 import logging
 from pathlib import Path
@@ -10,8 +10,9 @@ from bonexray.backbones.weights import stored_side
 from bonexray.base.errors import BonexrayError
 from bonexray.features.checkpoint import read_checkpoint
 from bonexray.features.published import origin, own_file, published_file
+from bonexray.features.safetensors_file import SUFFIX, Tensors, require_safetensors
 from bonexray.features.settings import Weights
-from bonexray.registry import BACKBONES, builder_of
+from bonexray.registry import BACKBONES, RANDOM, builder_of
 
 CHECKPOINT = ".pth"  # of PyTorch
 log = logging.getLogger("bonexray")
@@ -36,24 +37,29 @@ def starting_backbone(name: str, settings: Weights, img_px: int | None = None) -
         _load(backbone, name, own_file(name, settings))
         if settings.files[name].convention is None:
             log.warning(
-                "weights.files.%s states no convention: its images are prepared as for ImageNet weights, %s",
+                "weights.files.%s states no convention: its images are prepared as for published weights, %s",
                 name,
                 BACKBONES[name].convention,
             )
-    elif start == "imagenet":
+    elif start != RANDOM:
         path = published_file(name, settings.mirror)
         if path.suffix == CHECKPOINT:
             builder_of(name).assign_checkpoint(backbone, read_checkpoint(path))
         else:
             _load(backbone, name, path)
     elif settings.source == "imagenet" and not BACKBONES[name].control_of:
-        log.warning("%s has no published ImageNet weights and starts from random ones", name)
+        log.warning("%s has no published weights and starts from random ones", name)
     return backbone
 
 
 def _load(backbone: keras.Model, name: str, path: Path) -> None:
+    require_safetensors(name, path)
+    assign = getattr(builder_of(name), "assign_checkpoint", None)
     try:
-        backbone.load_weights(path)
+        if path.suffix == SUFFIX and assign:
+            assign(backbone, Tensors(path))
+        else:
+            backbone.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BonexrayError(

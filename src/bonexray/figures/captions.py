@@ -54,6 +54,14 @@ CAPTIONS: dict[str, Words] = {
         "{title}: wrong predictions on test, the most confident first, with the probabilities of all classes.",
         "Test radiographs that {title} misclassified, with actual and predicted class; a sentence if there are none.",
     ),
+    "{m}_boxes.png": Words(
+        "{title}: test images with their boxes, and beside each the heat map of its actual class with the strongest place.",
+        "Pairs of radiographs of {title}: with an orange box, and with the heat map over it and a cross at its maximum.",
+    ),
+    "localisation.png": Words(
+        "Pointing game on test images with boxes, for each network and kind of heat map, with intervals over patients.",
+        "Dot plot with a row for each kind of heat map, and lines at the centre of the image and the mean box.",
+    ),
     "external_scores.png": Words(
         "Balanced accuracy of each model on the internal test (hollow) and on the external cohort (filled, with interval).",
         "Dot plot with a row for each model: its score on the internal test and on the external cohort, and the difference.",

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from bonexray.aggregate.frozen_features import features_of
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.data.paths import NUMBERS, model_folder
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.evaluate.metrics import collapsed
 from bonexray.learning_curve.scoring import Judged
 from bonexray.networks.scaling import mean_and_std
@@ -53,9 +53,10 @@ class Learner:
             Labelled(scaled[rows], np.eye(classes)[labels])
             for rows, labels in ((train, train_labels), (val, val_labels))
         )
-        outputs = 1 if settings.get("output") == "sigmoid" else classes
+        output = settings.get("output", "softmax")  # a baseline has no other
         class_weight = "balanced" if settings["class_weights"] == "balanced" else None
-        return probabilities_of(best_of(fit_strengths(*parts, outputs, class_weight)).weights, scaled)
+        best = best_of(fit_strengths(*parts, classes, class_weight, output=output))
+        return probabilities_of(best.weights, scaled, output)
 
     def _scaled(self, train: np.ndarray) -> np.ndarray:
         """Return all features, standardised by the training images as the model's own training does it."""

@@ -3,8 +3,10 @@
 import keras
 from keras import layers
 
+from bonexray.networks.ordinal import Ordinal
 from bonexray.networks.settings import LINEAR, HeadSettings
 from bonexray.networks.standardize import Standardize
+from bonexray.registry import ORDINAL
 
 STANDARDIZE, CLASSES = "standardize", "classes"  # names of layers
 # Layers from features to classes: a number is the units of a dense ReLU layer, a text the setting of a dropout rate.
@@ -44,10 +46,12 @@ def build_head(widths: dict[str, int], classes: int, settings: HeadSettings, kin
 
 
 def class_layer(x, classes: int, settings: HeadSettings) -> keras.KerasTensor:
-    """Apply the output layer: a softmax over the classes, or a sigmoid for the second of two classes.
+    """Apply the output layer: a softmax, a sigmoid for the second of two classes, or one for ordered classes.
 
     Probabilities are 32-bit numbers even in a network of mixed precision.
     """
     if settings.output == "sigmoid":
         return layers.Dense(1, activation="sigmoid", dtype="float32", name=CLASSES)(x)
+    if settings.output in ORDINAL:
+        return Ordinal(classes, settings.output, dtype="float32", name=CLASSES)(x)
     return layers.Dense(classes, activation="softmax", dtype="float32", name=CLASSES)(x)

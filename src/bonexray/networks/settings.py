@@ -14,6 +14,6 @@ class HeadSettings(Section):
 
     head: Literal["standard", "bare", "linear"] = "linear"
     standardize: bool = True
-    output: Literal["softmax", "sigmoid"] = "softmax"
+    output: Literal["softmax", "sigmoid", "cumulative", "corn"] = "softmax"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     dropout_2: Annotated[float, Field(ge=0, lt=1)] = 0.3

@@ -89,17 +89,22 @@ def bone_path(
     anatomy: Anatomy, view: View, axial: np.ndarray, lateral: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the length of the ray (mm) inside bone at every grid point."""
+    network = trabeculae(anatomy, view.angle, len(axial), rng)
+    return path_through(anatomy, axial, lateral, network)
+
+
+def path_through(anatomy: Anatomy, axial: np.ndarray, lateral: np.ndarray, network: np.ndarray) -> np.ndarray:
+    """Return the length of the ray (mm) inside the cortex and a trabecular network, see `trabeculae`."""
     # The cortex thins towards the joint, where the trabecular network carries the load; the medullary cavity of the shaft
     # has hardly any network.
     metaphysis = 1 / (1 + np.exp((axial - 1.6 * anatomy.flare_length_mm) / 3.0))
     shell = anatomy.cortical_mm * (1 - 0.6 * metaphysis)
-    outer = _chord(anatomy, axial, lateral, np.zeros_like(axial))
-    inner = _chord(anatomy, axial, lateral, shell)
-    network = _network(anatomy, view.angle, len(axial), rng)
+    outer = chord(anatomy, axial, lateral, np.zeros_like(axial))
+    inner = chord(anatomy, axial, lateral, shell)
     return outer - inner + inner * network * (0.15 + 0.85 * metaphysis)
 
 
-def _chord(anatomy: Anatomy, axial: np.ndarray, lateral: np.ndarray, inset: np.ndarray) -> np.ndarray:
+def chord(anatomy: Anatomy, axial: np.ndarray, lateral: np.ndarray, inset: np.ndarray) -> np.ndarray:
     """Return the length of the ray (mm) inside the bone without its outer `inset` mm."""
     depth = axial - inset
     widening = np.exp(-(((axial - 3) / anatomy.flare_length_mm) ** 2))
@@ -117,7 +122,7 @@ def tissue_path(anatomy: Anatomy, lateral: np.ndarray) -> np.ndarray:
     return anatomy.tissue_mm * np.sqrt(np.maximum(1 - (lateral / half_width) ** 4, 0))
 
 
-def _network(anatomy: Anatomy, angle: float, grid_px: int, rng: np.random.Generator) -> np.ndarray:
+def trabeculae(anatomy: Anatomy, angle: float, grid_px: int, rng: np.random.Generator) -> np.ndarray:
     """Return the projected bone fraction (grid_px, grid_px), the mean of the struts in `LAYERS` random sheets."""
     frequency = np.fft.fftfreq(grid_px, FIELD_MM / grid_px)
     fy, fx = np.meshgrid(frequency, np.fft.rfftfreq(grid_px, FIELD_MM / grid_px), indexing="ij")

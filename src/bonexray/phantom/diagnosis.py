@@ -1,6 +1,7 @@
 """T-scores, the classes of the WHO, and labels that are wrong on purpose."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,17 +42,18 @@ def draw_t_score(shares: tuple[float, float, float], rng: np.random.Generator) -
     return float(np.interp(rng.random(), [0, shares[0], shares[0] + shares[1], 1], LIMITS))
 
 
-def stated_label(label: str, noise: float, rng: np.random.Generator) -> str:
+def stated_label(label: str, noise: float, rng: np.random.Generator, grades: Sequence[str] = CLASSES) -> str:
     """Return the label, or by chance that of a neighbouring grade.
 
     Args:
-        label: one of `CLASSES`.
+        label: one of the grades.
         noise: the chance, from 0 to 1; a larger one changes the same labels and more.
         rng: source of two numbers.
+        grades: from lowest to highest.
     """
     changes, upwards = rng.random() < noise, rng.random() < 0.5
     if not changes:
         return label
-    grade, last = CLASSES.index(label), len(CLASSES) - 1
+    grade, last = grades.index(label), len(grades) - 1
     step = {0: 1, last: -1}.get(grade, 1 if upwards else -1)
-    return CLASSES[grade + step]
+    return grades[grade + step]

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from bonexray.base.config import Count, Positive, Section, Seed, Share
 
-COHORT, OTHER_SITE = "cohort", "other_site"  # keys of `dataset.simulated`
-FOLDERS = {COHORT: "data/phantom", OTHER_SITE: "data/phantom_other_site"}
+COHORT, OTHER_SITE, FRACTURE = "cohort", "other_site", "fracture"  # keys of `dataset.simulated`
+FOLDERS = {COHORT: "data/phantom", OTHER_SITE: "data/phantom_other_site", FRACTURE: "data/phantom_fracture"}
 
 
 class Phantom(Section):

@@ -125,7 +125,7 @@ def simulate_patient(
     for view in range(patient_rng.integers(1, 3)):
         rng = view_rngs[view]
         signal = _expected_signal(anatomy, draw_view(rng), place, img_px, rng)
-        counts = rng.poisson(mean_count * signal) + rng.normal(0.0, readout_sigma, signal.shape)
+        counts = detected(signal, mean_count, readout_sigma, rng)
         images.append(
             SimulatedRadiograph(
                 patient=f"{place.prefix}{number:04d}",
@@ -136,8 +136,8 @@ def simulate_patient(
                 volume_fraction=anatomy.volume_fraction,
                 cortical_mm=anatomy.cortical_mm,
                 record=record,
-                clean=_display(signal, place),
-                noisy=_display(counts / mean_count, place),
+                clean=display(signal, place),
+                noisy=display(counts / mean_count, place),
             )
         )
     return images
@@ -145,19 +145,45 @@ def simulate_patient(
 
 def _expected_signal(anatomy: Anatomy, view: View, site: Site, img_px: int, rng: np.random.Generator) -> np.ndarray:
     """Return the signal (img_px, img_px) relative to the open beam at nominal exposure."""
-    oversampling = max(2, math.ceil(GRID_PX / img_px))
-    axial, lateral, tilt = bone_frame(view, img_px * oversampling)
+    axial, lateral, tilt = bone_frame(view, img_px * oversampling(img_px))
     bone_mm = bone_path(anatomy, view, axial, lateral, rng)
-    tissue_mm = tissue_path(anatomy, lateral)
+    return signal_behind(bone_mm, tissue_path(anatomy, lateral), tilt, view, site, img_px)
+
+
+def oversampling(img_px: int) -> int:
+    """Return the number of samples of the anatomy along the side of a pixel."""
+    return max(2, math.ceil(GRID_PX / img_px))
+
+
+def signal_behind(
+    bone_mm: np.ndarray, tissue_mm: np.ndarray, tilt: np.ndarray, view: View, site: Site, img_px: int
+) -> np.ndarray:
+    """Return the signal (img_px, img_px) behind bone and tissue, relative to the open beam at nominal exposure.
+
+    Args:
+        bone_mm: length of the ray inside bone, float (grid, grid) with `oversampling` samples a pixel.
+        tissue_mm: the same inside the limb.
+        tilt: the gradient across the field, see `bone_frame`.
+        view: exposure and hardness.
+        site: hardness, scatter and blur.
+        img_px: side of the image.
+    """
     transmission = np.exp(-site.hardness * view.hardness * (MU_BONE * bone_mm + MU_TISSUE * tissue_mm))
     signal = view.exposure * (1 + tilt) * transmission
     # A detector pixel integrates intensity, not attenuation: average after the exponential.
-    primary = signal.reshape(img_px, oversampling, img_px, oversampling).mean(axis=(1, 3))
+    samples = oversampling(img_px)
+    primary = signal.reshape(img_px, samples, img_px, samples).mean(axis=(1, 3))
     scattered = ndimage.gaussian_filter(primary, SCATTER_MM * img_px / FIELD_MM) if site.scatter else 0.0
     return ndimage.gaussian_filter(primary + site.scatter * scattered, site.blur_px)
 
 
-def _display(signal: np.ndarray, site: Site) -> np.ndarray:
+def detected(signal: np.ndarray, mean_count: float, readout_sigma: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the photon counts with electronic noise that a detector reads for a signal."""
+    return rng.poisson(mean_count * signal) + rng.normal(0.0, readout_sigma, signal.shape)
+
+
+def display(signal: np.ndarray, site: Site) -> np.ndarray:
+    """Return a signal as the site displays it, float32 in [0, 1], with bright bone."""
     white, black = site.window
     pixels = (black - np.maximum(signal, 0) ** site.exponent) / (black - white)
     return np.clip(pixels, 0, 1).astype(np.float32)

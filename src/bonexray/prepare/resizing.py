@@ -10,6 +10,7 @@ from bonexray.data.arrays import rows_of
 from bonexray.data.paths import IMAGES
 from bonexray.images.reading import read_image, resized
 from bonexray.prepare.settings import Prepare
+from bonexray.regions.geometry import Placement
 
 
 def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
@@ -24,15 +25,22 @@ def prepare_image(pixels: np.ndarray, settings: Prepare) -> np.ndarray:
     """
     low, high = float(pixels.min()), float(pixels.max())
     pixels = ((pixels - low) / ((high - low) or 1.0)).astype(np.float32)
-    side = settings.img_px
-    if settings.resize == "stretch":
+    side, (top, left, height, width) = settings.img_px, placement(*pixels.shape, settings)
+    if (height, width) == (side, side):
         return resized(pixels, side, side)
-    scale = side / max(pixels.shape)
-    height, width = (min(side, max(1, round(length * scale))) for length in pixels.shape)
     square = np.zeros((side, side), np.float32)
-    top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = resized(pixels, height, width)
     return square
+
+
+def placement(height: int, width: int, settings: Prepare) -> Placement:
+    """Return where an image of this size lies in the square."""
+    side = settings.img_px
+    if settings.resize == "stretch":
+        return Placement(0, 0, side, side)
+    scale = side / max(height, width)
+    height, width = (min(side, max(1, round(length * scale))) for length in (height, width))
+    return Placement((side - height) // 2, (side - width) // 2, height, width)
 
 
 def prepare_images(source: Path, ids: Sequence[str], target: Path, settings: Prepare, compute: Compute) -> None:

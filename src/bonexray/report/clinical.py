@@ -11,8 +11,9 @@ ADDS = {"image": "The image adds {} to the record", "record": "The record adds {
 
 def clinical_table(study: Study) -> Table | None:
     """Return the scores of the record alone, the image alone, and both; None without clinical variables."""
-    network = study.titles.get(study.clinical["network"], "")
-    names = {"record": "record alone", "image": f"image alone, {network}", "both": "record and image"}
+    names = {"record": "record alone", "both": "record and image"}
+    if networks := [study.titles[name] for name in study.clinical["networks"]]:
+        names["image"] = f"image alone, {listed(networks)}"
     rows = [
         [Cell(names[name]), *(score_cell(scores, score) for score in SCORES)]
         for name, scores in study.clinical["models"].items()

@@ -12,7 +12,9 @@ from bonexray.report.clinical import clinical_sentence, clinical_table
 from bonexray.report.confounders import confounders_table
 from bonexray.report.data import Study
 from bonexray.report.external import external_results, external_warnings
+from bonexray.report.grades import grade_pairs_table
 from bonexray.report.images import model_pictures, picture
+from bonexray.report.localisation import localisation_sentence, localisation_table
 from bonexray.report.pages import page
 from bonexray.report.prediction_sets import sets_sentences, sets_table, sets_warning
 from bonexray.report.provenance import Provenance
@@ -54,7 +56,7 @@ FIGURES = (
     "reliability",
     "decision_curve",
 )
-EXPLANATIONS = ("gradcam", "architecture", "coefficients")
+EXPLANATIONS = ("gradcam", "boxes", "architecture", "coefficients")
 Result = TypeVar("Result")
 MODE_WORDS = {
     SCRATCH: "from scratch",
@@ -140,6 +142,7 @@ def _pictures(study: Study) -> Mapping[str, object]:
         "views": "augmentation/views.png",
         "subgroups": "subgroups/subgroups.png",
         "patients": "learning_curve/learning_curve.png",
+        "localisation": "explained/localisation.png",
     }
     if not study.data.get("lookalike_pairs"):
         del named["audit"]  # the figure would only say that there are none
@@ -171,7 +174,10 @@ def _tables(study: Study) -> Mapping[str, object]:
         if any(study.has(score) for score in COST)
         else None,
         "grades": score_table(study, "grades", "Agreement on the ordered scale", ordered) if study.ordered else None,
+        "grade_pairs": grade_pairs_table(study),
         "external": external_results(study),
+        "localisation": localisation_table(study),
+        "localisation_sentence": localisation_sentence(study),
         "subgroups": subgroups_table(study),
         "gaps": gaps_table(study),
         "confounders": confounders_table(study),

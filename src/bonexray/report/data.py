@@ -48,9 +48,10 @@ REQUIRED = {
     },
     SUBGROUPS: {"columns"},
     CONFOUNDERS: {"columns", "features_of"},
-    CLINICAL: {"columns", "network", "models", "adds"},
+    CLINICAL: {"columns", "networks", "models", "adds"},
     DATA: {"images", "groups", "train", "val", "test", "shortcut_chance"},
 }
+LOCALISATION = EXPLAINED_REPORTS / "localisation.json"  # only in a study with boxes
 CURVE_COLUMNS = {"model", "share", "patients", "gain", "gain_low", "gain_high"}
 COLUMNS = {"rank", "model", "title", "kind", "starts_from", "n", "balanced_accuracy", "not_distinguishable"}
 
@@ -79,6 +80,7 @@ class Study:
         pairs: paired comparisons; no rows with a single model.
         ranks: tests of Friedman and Nemenyi over folds; None without them.
         explained: model to the facts of its heat maps; empty without heat maps.
+        localisation: how well heat maps find boxes, as the stage `explain` summarises it; empty without boxes.
         external: external cohort to its facts and the scores of every model on it; empty without one.
         subgroups: column of the record to `values`, the chosen model's scores by subgroup, and `gaps` between them.
         patients: scores by model and share of the training patients.
@@ -100,6 +102,7 @@ class Study:
     pairs: pd.DataFrame
     ranks: dict | None
     explained: dict[str, dict]
+    localisation: dict
     external: dict[str, dict]
     subgroups: dict[str, dict]
     patients: pd.DataFrame
@@ -226,6 +229,7 @@ def read_study(settings: ReportSettings, root: Path | str = ".") -> Study:
             for name in names
             if (root / (path := EXPLAINED_REPORTS / name / SANITY_CHECK)).exists()
         },
+        localisation=_json(root, LOCALISATION) if (root / LOCALISATION).exists() else {},
         external={name: _json(root, EXTERNAL_METRICS / f"{name}.json") for name in settings.get("external") or {}},
         subgroups=_json(root, SUBGROUPS)["columns"],
         patients=_table(root, LEARNING_CURVE, CURVE_COLUMNS),

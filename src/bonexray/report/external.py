@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from bonexray.data.paths import EXTERNAL_REPORTS
 from bonexray.report.data import Study
 from bonexray.report.images import Picture, picture
+from bonexray.report.prediction_sets import COVERAGE
 from bonexray.report.tables import Cell, Table, score_cell
-from bonexray.results.wording import count, listed, missing, number, signed, span, with_interval
+from bonexray.results.wording import count, listed, missing, number, percent, signed, span, with_interval
 
 COLUMNS = {"internal_balanced_accuracy": "Internal", "balanced_accuracy": "External", "roc_auc": "ROC AUC, external"}
 CALIBRATION = {"log_loss": "log loss", "expected_calibration_error": "calibration error"}
@@ -43,7 +44,10 @@ def external_results(study: Study) -> list[ExternalResult]:
 
 
 def external_warnings(study: Study) -> list[str]:
-    """Return a warning for each cohort on which the chosen model's drop from the internal test is significant."""
+    """Return a warning for each cohort on which the chosen model loses, or its prediction sets break their promise.
+
+    Either is stated only where the whole interval shows it.
+    """
     warnings = []
     for name in study.external:
         scores = _chosen(study, name)
@@ -51,6 +55,11 @@ def external_warnings(study: Study) -> list[str]:
             warnings.append(
                 f"The result does not carry over to {name}: balanced accuracy {with_interval(scores, 'balanced_accuracy')} "
                 f"there, {_drop(scores)} lower than on the internal test."
+            )
+        if scores and not missing(scores.get(COVERAGE)) and scores[f"{COVERAGE}_high"] < scores["set_promised"]:
+            warnings.append(
+                f"On {name} the prediction sets contain the true class for {with_interval(scores, COVERAGE)} of the "
+                f"patients, below the promised {percent(scores['set_promised'])}."
             )
     return warnings
 
@@ -76,6 +85,13 @@ def chosen_sentences(study: Study, name: str) -> list[str]:
             f"With the threshold fixed on internal validation its sensitivity there is "
             f"{with_interval(scores, 'operating_sensitivity')} and its specificity "
             f"{with_interval(scores, 'operating_specificity')}."
+        )
+    if not missing(scores.get(COVERAGE)):
+        by_class = [f"{with_interval(own, COVERAGE)} of {label}" for label, own in scores["classes"].items()]
+        sentences.append(
+            f"Its prediction sets, with thresholds from internal validation, contain the true class for "
+            f"{with_interval(scores, COVERAGE)} of {count(scores['set_patients'], 'patient')}, promised "
+            f"{percent(scores['set_promised'])}: {listed(by_class)}."
         )
     return sentences
 

@@ -21,7 +21,7 @@ OTHER_CAPTIONS = {  # of figures that other packages draw
     ),
 }
 MAX_WIDTH_PX = 1280  # wider than the page on a screen
-SMALL = 30_000  # bytes; below this, a second encoding is not worth its time
+SMALL = 100_000  # bytes; below this, a second encoding is not worth its time
 COLOURS = 64  # of a drawing; more look no different on its flat areas
 QUALITY = 72  # of photographs, out of 100
 
@@ -84,7 +84,7 @@ def _drawing(image: Image.Image) -> bytes:
 
 
 def _photograph(image: Image.Image) -> bytes:
-    return _webp(image, quality=QUALITY, method=3)
+    return _webp(image, quality=QUALITY, method=2)
 
 
 def _webp(image: Image.Image, **options: object) -> bytes:

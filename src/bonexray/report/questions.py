@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bonexray.registry import BACKBONES, MODEL_NAMES, model_title
+from bonexray.registry import BACKBONES, is_model, model_title
 from bonexray.report.data import Study
 from bonexray.results.grid import FILTERS
 from bonexray.results.wording import count, listed, number, p_value, signed, with_interval
@@ -154,7 +154,7 @@ def _filters(study: Study) -> list[str]:
 def _tested_cell(study: Study) -> str:
     """Report the network and filter chosen on validation from the whole grid, with their score on test."""
     cell = study.filters[study.filters["Chosen"] == 1].iloc[0]
-    title = model_title(cell["Model"]) if cell["Model"] in MODEL_NAMES else cell["Model"]
+    title = model_title(cell["Model"]) if is_model(cell["Model"]) else cell["Model"]
     choice = f"{title} with {cell['Filter']}, {number(cell['Balanced accuracy'])}"
     chosen = f"Chosen on validation from all {len(study.filters)} pairs of network and filter: {choice}"
     if pd.isna(cell["Test images"]):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bonexray.registry import MODEL_NAMES, model_title
+from bonexray.registry import is_model, model_title
 from bonexray.report.data import Study
 from bonexray.report.questions import ALPHA
 from bonexray.report.sources import reported
@@ -24,6 +24,7 @@ FURTHER = {
 CALIBRATION = {
     "temperature": "Temperature",
     "expected_calibration_error": "Calibration error",
+    "expected_calibration_error_if_calibrated": "Calibration error, if calibrated",
     "calibrated_expected_calibration_error": "Calibration error, scaled",
     "log_loss": "Log loss",
     "calibrated_log_loss": "Log loss, scaled",
@@ -263,7 +264,7 @@ def sources_table(study: Study) -> Table:
 
 
 def _title(network: str) -> str:
-    return model_title(network) if network in MODEL_NAMES else network
+    return model_title(network) if is_model(network) else network
 
 
 def _repeated(study: Study) -> list[tuple[str, Callable[[str], Cell]]]:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from bonexray.data.scores import collapse_of
+from bonexray.registry import ORDINAL
 from bonexray.report.confounders import confounder_warnings
 from bonexray.report.data import Study
 from bonexray.results.tables import baseline_sentences, ceiling_sentences, comparison_sentence, warnings_of
@@ -106,6 +107,12 @@ def training_sentence(study: Study) -> str:
         texts.append(
             f"{count(others, 'network')} by gradients: up to {count(train.epochs, 'epoch')} with {train.optimizer}, learning rates up to {train.learning_rate:g}, batches of {count(train.batch_images, 'image')}, early stopping on validation log loss."
         )
+    outputs = Counter(study.cards[name]["train"].get("output") for name in study.networks)
+    texts += [
+        f"{count(outputs[output], 'network')} with an output for ordered classes: {words}."
+        for output, words in ORDINAL.items()
+        if outputs[output]
+    ]
     return " ".join(texts)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bonexray.aggregate.table import title_of
 from bonexray.base.errors import BonexrayError
 from bonexray.data.scores import PREFIX
-from bonexray.registry import MODEL_NAMES
+from bonexray.registry import is_model
 from bonexray.results.markdown import markdown_text
 from bonexray.results.tables import warnings_of
 from bonexray.results.wording import listed, missing, percent, signed, with_interval
@@ -195,7 +195,7 @@ def _warnings(side: Results) -> list[str]:
 
 def _title(name: str) -> str:
     """Return a model's title, or its name if this version does not know it."""
-    return markdown_text(title_of(name) if name in MODEL_NAMES or name.startswith(PREFIX) else name)
+    return markdown_text(title_of(name) if is_model(name) or name.startswith(PREFIX) else name)
 
 
 def _code(text: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bonexray.aggregate.table import chosen_on_validation
 from bonexray.data.scores import PREFIX
+from bonexray.evaluate.choice import chosen_on_validation
 from bonexray.registry import BASELINES
 
 FILTERS = Path("reports/benchmark_results.csv")

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -13,10 +13,12 @@ from PIL import Image
 
 from bonexray.base.errors import BonexrayError
 from bonexray.base.files import atomic_file
+from bonexray.images.radiograph import UnreadableImage
 from bonexray.serving.predictor import Answer
 
 COLOURS, OPACITY = "cividis", 0.55  # as in the study's figures of heat maps
 MIN_SIDE_PX = 384  # of each half of a heat map's file
+Column = Callable[[Path, Answer], Path]  # writes a file for an X-ray; raises UnreadableImage if it cannot
 
 
 def image_files(paths: Iterable[Path]) -> list[Path]:
@@ -38,33 +40,73 @@ def image_files(paths: Iterable[Path]) -> list[Path]:
     return list(files)
 
 
+class FreeNames:
+    """Names of files in a folder, one for each X-ray; a name that is taken gets a number.
+
+    Args:
+        folder: created with its first file.
+        suffix: such as `.png`.
+    """
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self._folder, self._suffix, self._taken = folder, suffix, set()
+
+    def of(self, path: Path) -> Path:
+        """Return the file for an X-ray, named after it."""
+        name, number = f"{path.stem}{self._suffix}", 1
+        while name in self._taken:
+            number += 1
+            name = f"{path.stem}-{number}{self._suffix}"
+        self._taken.add(name)
+        return self._folder / name
+
+
+def drawings(folder: Path) -> Column:
+    """Return a column of heat maps beside their images, written into a folder; answers need a heat map."""
+    names = FreeNames(folder, ".png")
+
+    def draw(path: Path, answer: Answer) -> Path:
+        target = names.of(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        overlay(answer.image, answer.heat).save(target)
+        return target
+
+    return draw
+
+
 def write_table(
-    paths: Sequence[Path], answers: Iterable[Answer], classes: Sequence[str], out: Path | None, heat: Path | None
+    paths: Sequence[Path],
+    answers: Iterable[Answer],
+    classes: Sequence[str],
+    out: Path | None,
+    columns: Mapping[str, Column],
 ) -> dict[Path, str]:
-    """Write one row per X-ray: path, predicted class, probabilities, and the file of its heat map.
+    """Write one row per X-ray: path, predicted class, probabilities, and the files of the other columns.
 
     Args:
         paths: the files of the X-rays.
         answers: one prediction per file; consumed one at a time.
         classes: the class map.
         out: the CSV file; None writes to standard output.
-        heat: the folder for heat maps, created if missing; None writes none.
+        columns: further columns by name, each a function that writes a file for an X-ray and returns its path.
 
     Returns:
-        The unreadable files, each with its reason.
+        The files that are unreadable, or unusable for a column, each with its reason.
     """
-    bad, taken = {}, set()
-    if heat:
-        heat.mkdir(parents=True, exist_ok=True)
+    bad = {}
     with _open_table(out) as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["path", "predicted", *(f"prob_{name}" for name in classes), *(["heatmap"] if heat else [])])
+        table.writerow(["path", "predicted", *(f"prob_{name}" for name in classes), *columns])
         for path, answer in zip(paths, answers, strict=True):
             if answer.reason is not None:
                 bad[path] = answer.reason
                 continue
-            heat_map = [_draw(answer, heat / _free_name(path, taken))] if heat else []
-            table.writerow([path.as_posix(), answer.label, *(f"{p:.8f}" for p in answer.probabilities), *heat_map])
+            try:
+                files = [write(path, answer).as_posix() for write in columns.values()]
+            except UnreadableImage as error:
+                bad[path] = str(error)
+                continue
+            table.writerow([path.as_posix(), answer.label, *(f"{p:.8f}" for p in answer.probabilities), *files])
     return bad
 
 
@@ -94,18 +136,3 @@ def _open_table(out: Path | None) -> Iterator[TextIO]:
         return
     with atomic_file(out) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         yield stream
-
-
-def _draw(answer: Answer, file: Path) -> str:
-    overlay(answer.image, answer.heat).save(file)
-    return file.as_posix()
-
-
-def _free_name(path: Path, taken: set[str]) -> str:
-    """Return the name of the X-ray's file with the suffix .png, numbered if it is taken."""
-    name, number = f"{path.stem}.png", 1
-    while name in taken:
-        number += 1
-        name = f"{path.stem}-{number}.png"
-    taken.add(name)
-    return name

@@ -9,7 +9,9 @@ import numpy as np
 
 from bonexray.explain.feature_maps import SplitNetwork, split_network
 from bonexray.explain.gradcam import heat_maps
+from bonexray.explain.taught import taught_maps
 from bonexray.networks.outputs import class_probabilities
+from bonexray.registry import model_row
 from bonexray.serving.bundle import Bundle, open_bundle
 from bonexray.serving.prefetch import ahead, in_batches, workers
 from bonexray.serving.reading import Reading, XRay
@@ -126,5 +128,7 @@ class Predictor:
         return Answer(self.classes[int(probabilities.argmax())], probabilities, None, image, heat)
 
     def _heat(self, images: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        if model_row(self.card.model).locator:
+            return taught_maps(self.network, self.card.model, images[..., None])
         maps = self._split_network.feature_maps(images[..., None])
         return heat_maps(self._split_network, maps, probabilities.argmax(axis=1), self.card.img_px)

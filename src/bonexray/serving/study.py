@@ -59,7 +59,8 @@ def study_bundle(settings: Settings, name: str) -> Bundle:
             received="no such model",
             do="correct the name, or run `dvc repro`",
         )
-    card, page = read_json(folder / MODEL_CARD), CARDS / f"{name}.md"
+    card = read_json(folder / MODEL_CARD)
+    page = CARDS / f"{card['model']}.md"
     if card["img_px"] != settings.prepare.img_px:
         raise BonexrayError(
             "prepare.img_px",

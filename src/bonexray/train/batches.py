@@ -67,7 +67,7 @@ class Batches:
 
 
 def targets_of(labels: np.ndarray, classes: int, settings: HeadSettings) -> np.ndarray:
-    """Return labels as targets: one-hot for a softmax; for a sigmoid one column, 1 for the second class.
+    """Return labels as targets: one-hot, but for a sigmoid one column, 1 for the second class.
 
     Args:
         labels: int (images,), indices in the class map.
@@ -78,12 +78,12 @@ def targets_of(labels: np.ndarray, classes: int, settings: HeadSettings) -> np.n
         float32 (images, classes) or (images, 1).
 
     Raises:
-        BonexrayError: if a sigmoid is used with other than two classes.
+        BonexrayError: if the output does not fit the number of classes.
     """
     require_output(settings.output, classes)
-    if settings.output == "softmax":
-        return np.eye(classes, dtype=np.float32)[labels]
-    return labels[:, None].astype(np.float32)
+    if settings.output == "sigmoid":
+        return labels[:, None].astype(np.float32)
+    return np.eye(classes, dtype=np.float32)[labels]
 
 
 def stored(array: ArrayFile) -> Reader:

@@ -13,6 +13,7 @@ from bonexray.data.features_card import read_features_card
 from bonexray.data.folds import Run, learners, split_in
 from bonexray.data.manifest import class_numbers, read_classes, read_manifest
 from bonexray.data.paths import FEATURES, IMAGES, VIEWS
+from bonexray.regions.files import MASKS, read_boxes
 from bonexray.registry import FINE_TUNE, FROZEN, SCRATCH
 from bonexray.train.batches import Batches, Reader, augmented_features, augmented_images, images, stored, targets_of
 from bonexray.train.settings import ModelRow, Train
@@ -63,7 +64,8 @@ class Cohort:
         """Return the arrays that training reads."""
         features = self.row.features if self.row.mode in (FROZEN, FINE_TUNE) else []
         arrays = [folder / name for folder in features for name in (FEATURES, VIEWS)]
-        return [file for file in arrays if file.exists()] + ([IMAGES] if self.learns_from_images else [])
+        masks = [MASKS] if self.row.locator else []
+        return [file for file in arrays if file.exists()] + ([IMAGES] if self.learns_from_images else []) + masks
 
     @property
     def definition(self) -> list[str]:
@@ -96,6 +98,16 @@ class Cohort:
         """Return batches of images; for learning, shuffled and as new random views each epoch."""
         array = ArrayFile(IMAGES)
         return self._batches([augmented_images(array, self.augment) if learning else images(array)], split, learning)
+
+    def located(self, split: str, *, learning: bool = False) -> Batches:
+        """Return batches of images with their masks and whether these are known, bool (images,); views are the same.
+
+        An image without regions has an empty mask if its class never has regions; else it is not known where to look.
+        """
+        array, masks, located = ArrayFile(IMAGES), ArrayFile(MASKS), self.manifest["id"].isin(read_boxes()["id"])
+        known = (located | ~self.manifest["label"].isin(self.manifest.loc[located, "label"])).to_numpy()
+        read = (lambda file: augmented_images(file, self.augment)) if learning else images
+        return self._batches([read(array), read(masks), lambda rows, _epoch: known[rows]], split, learning)
 
     def features(self, split: str | None, *, learning: bool = False) -> Batches:
         """Return batches of features; for learning, shuffled and of a random augmented copy if there are any."""
@@ -130,5 +142,8 @@ def open_cohort(row: ModelRow, train: Train, augment: Augment) -> Cohort:
         row: the model's mode and inputs.
         train: batch size, output and seed.
         augment: ranges of random views.
+
+    The model's own output replaces that of the settings.
     """
+    train = train.model_copy(update={"output": row.output}) if row.output else train
     return Cohort(read_manifest(), read_classes(), row, train, augment)

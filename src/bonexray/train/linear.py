@@ -1,4 +1,4 @@
-"""The linear head: a penalised logistic regression on cached features, without Keras."""
+"""The linear head: a penalised logistic or ordinal regression on cached features, without Keras."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class LinearHead:
 
     @property
     def classes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel (width, outputs) and bias (outputs,) of the chosen strength, float32."""
+        """Return kernel and bias of the chosen strength as the class layer keeps them, float32."""
         kernel, bias = best_of(self.fits).weights
         return kernel.astype(np.float32), bias.astype(np.float32)
 
@@ -57,7 +57,7 @@ class LinearHead:
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return the class probabilities (images, classes) for features (images, width)."""
-        return probabilities_of(self.classes, scaled(features, self.scaling))
+        return probabilities_of(self.classes, scaled(features, self.scaling), best_of(self.fits).output)
 
 
 def is_linear(row: ModelRow, options: Train) -> bool:
@@ -74,7 +74,7 @@ def train_head(name: str, cohort: Cohort, folder: Path, on_epoch: EpochListener)
     """Fit the head, write its weights and predict every image."""
     head = fit_linear_head(cohort)
     tell(head.history, on_epoch)
-    write_linear_weights(folder / MODEL_WEIGHTS, head.classes, head.scaling)
+    write_linear_weights(folder / MODEL_WEIGHTS, head.classes, head.scaling, cohort.train.output)
     kernel, bias = head.classes
     probabilities = [head.probabilities(features) for features in _inputs(cohort.features(None))]
     parameters = kernel.size + bias.size + sum(values.size for values in head.scaling or ())
@@ -87,10 +87,10 @@ def fit_linear_head(cohort: Cohort) -> LinearHead:
     Args:
         cohort: the features, their splits and the settings; augmented copies of features are not used.
     """
-    train, outputs = cohort.features("train"), 1 if cohort.train.output == "sigmoid" else len(cohort.classes)
+    train, output = cohort.features("train"), cohort.train.output
     scaling = scaling_of(_inputs(train)) if cohort.train.standardize else None
     training, validation = (_labelled(batches, scaling) for batches in (train, cohort.features("val")))
-    fits = fit_strengths(training, validation, outputs, cohort.class_weight)
+    fits = fit_strengths(training, validation, len(cohort.classes), cohort.class_weight, output=output)
     rows = [
         {"epoch": number, "phase": PENALTY, **metrics_of(fit, training, validation)}
         for number, fit in enumerate(fits, 1)

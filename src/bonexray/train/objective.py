@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import keras
 
+from bonexray.networks.outputs import OUTPUTS
 from bonexray.train.settings import Train
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
@@ -11,15 +12,21 @@ OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adamw": keras.optimizers.AdamW,
     "adamax": keras.optimizers.Adamax,
 }
-LOSSES: dict[tuple[str, str], Callable[[Train], keras.losses.Loss]] = {
-    ("softmax", "cross_entropy"): lambda s: keras.losses.CategoricalCrossentropy(label_smoothing=s.label_smoothing),
-    ("sigmoid", "cross_entropy"): lambda s: keras.losses.BinaryCrossentropy(label_smoothing=s.label_smoothing),
-    ("softmax", "focal"): lambda s: keras.losses.CategoricalFocalCrossentropy(
+_OF_SEVERAL: dict[str, Callable[[Train], keras.losses.Loss]] = {
+    "cross_entropy": lambda s: keras.losses.CategoricalCrossentropy(label_smoothing=s.label_smoothing),
+    "focal": lambda s: keras.losses.CategoricalFocalCrossentropy(
         alpha=1.0, gamma=s.focal_gamma, label_smoothing=s.label_smoothing
     ),
-    ("sigmoid", "focal"): lambda s: keras.losses.BinaryFocalCrossentropy(
-        gamma=s.focal_gamma, label_smoothing=s.label_smoothing
-    ),
+}
+_OF_TWO: dict[str, Callable[[Train], keras.losses.Loss]] = {
+    "cross_entropy": lambda s: keras.losses.BinaryCrossentropy(label_smoothing=s.label_smoothing),
+    "focal": lambda s: keras.losses.BinaryFocalCrossentropy(gamma=s.focal_gamma, label_smoothing=s.label_smoothing),
+}
+# Class weights multiply the loss of an image, also for ordered classes: so every output learns the same prior.
+LOSSES: dict[tuple[str, str], Callable[[Train], keras.losses.Loss]] = {
+    (output, name): loss
+    for output in OUTPUTS
+    for name, loss in (_OF_TWO if output == "sigmoid" else _OF_SEVERAL).items()
 }
 MONITOR = "val_log_loss"  # plain: no penalty of weights, class weights, label smoothing or focal term
 
@@ -31,8 +38,8 @@ def loss_of(settings: Train) -> keras.losses.Loss:
 
 def log_loss_of(settings: Train) -> keras.metrics.Metric:
     """Return the metric `log_loss`, the mean negative logarithm of the probability of the actual class."""
-    kinds = {"softmax": keras.metrics.CategoricalCrossentropy, "sigmoid": keras.metrics.BinaryCrossentropy}
-    return kinds[settings.output](name="log_loss")
+    of_two = settings.output == "sigmoid"
+    return (keras.metrics.BinaryCrossentropy if of_two else keras.metrics.CategoricalCrossentropy)(name="log_loss")
 
 
 def optimizer_of(settings: Train, learning_rate: float, steps: int, epochs: int) -> keras.optimizers.Optimizer:

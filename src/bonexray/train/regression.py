@@ -1,17 +1,19 @@
-"""A penalised multinomial logistic regression whose penalty is chosen on validation, without Keras."""
+"""A penalised logistic regression, of classes or of ordered classes, its penalty chosen on validation, without Keras."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
+from bonexray.networks.outputs import OUTPUTS
 from bonexray.train.candidates import choice_of
+from bonexray.train.ordinal import NEVER, SOLVERS
 
 # From hardly any penalty to one so strong that predictions are nearly the class shares.
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0)
-NEVER = -30.0  # score of a class without training images
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,15 @@ class LinearFit:
     Attributes:
         strength: half of it times the sum of squared coefficients is added to the mean log loss.
         val_log_loss: mean log loss on validation.
-        weights: (features, classes) and (classes,), or (features, 1) and (1,) for a sigmoid.
+        weights: (features, classes) and (classes,), or (features, 1) and (1,) for a sigmoid; of ordered classes as
+            `Solver` returns them.
+        output: key of `OUTPUTS`.
     """
 
     strength: float
     val_log_loss: float
     weights: tuple[np.ndarray, np.ndarray]
+    output: str = "softmax"
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,10 @@ class Labelled:
 def fit_strengths(
     train: Labelled,
     val: Labelled,
-    outputs: int,
+    classes: int,
     class_weight: Mapping[int, float] | str | None,
     strengths: Sequence[float] = STRENGTHS,
+    output: str = "softmax",
 ) -> list[LinearFit]:
     """Fit a regression with every strength of the penalty.
 
@@ -58,9 +64,10 @@ def fit_strengths(
     Args:
         train: the training split.
         val: the validation split.
-        outputs: number of classes, or 1 for the sigmoid of the second of two classes.
+        classes: number of classes.
         class_weight: weight of each class in the loss; `balanced` or None as in scikit-learn.
         strengths: the candidates.
+        output: key of `OUTPUTS`.
 
     Returns:
         The fits, in the order of the candidates.
@@ -70,11 +77,15 @@ def fit_strengths(
         _, _, basis = np.linalg.svd(train.features, full_matrices=False)
         spanned = train.features @ basis.T
         for strength in strengths:
-            regression = LogisticRegression(
-                C=1 / (strength * len(labels)), class_weight=class_weight, max_iter=2000, tol=1e-6
-            ).fit(spanned, labels)
-            weights = _weights(regression, basis, outputs)
-            fits.append(LinearFit(strength, log_loss_of(weights, val), weights))
+            if solve := SOLVERS.get(output):
+                kernel, bias = solve(spanned, labels, classes, compute_sample_weight(class_weight, labels), strength)
+                weights = basis.T @ kernel, bias
+            else:
+                regression = LogisticRegression(
+                    C=1 / (strength * len(labels)), class_weight=class_weight, max_iter=2000, tol=1e-6
+                ).fit(spanned, labels)
+                weights = _weights(regression, basis, 1 if output == "sigmoid" else classes)
+            fits.append(LinearFit(strength, log_loss_of(weights, val, output), weights, output))
     return fits
 
 
@@ -88,26 +99,25 @@ def best_of(fits: Sequence[LinearFit]) -> LinearFit:
     return min(fits, key=lambda fit: fit.val_log_loss)
 
 
-def log_loss_of(weights: tuple[np.ndarray, np.ndarray], data: Labelled) -> float:
+def log_loss_of(weights: tuple[np.ndarray, np.ndarray], data: Labelled, output: str = "softmax") -> float:
     """Return the mean log loss of a layer with these weights."""
-    probabilities = probabilities_of(weights, data.features)
+    probabilities = probabilities_of(weights, data.features, output)
     return float(-np.log(np.maximum((probabilities * data.wanted).sum(axis=1), 1e-7)).mean())
 
 
-def probabilities_of(weights: tuple[np.ndarray, np.ndarray], features: np.ndarray) -> np.ndarray:
+def probabilities_of(
+    weights: tuple[np.ndarray, np.ndarray], features: np.ndarray, output: str = "softmax"
+) -> np.ndarray:
     """Return the class probabilities (images, classes) of a layer with these weights on standardised features."""
-    scores = features @ weights[0] + weights[1]
-    scores = np.concatenate([np.zeros_like(scores), scores], axis=1) if scores.shape[1] == 1 else scores
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return OUTPUTS[output](features @ weights[0] + weights[1])
 
 
 def metrics_of(fit: LinearFit, train: Labelled, val: Labelled) -> dict[str, float]:
     """Return a row of a history: loss (with penalty), accuracy and log loss, on training and validation."""
     metrics, penalty = {}, fit.strength / 2 * float((fit.weights[0] ** 2).sum())
     for prefix, data in (("", train), ("val_", val)):
-        plain = log_loss_of(fit.weights, data)
-        hits = probabilities_of(fit.weights, data.features).argmax(axis=1) == data.wanted.argmax(axis=1)
+        plain = log_loss_of(fit.weights, data, fit.output)
+        hits = probabilities_of(fit.weights, data.features, fit.output).argmax(axis=1) == data.wanted.argmax(axis=1)
         metrics |= {
             f"{prefix}loss": plain + penalty,
             f"{prefix}accuracy": float(hits.mean()),

@@ -44,13 +44,16 @@ class Train(HeadSettings):
 class ModelRow(Section):
     """A model of the study: its mode of training, and the folders of features or the code that it depends on.
 
-    A network trained from scratch names its own layer of heat maps and has no other mode. For models with backbones,
-    the default mode is `frozen`.
+    An `output` replaces the setting `train.output`. A network trained from scratch names its own layer of heat maps and
+    has no other mode; one that is taught where findings are names the layer that says so. For models with backbones, the
+    default mode is `frozen`.
     """
 
     inputs: Annotated[list[str], Field(min_length=1, max_length=2)]
     head: str | None = None
+    output: Literal["cumulative", "corn"] | None = None
     heat_map: str | None = None
+    locator: str | None = None
     mode: Literal["scratch", "frozen", "fine_tune", "full", "baseline"] = Field(
         default_factory=lambda row: "scratch" if row.get("heat_map") else "frozen"
     )

@@ -21,6 +21,7 @@ from bonexray.train.card import image_side
 from bonexray.train.cohort import Cohort
 from bonexray.train.fit import Fitting, Phase, fit, set_values, values_of
 from bonexray.train.linear import fit_linear_head, tell
+from bonexray.train.locator import teach_locator
 from bonexray.train.objective import MONITOR
 from bonexray.train.recorded import EpochListener
 
@@ -109,9 +110,14 @@ def _solve_head(head: keras.Model, cohort: Cohort, checkpoint: Path) -> tuple[pd
 
 
 def _train_network(name: str, cohort: Cohort, checkpoint: Path, on_epoch: EpochListener) -> tuple[pd.DataFrame, dict]:
-    """Train every layer on images, from random weights or from the backbones' starting weights."""
+    """Train every layer on images, from random weights or from the backbones' starting weights.
+
+    A network that is taught where to look learns that first; then only its layer of classes is trained.
+    """
     network = _build(name, cohort)
     _start_backbones(network, name)
+    if cohort.row.locator:
+        teach_locator(network, cohort, checkpoint.parent)
     phase = Phase(NETWORK, cohort.train.epochs, cohort.train.learning_rate)
     train, val = cohort.images("train", learning=True), cohort.images("val")
     return fit(network, train, val, cohort.class_weight, cohort.train, phase, checkpoint, on_epoch), {}

@@ -105,16 +105,17 @@ def _row(surface: Axes, y: float, row: Explained, headings: Sequence[str]) -> No
         surface.text(x, y - 0.06, heading, size=TEXT, va="bottom")
         draw_image(surface, x, y, TILE, row.image, GRAY if column else frame)
         if column:
-            _overlay(surface, x, y, row.heat if column == 1 else row.actual_heat)
+            overlay(surface, x, y, row.heat if column == 1 else row.actual_heat)
 
 
-def _overlay(surface: Axes, x: float, y: float, heat: np.ndarray) -> None:
+def overlay(surface: Axes, x: float, y: float, heat: np.ndarray, side: float = TILE) -> None:
+    """Draw a heat map (px, px) in [0, 1] over an image, a square of `side` inches whose upper left corner is (x, y)."""
     text = verdict(heat)
     if text:
         box = {"facecolor": "white", "edgecolor": GRAY, "boxstyle": "round"}
-        surface.text(x + TILE / 2, y + TILE / 2, text, ha="center", va="center", size=TEXT, bbox=box)
+        surface.text(x + side / 2, y + side / 2, text, ha="center", va="center", size=TEXT, bbox=box)
         return
-    extent = (x, x + TILE, y + TILE, y)
+    extent = (x, x + side, y + side, y)
     surface.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=OPACITY, extent=extent, aspect="auto")
-    down, across = ((np.arange(size) + 0.5) * TILE / size for size in heat.shape)
+    down, across = ((np.arange(size) + 0.5) * side / size for size in heat.shape)
     surface.contour(x + across, y + down, heat, levels=[0.5], colors="white", linewidths=1.2)

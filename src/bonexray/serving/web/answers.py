@@ -3,18 +3,17 @@
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from bonexray.serving.facts import Operating, StudyFacts
 from bonexray.serving.files import COLOURS
 from bonexray.serving.predictor import Answer, Predictor
+from bonexray.serving.verdict import NOTICE, PointVerdict, verdict
 from bonexray.serving.web.refusals import Refused
-
-NOTICE = "Research only, not for diagnosis."
 
 
 class ClassAnswer(BaseModel):
@@ -88,38 +87,25 @@ def _answer(predictor: Predictor, prepared: np.ndarray | str, pictures: bool) ->
     answer = predictor.answer(prepared, heat=pictures)
     if answer.reason is not None:
         raise Refused(422, answer.reason)
-    facts, own = predictor.facts, answer.probabilities
-    shown = facts.calibrated(own[None])[0] if facts else own
+    said = verdict(predictor.classes, predictor.facts, answer)
     classes = [
         ClassAnswer(name=name, probability=float(likely), own_probability=float(raw))
-        for name, likely, raw in zip(predictor.classes, shown, own, strict=True)
+        for name, likely, raw in zip(predictor.classes, said.probabilities, said.own, strict=True)
     ]
     return ModelAnswer(
         model=predictor.card.model,
-        predicted=answer.label,
-        calibrated=facts is not None,
+        predicted=said.predicted,
+        calibrated=said.calibrated,
         classes=classes,
-        operating_point=_operating(facts.operating, predictor.classes, own) if facts and facts.operating else None,
-        prediction_set=_set(facts, predictor.classes, own) if facts and facts.sets else None,
+        operating_point=_operating(said.operating) if said.operating else None,
+        prediction_set=SetAnswer(**asdict(said.members)) if said.members else None,
         image=_uri(answer.image) if pictures else None,
         heat=_heat(answer) if pictures else None,
     )
 
 
-def _operating(point: Operating, classes: Sequence[str], own: np.ndarray) -> OperatingAnswer:
-    probability = float(sum(own[classes.index(name)] for name in point.positive))
-    return OperatingAnswer(
-        positive=point.positive,
-        probability=probability,
-        threshold=point.threshold,
-        is_positive=probability >= point.threshold,
-    )
-
-
-def _set(facts: StudyFacts, classes: Sequence[str], own: np.ndarray) -> SetAnswer:
-    inside = facts.in_set(own[None])[0]
-    names = [name for name, member in zip(classes, inside, strict=True) if member]
-    return SetAnswer(classes=names, promised=facts.sets.promised)
+def _operating(point: PointVerdict) -> OperatingAnswer:
+    return OperatingAnswer(**asdict(point), is_positive=point.is_positive)
 
 
 def _heat(answer: Answer) -> str | None:

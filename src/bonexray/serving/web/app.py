@@ -15,7 +15,8 @@ from bonexray.base.errors import BonexrayError
 from bonexray.images.radiograph import MAX_PIXELS
 from bonexray.registry import model_title
 from bonexray.serving.predictor import Predictor
-from bonexray.serving.web.answers import NOTICE, Prediction, prediction
+from bonexray.serving.verdict import NOTICE
+from bonexray.serving.web.answers import Prediction, prediction
 from bonexray.serving.web.guard import Guard
 from bonexray.serving.web.queue import Queue
 from bonexray.serving.web.refusals import Refused, refusal

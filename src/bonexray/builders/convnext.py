@@ -1,22 +1,25 @@
-"""ConvNeXt-Tiny with its last normalisation after global average pooling, as its published weights expect."""
+"""ConvNeXt with its last normalisation after global average pooling, as its published weights expect."""
 
 import keras
 
+FUNCTIONS = {"convnext_tiny": "ConvNeXtTiny", "convnext_base": "ConvNeXtBase"}  # of keras.applications
+
 
 def build(px: int, name: str) -> keras.Model:
-    """Build ConvNeXt-Tiny with normalised pooled features; without top, that of Keras normalises maps instead.
+    """Build a ConvNeXt with normalised pooled features; without top, that of Keras normalises maps instead.
 
     Args:
         px: side of the images.
-        name: name of the network.
+        name: name of the network, a key of `FUNCTIONS`.
 
     Returns:
-        Network from images (batch, px, px, 3) to features (batch, 768).
+        Network from images (batch, px, px, 3) to features (batch, 768) of the tiny size, (batch, 1024) of the base size.
 
     References:
         Liu et al., A ConvNet for the 2020s, CVPR 2022.
     """
-    grouped = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(px, px, 3), name=name)
+    build_grouped = getattr(keras.applications, FUNCTIONS[name])
+    grouped = build_grouped(include_top=False, weights=None, input_shape=(px, px, 3), name=name)
     body = keras.models.clone_model(grouped, clone_function=_with_depthwise_operation)
     norm = body.layers[-1]
     maps = keras.layers.Identity(name="maps")(norm.input)

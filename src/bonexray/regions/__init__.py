@@ -1,0 +1,1 @@
+"""Regions of images, as boxes and masks: where they lie in prepared images, and the files that hold them."""
