@@ -8,9 +8,11 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import chdir
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, chdir
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from conftest import REPOSITORY, YAML_FILE, Study
@@ -20,7 +22,7 @@ from bonexray.images.reading import write_png16
 from bonexray.study import load_settings
 
 pytest.importorskip("flwr", reason="no Flower here: pip install 'bonexray[federated]'")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MODEL, SITES = "mobilenet_v2", ("hospital_a", "hospital_b")
 PAGE = (REPOSITORY / "docs/federated.md").read_text(encoding="utf-8")
 BONEXRAY = str(Path(sys.executable).with_name("bonexray"))
@@ -47,17 +49,19 @@ def command_of(line: str, port: int, **changes: str) -> list[str]:
     return [BONEXRAY, *shlex.split(line)[1:]]
 
 
-def hospital(folder: Path, seed: int) -> Path:
-    """A study of 60 images of its own, with the features of one frozen backbone."""
+def hospital(folder: Path, seed: int, weights: Path) -> Path:
+    """A study of 60 images of its own, with the features of one frozen backbone whose weights all hospitals have."""
     study, rng = Study(folder), np.random.default_rng(seed)
     shutil.rmtree(folder / "data/raw")
     for number in range(60):
         name, shade = (("normal", 0.3), ("osteoporosis", 0.5))[number % 2]
         ramp = np.linspace(0, shade, 40)[:, None] * np.linspace(1, 0.5, 40)
         write_png16(study.write(f"data/raw/{name}/{seed}-{number}.png", b""), ramp + 0.4 * rng.random((40, 40)))
-    chosen = {"model": [MODEL], "dataset.classes": ["osteoporosis", "normal"], "evaluate.resamples": 100}
-    params = YAML_FILE.load(REPOSITORY / "params.yaml")
-    study.change({**chosen, **derive_params({**params, "model": [MODEL], "external": {}})})
+    files = {"weights.files": {MODEL: {"path": str(weights), "convention": "tf"}}}
+    chosen = {"model": [MODEL], "dataset.classes": ["osteoporosis", "normal"], "evaluate.resamples": 100, **files}
+    study.change(chosen)
+    params = YAML_FILE.load(folder / "params.yaml")
+    study.change(derive_params({**params, "external": {}}))
     with chdir(folder):
         settings = load_settings()
         for script, *arguments in (("split",), ("denoise",), ("prepare",), ("features", MODEL)):
@@ -69,10 +73,14 @@ def hospital(folder: Path, seed: int) -> Path:
 def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The studies of the server and of two hospitals, each in a folder of its own."""
     root = tmp_path_factory.mktemp("federation")
-    (root / "server").mkdir()
-    for name in SITES:
-        (root / name).mkdir()
-    return {name: hospital(root / name, seed) for seed, name in enumerate(("server", *SITES), 1)}
+    keras.utils.set_random_seed(3)
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    network.save_weights(weights := root / "shared.weights.h5")
+    folders = {name: root / name for name in ("server", *SITES)}
+    for seed, folder in enumerate(folders.values(), 1):
+        folder.mkdir()
+        hospital(folder, seed, weights)
+    return folders
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -91,16 +99,25 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
-    """Start a command in a folder."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=pipe, stderr=pipe, text=True)
+@pytest.fixture
+def started() -> Iterator[Callable[[list[str], Path], subprocess.Popen[str]]]:
+    """A function that starts a command in a folder; what still runs at the end of the test is killed."""
+    with ExitStack() as stack:
+
+        def start(command: list[str], folder: Path) -> subprocess.Popen[str]:
+            pipe = subprocess.PIPE
+            process = stack.enter_context(
+                subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=pipe, stderr=pipe, text=True)
+            )
+            stack.callback(process.kill)  # before the wait of the line above
+            return process
+
+        yield start
 
 
-@pytest.mark.skip(
-    reason="the hospitals' random starting weights differ, so they refuse; they need a shared weights file"
-)
-def test_the_page_s_commands_train_bundle_and_register_a_model(studies: dict[str, Path]) -> None:
+def test_the_page_s_commands_train_bundle_and_register_a_model(
+    studies: dict[str, Path], started: Callable[[list[str], Path], subprocess.Popen[str]]
+) -> None:
     server = studies["server"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -133,7 +150,9 @@ def test_the_page_s_commands_train_bundle_and_register_a_model(studies: dict[str
     assert "no secure aggregation and no differential privacy" in card and "training images" in card
 
 
-def test_the_page_s_rehearsal(studies: dict[str, Path]) -> None:
+def test_the_page_s_rehearsal(
+    studies: dict[str, Path], started: Callable[[list[str], Path], subprocess.Popen[str]]
+) -> None:
     of_column, dealt = lines_of("federate simulate")
     folder = studies["server"]
     manifest = (folder / "data/split/manifest.csv").read_text().splitlines()[1:]

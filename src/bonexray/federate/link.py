@@ -16,10 +16,15 @@ import uvicorn
 from fastapi import FastAPI
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SUPERLINK_NODE_ID
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
+from flwr.proto.runtime_pb2 import PullAppMessagesRequest
 from flwr.proto.task_pb2 import Task
 from flwr.server.superlink.linkstate import LinkState, LinkStateFactory
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID, TaskType
 from flwr.supercore.error import http_error_translator
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object_fn_protobuf
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, inflate_object_from_contents, pull_objects
 from flwr.supercore.object_store import ObjectStoreFactory
 from flwr.supercore.protobuf.translation import ProtobufTranslationMiddleware
 from flwr.supercore.run import Run
@@ -34,11 +39,10 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from bonexray.base.errors import BonexrayError
 from bonexray.federate.keys import CERTIFICATE, SERVER_KEY
-from bonexray.federate.messages import CONFIG
+from bonexray.federate.messages import CONFIG, FINISH
 from bonexray.federate.sockets import listening
 
 log = logging.getLogger("bonexray")
-FINISH = "query.finish"  # the message after which a site ends
 PAUSE_S, GOODBYE_S = 0.1, 10.0  # between two looks for answers; for the answers to the last message
 HANDLERS = {
     "GetNodes": runtime_handlers.get_nodes,
@@ -76,6 +80,7 @@ class LinkGrid(HttpGrid):
         task = Task(task_id=run.primary_task_id, run_id=run.run_id, type=TaskType.SERVER_APP)
         self._in_process = _InProcess(state, task)
         self._task_id = run.primary_task_id
+        self._arriving: dict[str, ObjectTree] = {}  # answers that a site has begun to send
         self.set_run(run)
 
     @property
@@ -120,6 +125,7 @@ class LinkGrid(HttpGrid):
         numbers = self.push_messages(messages) if messages else []
         waiting = {number: node for number, node in zip(numbers, nodes, strict=True) if number}  # "" is not taken
         answers, end = [], time.monotonic() + (timeout or float("inf"))
+        self._arriving.clear()
         while waiting and time.monotonic() < end:
             for answer in self.pull_messages(waiting):
                 waiting.pop(answer.metadata.reply_to_message_id, None)
@@ -128,6 +134,35 @@ class LinkGrid(HttpGrid):
         for node in waiting.values():
             log.warning("%s did not answer within %g s", self.names[node], timeout)
         return answers
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Sequence[Message]:
+        """Return the answers to messages that are complete; others stay for the next call.
+
+        Flower's own method waits up to two hours for the rest of an answer. A site that is killed while it uploads one
+        would hold up the round for as long.
+        """
+        found = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=message_ids))
+        for head, tree in zip(found.messages_list, found.message_object_trees, strict=True):
+            self._arriving[head.metadata.message_id] = tree
+        answers = [self._complete(number, tree) for number, tree in list(self._arriving.items())]
+        return [answer for answer in answers if answer is not None]
+
+    def _complete(self, number: str, tree: ObjectTree) -> Message | None:
+        """Return an answer, or None while a part of it is missing."""
+        client, run = self._runtime_client, self.run.run_id
+        pull = make_pull_object_fn_protobuf(client.PullObject, self.node, run)
+        try:
+            parts = [each.object_id for each in iterate_object_tree(tree)]
+            contents = pull_objects(parts, pull, max_tries_per_object=1)
+        except ObjectPullError:
+            return None
+        del self._arriving[number]
+        client.ConfirmMessageReceived(
+            ConfirmMessageReceivedRequest(node=self.node, run_id=run, message_object_id=number)
+        )
+        message = inflate_object_from_contents(number, contents)
+        message.metadata.__dict__["_message_id"] = number
+        return message
 
     def finish(self) -> None:
         """Tell the connected sites that the training has ended."""

@@ -12,6 +12,7 @@ ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"  # the records of a mess
 RECIPE, MEAN, STD, CLASS_WEIGHTS, STRENGTHS = "recipe", "mean", "std", "class-weights", "strengths"  # in CONFIG
 LOCAL_STEPS, MU = "local-steps", "proximal-mu"  # also there; Flower's FedProx sets the second
 COUNT, CLASS_SHARES, LOG_LOSS = "num-examples", "class-shares", "log-loss"  # in METRICS
+FINISH = "query.finish"  # the message after which a site ends
 MOST_IMAGES = 10**9
 
 

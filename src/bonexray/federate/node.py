@@ -27,10 +27,10 @@ from flwr.supernode.fleet_http_connection import http_request_response
 
 from bonexray.base.errors import BonexrayError
 from bonexray.federate.keys import Key
-from bonexray.federate.link import FINISH
+from bonexray.federate.messages import FINISH
 
 log = logging.getLogger("bonexray")
-PAUSE_S = 0.2  # between two questions to the server
+PAUSE_S, PARTS_S = 0.2, 30.0  # between two questions to the server; for all parts of a message, which it sends at once
 Tell = Callable[[str], None]
 
 
@@ -120,7 +120,8 @@ def _received(receive: Callable, pull: Callable, confirm: Callable) -> Message |
             return None
         head, tree = found
         run, number = head.metadata.run_id, head.metadata.message_id
-        contents = pull_objects([each.object_id for each in iterate_object_tree(tree)], lambda name: pull(run, name))
+        parts = [each.object_id for each in iterate_object_tree(tree)]
+        contents = pull_objects(parts, lambda name: pull(run, name), max_time=PARTS_S, initial_backoff=PAUSE_S)
         confirm(run, number)
     except (ObjectPullError, RunNotRunningException):
         return None
