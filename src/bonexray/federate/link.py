@@ -80,7 +80,7 @@ class LinkGrid(HttpGrid):
         task = Task(task_id=run.primary_task_id, run_id=run.run_id, type=TaskType.SERVER_APP)
         self._in_process = _InProcess(state, task)
         self._task_id = run.primary_task_id
-        self._arriving: dict[str, ObjectTree] = {}  # answers that a site has begun to send
+        self._arriving: dict[str, ObjectTree] = {}  # message to the parts of its answer, which a site has begun to send
         self.set_run(run)
 
     @property
@@ -117,6 +117,13 @@ class LinkGrid(HttpGrid):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Sequence[Message]:
         """Send messages and wait for the answers, at most `timeout` seconds; name the sites that did not answer."""
+        answers, missing = self._exchange(messages, timeout)
+        for node, reason in missing.items():
+            log.warning("%s %s", self.names[node], reason)
+        return answers
+
+    def _exchange(self, messages: Iterable[Message], timeout: float | None) -> tuple[list[Message], dict[int, str]]:
+        """Send messages; return the answers, and why each other node has none."""
         messages = list(messages)
         for message in messages:
             if timeout:  # a site that comes too late does not begin with it
@@ -124,16 +131,17 @@ class LinkGrid(HttpGrid):
         nodes = [message.metadata.dst_node_id for message in messages]
         numbers = self.push_messages(messages) if messages else []
         waiting = {number: node for number, node in zip(numbers, nodes, strict=True) if number}  # "" is not taken
-        answers, end = [], time.monotonic() + (timeout or float("inf"))
+        answers, missing, end = [], {}, time.monotonic() + (timeout or float("inf"))
         self._arriving.clear()
         while waiting and time.monotonic() < end:
             for answer in self.pull_messages(waiting):
-                waiting.pop(answer.metadata.reply_to_message_id, None)
-                answers.append(answer)
+                node = waiting.pop(answer.metadata.reply_to_message_id, None)
+                if answer.metadata.src_node_id in self.names:
+                    answers.append(answer)
+                elif node is not None:  # Flower answers in the place of a site that has gone
+                    missing[node] = "is not connected any more"
             time.sleep(PAUSE_S)
-        for node in waiting.values():
-            log.warning("%s did not answer within %g s", self.names[node], timeout)
-        return answers
+        return answers, missing | dict.fromkeys(waiting.values(), f"did not answer within {timeout or 0:g} s")
 
     def pull_messages(self, message_ids: Iterable[str]) -> Sequence[Message]:
         """Return the answers to messages that are complete; others stay for the next call.
@@ -141,22 +149,23 @@ class LinkGrid(HttpGrid):
         Flower's own method waits up to two hours for the rest of an answer. A site that is killed while it uploads one
         would hold up the round for as long.
         """
-        found = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=message_ids))
-        for head, tree in zip(found.messages_list, found.message_object_trees, strict=True):
-            self._arriving[head.metadata.message_id] = tree
-        answers = [self._complete(number, tree) for number, tree in list(self._arriving.items())]
+        asked = set(message_ids) - set(self._arriving)  # Flower forgets a message once it has told that an answer comes
+        found = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=asked)) if asked else None
+        for head, tree in zip(found.messages_list, found.message_object_trees, strict=True) if found else ():
+            self._arriving[head.metadata.reply_to_message_id] = tree
+        answers = [self._complete(asked_by, tree) for asked_by, tree in list(self._arriving.items())]
         return [answer for answer in answers if answer is not None]
 
-    def _complete(self, number: str, tree: ObjectTree) -> Message | None:
-        """Return an answer, or None while a part of it is missing."""
-        client, run = self._runtime_client, self.run.run_id
+    def _complete(self, asked_by: str, tree: ObjectTree) -> Message | None:
+        """Return the answer to a message, or None while a part of it is missing."""
+        client, run, number = self._runtime_client, self.run.run_id, tree.object_id
         pull = make_pull_object_fn_protobuf(client.PullObject, self.node, run)
         try:
             parts = [each.object_id for each in iterate_object_tree(tree)]
             contents = pull_objects(parts, pull, max_tries_per_object=1)
         except ObjectPullError:
             return None
-        del self._arriving[number]
+        del self._arriving[asked_by]
         client.ConfirmMessageReceived(
             ConfirmMessageReceivedRequest(node=self.node, run_id=run, message_object_id=number)
         )
@@ -168,7 +177,7 @@ class LinkGrid(HttpGrid):
         """Tell the connected sites that the training has ended."""
         nodes = super().get_node_ids()
         record = RecordDict({CONFIG: ConfigRecord({})})
-        self.send_and_receive([Message(record, node, FINISH) for node in nodes], timeout=GOODBYE_S)
+        self._exchange([Message(record, node, FINISH) for node in nodes], GOODBYE_S)
 
 
 @contextmanager
