@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import uvicorn
-from fastapi import FastAPI
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID, SUPERLINK_NODE_ID
 from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
@@ -21,23 +19,18 @@ from flwr.proto.runtime_pb2 import PullAppMessagesRequest
 from flwr.proto.task_pb2 import Task
 from flwr.server.superlink.linkstate import LinkState, LinkStateFactory
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID, TaskType
-from flwr.supercore.error import http_error_translator
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object_fn_protobuf
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, inflate_object_from_contents, pull_objects
 from flwr.supercore.object_store import ObjectStoreFactory
-from flwr.supercore.protobuf.translation import ProtobufTranslationMiddleware
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.federation import NoOpFederationManager
 from flwr.superlink.grid.http_grid import HttpGrid
-from flwr.superlink.routers.fleet.node_auth import NodeAuthMiddleware
-from flwr.superlink.routers.fleet.router import router
 from flwr.superlink.servicer.runtime import runtime_handlers
-from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 
 from bonexray.base.errors import BonexrayError
+from bonexray.federate.fleet import web_server
 from bonexray.federate.keys import CERTIFICATE, SERVER_KEY
 from bonexray.federate.messages import CONFIG, FINISH
 from bonexray.federate.sockets import listening
@@ -204,7 +197,7 @@ def open_link(
     }
     run = _started_run(state)
     with listening(address) as listener:
-        server = uvicorn.Server(_web(_fleet(factory), keys))
+        server = web_server(factory, keys)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
@@ -221,21 +214,6 @@ def _require_certificate(keys: Path) -> None:
             raise BonexrayError(str(keys / name), expected="the server's", received="no such file", do=do)
 
 
-def _web(fleet: FastAPI, keys: Path) -> uvicorn.Config:
-    """Return the settings of the web server: HTTPS alone."""
-    return uvicorn.Config(
-        fleet,
-        http="h11",
-        ws="none",
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        ssl_certfile=keys / CERTIFICATE,
-        ssl_keyfile=keys / SERVER_KEY,
-        timeout_graceful_shutdown=5,
-    )
-
-
 def _started_run(state: LinkState) -> Run:
     run_id = state.create_run(
         None, None, None, {}, NOOP_FEDERATION_ID, None, NOOP_FLWR_AID, primary_task_type=TaskType.SERVER_APP
@@ -246,16 +224,3 @@ def _started_run(state: LinkState) -> Run:
     TaskIdentity.run_id, TaskIdentity.task_id = run_id, run.primary_task_id
     TaskIdentity.node_id = SUPERLINK_NODE_ID  # Flower's messages take their sender from here
     return run
-
-
-def _fleet(factory: LinkStateFactory) -> FastAPI:
-    """Return the web application: Flower's Fleet API, with the authentication of sites switched on."""
-    middleware = [
-        Middleware(BaseHTTPMiddleware, dispatch=http_error_translator),
-        Middleware(ProtobufTranslationMiddleware),
-        Middleware(NodeAuthMiddleware),
-    ]
-    fleet = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, middleware=middleware)
-    fleet.state.linkstate_factory, fleet.state.enable_supernode_auth = factory, True
-    fleet.include_router(router)
-    return fleet
