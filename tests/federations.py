@@ -1,11 +1,12 @@
 """Sites with planted classes, for the tests of training across hospitals."""
 
+import h5py
 import numpy as np
 import pandas as pd
 
 from bonexray.data.features_card import write_features_card
 from bonexray.data.manifest import write_manifest
-from bonexray.data.paths import FEATURES, features_folder
+from bonexray.data.paths import FEATURES, features_folder, weights_path
 from bonexray.federate.site import Site
 
 CLASSES = ["healthy", "ill", "worse"]
@@ -48,5 +49,9 @@ def lay_out(site: Site) -> None:
     folder = features_folder("resnet18")
     folder.mkdir(parents=True)
     np.save(folder / FEATURES, site.features.astype(np.float32))
+    path = weights_path("resnet18")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file["layers/conv/vars/0"] = np.arange(4.0)
     card = {"backbone": "resnet18", "weights_sha256": "0" * 64, "img_px": 32}
     write_features_card(folder, card)

@@ -5,6 +5,7 @@ from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +31,7 @@ from bonexray.federate.comparison import CENTRAL, alone, compare, rehearsal_of
 from bonexray.federate.head import Task, _loss, local_steps
 from bonexray.federate.messages import sound_replies
 from bonexray.federate.plan import Plan, plan_of
-from bonexray.federate.recipe import as_text, require_same_recipe
+from bonexray.federate.recipe import as_text, require_same_recipe, weights_digest
 from bonexray.federate.rounds import _class_weights, train_together
 from bonexray.federate.simulation import SerialGrid, simulate
 from bonexray.federate.sites import dealt_sites, sites_in_record
@@ -301,6 +302,22 @@ def test_a_site_with_another_recipe_refuses(key: str) -> None:
         require_same_recipe(RECIPE, as_text(other))
     with pytest.raises(BonexrayError, match=f"{key} of the federation"):
         simulate([SITES[0], replace(SITES[1], recipe=other)], Plan(rounds=1))
+
+
+def test_the_recipe_has_the_arrays_of_the_weights_and_not_the_bytes_of_their_file(tmp_path: Path) -> None:
+    values, digests = np.arange(6.0).reshape(2, 3), []
+    for name, array, key in (
+        ("network", values, "vars/0"),
+        ("network_1", values, "vars/0"),
+        ("network", values + 1, "vars/0"),
+        ("network", values.T, "vars/0"),
+        ("network", values, "vars/1"),
+    ):
+        with h5py.File(tmp_path / "w.h5", "w") as file:
+            file[f"layers/conv/{key}"] = array
+            file.attrs["name"] = name
+        digests.append(weights_digest(tmp_path / "w.h5"))
+    assert digests[0] == digests[1] and len(set(digests[1:])) == 4
 
 
 @pytest.mark.parametrize("kind", ["query.moments", "train", "evaluate"])

@@ -1,11 +1,16 @@
 """What all sites of a federation must do alike: the recipe of a model, in full, for them to compare."""
 
+import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
 
 from bonexray.base.errors import BonexrayError
 from bonexray.data.features_card import read_features_card
 from bonexray.data.manifest import read_classes
+from bonexray.data.paths import weights_path
 from bonexray.study import Settings
 from bonexray.train.linear import is_linear
 from bonexray.train.settings import ModelRow
@@ -22,7 +27,7 @@ def recipe_of(settings: Settings, name: str) -> dict[str, object]:
         name: of the model.
 
     Returns:
-        model, classes, img_px, backbones (name to the hash of its weights), denoise, prepare and head.
+        model, classes, img_px, backbones (name to the digest of its weights), denoise, prepare and head.
 
     Raises:
         BonexrayError: the model cannot be trained across sites, or its features are missing.
@@ -33,7 +38,7 @@ def recipe_of(settings: Settings, name: str) -> dict[str, object]:
         "model": name,
         "classes": read_classes(),
         "img_px": cards[0]["img_px"],
-        "backbones": {card["backbone"]: card["weights_sha256"] for card in cards},
+        "backbones": {card["backbone"]: weights_digest(weights_path(card["backbone"])) for card in cards},
         "denoise": {key: getattr(settings.denoise, key) for key in FILTER},
         "prepare": settings.prepare.model_dump(),
         "head": {key: getattr(settings.train, key) for key in HEAD},
@@ -60,7 +65,25 @@ def federated_row(settings: Settings, name: str) -> ModelRow:
         if not (folder / "features.json").is_file():
             do = f"run `dvc repro features@{folder.name}`"
             raise BonexrayError(str(folder), expected="features of all images", received="no such files", do=do)
+        if not (path := weights_path(folder.name)).is_file():
+            do = f"run `dvc repro features@{folder.name}`"
+            raise BonexrayError(str(path), expected="the weights of the features", received="no such file", do=do)
     return row
+
+
+def weights_digest(path: Path) -> str:
+    """Return the SHA-256 of all arrays in a weights file of Keras, whatever else is in it.
+
+    The file itself has other bytes with another version of HDF5, or when its network is not the first of its process.
+    """
+    arrays: dict[str, h5py.Dataset] = {}
+    found = hashlib.sha256()
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: arrays.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        for name, array in sorted(arrays.items()):
+            found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            found.update(array[()].tobytes())
+    return found.hexdigest()
 
 
 def as_text(recipe: Mapping[str, object]) -> str:

@@ -31,8 +31,9 @@ def federated_bundle(
         scaling: mean and standard deviation of each feature; None without standardisation.
         page: what is known of the training, in Markdown.
     """
-    name, backbones = str(recipe["model"]), dict(recipe["backbones"])
-    cards = {backbone: read_features_card(features_folder(backbone)) for backbone in backbones}
+    name = str(recipe["model"])
+    cards = {backbone: read_features_card(features_folder(backbone)) for backbone in recipe["backbones"]}
+    backbones = {backbone: card["weights_sha256"] for backbone, card in cards.items()}
     conventions = {backbone: card["convention"] for backbone, card in cards.items() if "convention" in card}
     facts = {"model": name, "mode": FROZEN, "classes": list(recipe["classes"]), "img_px": recipe["img_px"]}
     with tempfile.TemporaryDirectory() as temporary:
