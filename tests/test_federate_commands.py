@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from conftest import REPOSITORY, YAML_FILE, Study
@@ -72,6 +71,8 @@ def hospital(folder: Path, seed: int, weights: Path) -> Path:
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The studies of the server and of two hospitals, each in a folder of its own."""
+    import keras
+
     root = tmp_path_factory.mktemp("federation")
     keras.utils.set_random_seed(3)
     network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
