@@ -1,5 +1,6 @@
 """A model that several sites trained together, in MLflow's model registry."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,8 @@ def register_federated(bundle: Path, settings: Settings, facts: Mapping[str, obj
     client, name = store.client, f"{settings.track.name}-federated"
     client.log_batch(run, metrics_of(dict(flat(facts)), 0))
     with tempfile.TemporaryDirectory() as temporary:
-        save_model(bundle, card, Path(temporary) / FOLDER)
+        named = shutil.copytree(bundle, Path(temporary) / "bundle")  # MLflow keeps the name, by which the model is read
+        save_model(named, card, Path(temporary) / FOLDER)
         client.log_artifacts(run, str(Path(temporary) / FOLDER), FOLDER)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description="Heads that several sites trained together")
