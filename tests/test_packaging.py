@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
@@ -68,6 +69,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+def requirement(line: str) -> tuple[str, SpecifierSet]:
+    """The name and the versions of a requirement, however they are written."""
+    parsed = Requirement(line)
+    return canonicalize_name(parsed.name), parsed.specifier
+
+
 # The wheel
 
 
@@ -108,8 +115,8 @@ print(len(study.run_stage("phantom", "cohort", verbose=False)) >= 24)
 def test_an_installed_wheel_requires_what_is_pinned(installed):
     (metadata,) = installed.glob("bonexray-*.dist-info/METADATA")
     stated = re.findall(r"^Requires-Dist: ([^;\n]+)$", metadata.read_text(encoding="utf-8"), re.M)
-    pins = re.findall(r"^[\w.-]+==\S+", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
-    assert {canonicalize_name(line) for line in stated} == {canonicalize_name(line) for line in pins}
+    pins = re.findall(r"^[\w.-]+[=<>]=\S+", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
+    assert {requirement(line) for line in stated} == {requirement(line) for line in pins}
     assert (metadata.parent / "licenses/LICENSE").is_file()
 
 

@@ -193,6 +193,9 @@ def test_every_command_line_is_one_that_bonexray_takes():
     for name, (command, *options) in found:
         assert command in program.commands, (name, command)
         takes = program.commands[command]
+        while hasattr(takes, "commands"):  # a group, such as `federate`
+            assert options and options[0] in takes.commands, (name, command, options)
+            takes, options = takes.commands[options[0]], options[1:]
         takes.make_parser(typer.Context(takes)).parse_args(options)  # raises at an unknown option
 
 

@@ -64,6 +64,7 @@ MAY_IMPORT = {
         "external",
     },
     "tuning": {"data", "augment", "features", "networks", "train"},
+    "federate": {"data", "networks", "train", "evaluate", "aggregate", "learning_curve"},
 }
 PACKAGES = set(MAY_IMPORT)
 ENTRANCES = {"check", "stage", "study", "tracking", "experiment", "cli"}  # where a user or a stage script starts
@@ -121,6 +122,10 @@ def test_optuna_is_imported_by_the_search_only() -> None:
     assert {name.split("/")[0] for name in importers("optuna")} == {"tuning"}
 
 
+def test_flower_is_imported_by_the_federation_only() -> None:
+    assert {name.split("/")[0] for name in importers("flwr")} == {"federate"}
+
+
 def test_highdicom_is_imported_by_dicom_answers_only() -> None:
     assert {str(Path(name).parent) for name in importers("highdicom")} == {"serving/dicom"}
 
@@ -133,7 +138,7 @@ def test_stage_scripts_import_neither() -> None:
 def test_imports_point_one_way(path: Path) -> None:
     own = unit(path)
     if own in MAY_IMPORT:
-        allowed = {"base"} | MAY_IMPORT[own] | ({"study"} if own in ("serving", "tuning") else set())
+        allowed = {"base"} | MAY_IMPORT[own] | ({"study"} if own in ("serving", "tuning", "federate") else set())
         assert units_imported(path) & (PACKAGES | ENTRANCES) - {own} <= allowed
 
 

@@ -9,8 +9,9 @@ from bonexray.cli.application import app
 from bonexray.cli import study  # isort: skip
 from bonexray.cli import results  # isort: skip
 from bonexray.cli import models  # isort: skip
+from bonexray.cli import federate  # isort: skip
 
-__all__ = ["app", "main", "models", "results", "study"]
+__all__ = ["app", "federate", "main", "models", "results", "study"]
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Training across hospitals with Flower: the images stay where they are, and weights travel."""
