@@ -91,7 +91,7 @@ def column_scores(chosen: Chosen, column: Column, classes: list[str], settings: 
     values = scores_by_subgroup(
         rows, probabilities, subgroups, names, classes, settings.evaluate, ordered, chosen.learned
     )
-    gaps = largest_gaps(rows, probabilities, subgroups, names, classes, settings.evaluate)
+    gaps = largest_gaps(rows, probabilities, subgroups, values, classes, settings.evaluate)
     return {"values": {name: scores for name, scores in values.items() if scores["n"]}, "gaps": gaps}
 
 

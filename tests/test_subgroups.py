@@ -120,6 +120,16 @@ def test_a_planted_failure_is_found_on_its_column_alone(run: Callable[..., Found
     assert len(pd.read_csv("reports/subgroups/subgroups.csv")) == 4
 
 
+def test_a_gap_between_perfect_scores_has_an_interval_of_the_two_scores(run: Callable[..., Found]) -> None:
+    study = recorded()
+    study.answer(np.ones(len(study.record), bool))
+    found = run(study, "scanner")["scanner"]
+    gap = found["gaps"]["balanced_accuracy"]
+    lowest = min(scores["balanced_accuracy_low"] for scores in found["values"].values())
+    assert gap["difference"] == 0 and gap["difference_low"] < 0 < gap["difference_high"]
+    assert max(gap["difference_high"], -gap["difference_low"]) == pytest.approx(1 - lowest)
+
+
 def test_a_column_that_follows_the_class_alone_makes_no_gap(run: Callable[..., Found]) -> None:
     """The model is better at one class, and one scanner has more of it."""
     study, rng = recorded(), np.random.default_rng(4)

@@ -1,6 +1,6 @@
 """Scores of a model in each subgroup, and the largest gap between two of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from bonexray.evaluate.evaluation import evaluate
 from bonexray.evaluate.metrics import Scores, overall
 from bonexray.evaluate.patients import by_patient
 from bonexray.evaluate.prior import Learned
+from bonexray.evaluate.proportions import Estimate, difference_of
 from bonexray.evaluate.ranking_metrics import roc_area
 from bonexray.evaluate.repeats import each_repeat, resampled_means
 from bonexray.evaluate.sample import Sample
@@ -75,15 +76,24 @@ def largest_gaps(
     rows: pd.DataFrame,
     probabilities: np.ndarray,
     subgroups: np.ndarray,
-    names: Sequence[str],
+    scores: Mapping[str, Mapping[str, object]],
     classes: list[str],
     settings: Evaluate,
 ) -> dict[str, dict[str, object]]:
     """Compare the best and the worst subgroup of a column by each score of `GAPS`.
 
     Only subgroups with `FEWEST` patients and images of every class of the test set are compared; unknown values are
-    not. The interval of the gap is a bootstrap over patients for the two subgroups. The p value comes from the largest
-    gap in each permutation, so it allows for the choice of the two; see `permuted`.
+    not. The interval of the gap is a bootstrap over patients, united with that from the intervals of the two scores
+    (MOVER, see `difference_of`), which holds where a bootstrap does not vary. The p value comes from the largest gap in
+    each permutation, so it allows for the choice of the two; see `permuted`.
+
+    Args:
+        rows: rows of `read_predictions`.
+        probabilities: float (rows, classes).
+        subgroups: object (rows,), the subgroup of each image.
+        scores: result of `scores_by_subgroup`.
+        classes: names of the classes.
+        settings: bootstrap resamples, confidence and seed; unit.
 
     Returns:
         Score to `higher` and `lower`, the names of the two; `difference` with `_low` and `_high`; `p`. Empty if fewer
@@ -96,7 +106,7 @@ def largest_gaps(
     by_id = pd.Series(subgroups, index=rows["id"]).groupby(level=0).first()
     tests = each_repeat(rows, probabilities, classes, "test")
     own = by_id.loc[tests[0].rows["id"]].to_numpy()
-    compared = [name for name in names if name != UNKNOWN and _is_comparable(tests[0], own == name)]
+    compared = [name for name in scores if name != UNKNOWN and _is_comparable(tests[0], own == name)]
     if len(compared) < 2:
         return {}
     kept = np.isin(own, compared)
@@ -109,7 +119,13 @@ def largest_gaps(
     orders = permuted(codes, tests[0].labels, tests[0].groups, settings.resamples, settings.seed)
     shuffled = [_measured(tests, orders == c, draws, classes, settings.seed) for c in range(len(compared))]
     return {
-        score: _gap([each[score] for each in resampled], [each[score] for each in shuffled], compared, draws, settings)
+        score: _gap(
+            [each[score] for each in resampled],
+            [each[score] for each in shuffled],
+            {name: tuple(scores[name][f"{score}{end}"] for end in ("", "_low", "_high")) for name in compared},
+            draws,
+            settings,
+        )
         for score in GAPS
     }
 
@@ -132,20 +148,21 @@ def _measured(
 def _gap(
     resampled: Sequence[np.ndarray],
     shuffled: Sequence[np.ndarray],
-    names: Sequence[str],
+    own: Mapping[str, Estimate],
     draws: Draws,
     settings: Evaluate,
 ) -> dict[str, object]:
     estimates = [values[0] for values in resampled]
     higher, lower = int(np.nanargmax(estimates)), int(np.nanargmin(estimates))
     difference = resampled[higher] - resampled[lower]
-    low, high = bounds(difference, draws, settings.confidence)
+    names = list(own)
+    ends = (bounds(difference, draws, settings.confidence), difference_of(own[names[higher]], own[names[lower]]))
     spans = np.ptp(np.stack(shuffled), axis=0)
     return {
         "higher": names[higher],
         "lower": names[lower],
         "difference": float(difference[0]),
-        "difference_low": float(low),
-        "difference_high": float(high),
+        "difference_low": max(-1.0, float(min(low for low, _ in ends))),
+        "difference_high": min(1.0, float(max(high for _, high in ends))),
         "p": float((spans >= spans[0] - 1e-12).mean()),
     }
