@@ -121,7 +121,9 @@ CASES = {
     ),
     "unknown filter": Case(changed(denoise__method="mean"), ["denoise.method", "none, bm3d", "'mean'"], ("denoise",)),
     "unknown model": Case(
-        changed(model="lenet"), ["model", "all, @encoders, or names among vgg16, ", "compact_cnn", "'lenet'"], ("prepare",)
+        changed(model="lenet"),
+        ["model", "all, @encoders, or names among vgg16, ", "compact_cnn", "'lenet'"],
+        ("prepare",),
     ),
     "too small for a model": Case(
         choosing("xception", prepare__img_px=64),

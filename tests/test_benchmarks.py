@@ -1,5 +1,6 @@
 """The benchmarks run at a small size; their speed is not tested."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from PIL import Image
 from bonexray.base.files import read_json
 from bonexray.denoise.filters import FILTERS
 from bonexray.phantom.simulation import simulate
+from bonexray.results.markdown import with_section
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "frozen": ["mobilenet_v2", "--images", "16", "--px", "32", "--epochs", "2"],
-    "memory": ["--images", "20", "40", "--px", "80"],
+    "scaling": ["--images", "60", "90", "--px", "32"],
     "denoise": ["--images", "2", "--px", "48"],
     "audit": ["--images", "70", "--planted", "0.2"],
     "fractures": ["--patients", "30", "--px", "32", "--epochs", "1"],
@@ -41,6 +43,13 @@ def test_every_benchmark_is_tested() -> None:
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(SMALL)
 
 
+@pytest.mark.parametrize(("name", "page"), [("fractures", "localisation"), ("scaling", "scaling")])
+def test_a_page_shows_the_committed_numbers(name: str, page: str) -> None:
+    measured = json.loads((BENCHMARKS.parent / f"metrics/{name}.json").read_text(encoding="utf-8"))
+    text = (BENCHMARKS.parent / f"docs/{page}.md").read_text(encoding="utf-8")
+    assert with_section(text, name, run_path(str(BENCHMARKS / f"{name}.py"))["markdown"](measured)) == text
+
+
 @pytest.mark.slow
 def test_cached_features_give_the_same_head_as_training_with_the_backbone() -> None:
     found = printed("frozen")
@@ -50,23 +59,16 @@ def test_cached_features_give_the_same_head_as_training_with_the_backbone() -> N
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")
-def test_memory_is_measured_for_each_stage_on_both_cohorts() -> None:
-    lines = printed("memory").splitlines()
-    assert [line.split()[0] for line in lines] == [
-        "denoise",
-        "prepare",
-        "features@mobilenet_v2",
-        "train@mobilenet_v2",
-        "train@compact_cnn",
-    ]
-    assert all(re.search(r"20 images: \d+ MB  40 images: \d+ MB  difference: -?\d+ MB", line) for line in lines)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory from Linux")
-def test_memory_is_measured_for_the_first_stages_alone() -> None:
-    lines = printed("memory", "--stages", "denoise", "prepare").splitlines()
-    assert [line.split()[0] for line in lines] == ["denoise", "prepare"]
+def test_every_stage_is_measured_on_each_cohort_and_written_into_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- scaling: x -->\n<!-- end of scaling -->\n", encoding="utf-8")
+    table = printed("scaling", "--models", "texture", "brightness", "--out", str(tmp_path), "--into", str(page))
+    measured = json.loads((tmp_path / "metrics/scaling.json").read_text(encoding="utf-8"))
+    stages = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][1:]
+    assert stages == [stage for stage in measured["stages"] if not stage.endswith("@other_site")]
+    assert {"split", "denoise", "prepare", "train@texture", "evaluate", "report"} < set(stages)
+    assert all(cost["peak_mb"] > 50 and cost["seconds"] > 0 for costs in measured["stages"].values() for cost in costs)
+    assert measured["images"] == sorted(set(measured["images"])) and "| split |" in page.read_text(encoding="utf-8")
 
 
 def test_the_stages_filter_gives_the_quality_of_the_package() -> None:

@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[1]
 COLUMNS = 200
 STUDIES = {  # choice: the models, and the lines of a screen
     "model=small_cnn": (["small_cnn", *BASELINES], 50),
-    "model=all": ([*GROUPS["all"], *BASELINES, *(f"ensemble_{kind}" for kind in ("mean", "weighted", "majority", "stacking"))], 100),
+    "model=all": (
+        [*GROUPS["all"], *BASELINES, *(f"ensemble_{kind}" for kind in ("mean", "weighted", "majority", "stacking"))],
+        100,
+    ),
 }
 ENDS = ("", "_low", "_high")
 SHOW = re.search(r"^dvc (exp show .*)$", (ROOT / "docs/experiments.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
