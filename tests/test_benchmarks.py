@@ -20,6 +20,7 @@ from bonexray.results.markdown import with_section
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "frozen": ["mobilenet_v2", "--images", "16", "--px", "32", "--epochs", "2"],
+    "federation": ["--models", "mobilenet_v2", "--sites", "2", "--patients", "90", "--px", "32", "--rounds", "2"],
     "scaling": ["--images", "60", "90", "--px", "32"],
     "denoise": ["--images", "2", "--px", "48"],
     "audit": ["--images", "70", "--planted", "0.2"],
@@ -43,7 +44,9 @@ def test_every_benchmark_is_tested() -> None:
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(SMALL)
 
 
-@pytest.mark.parametrize(("name", "page"), [("fractures", "localisation"), ("scaling", "scaling")])
+@pytest.mark.parametrize(
+    ("name", "page"), [("federation", "federated"), ("fractures", "localisation"), ("scaling", "scaling")]
+)
 def test_a_page_shows_the_committed_numbers(name: str, page: str) -> None:
     measured = json.loads((BENCHMARKS.parent / f"metrics/{name}.json").read_text(encoding="utf-8"))
     text = (BENCHMARKS.parent / f"docs/{page}.md").read_text(encoding="utf-8")
@@ -189,6 +192,17 @@ def test_the_committed_run_covers_every_score_with_an_interval() -> None:
         pd.read_csv(BENCHMARKS.parent / "metrics" / "coverage.csv")["question"].str.removeprefix("interval of ")
     )
     assert len(shown) > 20 and shown - measured == set()
+
+
+@pytest.mark.slow
+def test_a_federation_is_measured_beside_each_way_to_train_alone(tmp_path: Path) -> None:
+    pytest.importorskip("flwr", reason="no Flower here: pip install 'bonexray[federated]'")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- federation: x -->\n<!-- end of federation -->\n", encoding="utf-8")
+    table = printed("federation", "--out", str(tmp_path), "--into", str(page))
+    result = json.loads((tmp_path / "metrics/federation.json").read_text(encoding="utf-8"))["models"]["mobilenet_v2"]
+    assert {"fedprox", "fedavg", "all in one place"} < set(result["scores"])
+    assert "| MobileNetV2 |" in table and table.splitlines()[0] in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
