@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from runpy import run_path
@@ -30,6 +31,7 @@ SMALL = {
     "filters": ["--count", "2", "--px", "48"],
     "predict": ["compact_cnn", "--images", "40", "--px", "32", "--rounds", "1"],
 }
+needs_flower = pytest.mark.skipif(find_spec("flwr") is None, reason="no Flower here: pip install 'bonexray[federated]'")
 
 
 def printed(name: str, *arguments: str) -> str:
@@ -45,7 +47,12 @@ def test_every_benchmark_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "page"), [("federation", "federated"), ("fractures", "localisation"), ("scaling", "scaling")]
+    ("name", "page"),
+    [
+        pytest.param("federation", "federated", marks=[pytest.mark.slow, needs_flower]),
+        ("fractures", "localisation"),
+        ("scaling", "scaling"),
+    ],
 )
 def test_a_page_shows_the_committed_numbers(name: str, page: str) -> None:
     measured = json.loads((BENCHMARKS.parent / f"metrics/{name}.json").read_text(encoding="utf-8"))
@@ -195,8 +202,8 @@ def test_the_committed_run_covers_every_score_with_an_interval() -> None:
 
 
 @pytest.mark.slow
+@needs_flower
 def test_a_federation_is_measured_beside_each_way_to_train_alone(tmp_path: Path) -> None:
-    pytest.importorskip("flwr", reason="no Flower here: pip install 'bonexray[federated]'")
     page = tmp_path / "page.md"
     page.write_text("<!-- federation: x -->\n<!-- end of federation -->\n", encoding="utf-8")
     table = printed("federation", "--out", str(tmp_path), "--into", str(page))
