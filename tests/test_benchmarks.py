@@ -74,7 +74,7 @@ def test_every_stage_is_measured_on_each_cohort_and_written_into_a_page(tmp_path
     page.write_text("<!-- scaling: x -->\n<!-- end of scaling -->\n", encoding="utf-8")
     table = printed("scaling", "--models", "texture", "brightness", "--out", str(tmp_path), "--into", str(page))
     measured = json.loads((tmp_path / "metrics/scaling.json").read_text(encoding="utf-8"))
-    stages = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][1:]
+    stages = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][2:]
     assert stages == [stage for stage in measured["stages"] if not stage.endswith("@other_site")]
     assert {"split", "denoise", "prepare", "train@texture", "evaluate", "report"} < set(stages)
     assert all(cost["peak_mb"] > 50 and cost["seconds"] > 0 for costs in measured["stages"].values() for cost in costs)
