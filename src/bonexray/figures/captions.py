@@ -79,7 +79,7 @@ CAPTIONS: dict[str, Words] = {
         "Bar charts of the coefficients of {title}, one column per class, the most telling number at the top.",
     ),
     "models_comparison.png": Words(
-        "Balanced accuracy of all models on test with bootstrap intervals over groups.",
+        "Balanced accuracy of all models on test with confidence intervals.",
         "Dot chart of balanced accuracy, one row per model, the best at the top, with intervals and the majority baseline.",
     ),
     "models_evaluation_grid.png": Words(
@@ -115,7 +115,7 @@ CAPTIONS: dict[str, Words] = {
         "Dot charts of balanced accuracy by subgroup, one panel per column of the record, with numbers of images and patients.",
     ),
     "learning_curve.png": Words(
-        "Balanced accuracy and log loss on test by number of training patients, with bootstrap intervals.",
+        "Balanced accuracy and log loss on test by number of training patients, with confidence intervals.",
         "Two line charts, one of balanced accuracy and one of log loss, against the number of training patients.",
     ),
     "class_counts.png": Words(

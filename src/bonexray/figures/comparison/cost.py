@@ -43,7 +43,7 @@ def pareto(table: pd.DataFrame, path: Path) -> None:
     left = 0.65 + WIDE + 0.3
     columns = [left + max(width_of(name, SMALL) for name in names) + x for x in (0.95, 1.75, 2.4)]
     note = (
-        "line: bootstrap interval; filled, blue and joined: no other model is both cheaper and better; "
+        "line: confidence interval; filled, blue and joined: no other model is both cheaper and better; "
         "multiply-adds: of one image, on a logarithmic scale"
     )
     width = columns[-1] + PAD

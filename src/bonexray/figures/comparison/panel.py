@@ -58,7 +58,7 @@ def model_comparison(
     names = fit_distinct([f"{t} *" if t == chosen else t for t in table["title"]], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width = left + 3.6 + 1.45
-    note = f"{int(table['n'].iloc[0])} test {table['unit'].iloc[0]}s; line: bootstrap interval over groups"
+    note = f"{int(table['n'].iloc[0])} test {table['unit'].iloc[0]}s; line: confidence interval"
     head, small, top = fit_head("Balanced accuracy on test", width, note)
     keys = _keys(table, chosen, baseline, alike, ensembles, baselines, ceiling)
     under = 0.4 + 0.18 * len(keys) + PAD
@@ -144,7 +144,7 @@ def evaluation_grid(table: pd.DataFrame, path: Path) -> None:
     names = fit_distinct(table["title"], LABEL, TEXT, 2)
     left = PAD + max(width_of(name, TEXT) for name in names) + 0.12
     width, row = left + len(SCORES) * 2.0, 0.31
-    note = "precision, recall and F1: unweighted mean over classes; black line: bootstrap interval"
+    note = "precision, recall and F1: unweighted mean over classes; black line: confidence interval"
     head, small, top = fit_head("Scores on test", width, note)
     top += 0.22
     drawing, surface = board(width, top + row * len(table) + 0.45)
